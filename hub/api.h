@@ -1,0 +1,64 @@
+/* api.h - the one table that libvireo-preload.so takes from libvireo.so
+ *
+ * The preload library must not have libvireo.so's names in the global scope, so
+ * it opens it privately and asks for this.  Both are built from one tree; the
+ * size and version say so. */
+#ifndef HUB_API_TABLE_H
+#define HUB_API_TABLE_H
+
+#include "hub/hub_impl.h"
+
+#define HUB__API_VERSION 1
+
+struct hub__api {
+    unsigned version, size;
+    /* start-up */
+    struct greenlet__libc *libc; /* to be filled by the preload library */
+    unsigned *masked;
+    struct greenlet__tls_layout *tls;
+    int (*tls_find)(const char **why);
+    void (*tls_enter)(void);
+    void (*tls_link)(bool on);
+    bool (*in_loader)(void);
+    struct hub *(*get)(void);
+    struct greenlet__thread *(*thread_self)(void);
+    void (*overflow_watch)(void);
+    void (*forked)(struct greenlet__mapped *self, pid_t tid);
+    /* mapped threads */
+    struct greenlet__mapped *(*map_thread)(size_t stack, size_t guard,
+                                           size_t room);
+    void (*unmap_thread)(struct greenlet__mapped *);
+    void (*prepare)(struct greenlet *, void (*entry)(struct greenlet *));
+    void (*ready)(struct hub *, struct greenlet *);
+    _Noreturn void (*leave)(struct hub *);
+    /* waiting */
+    void (*waiter_init)(struct hub__waiter *);
+    int (*park)(struct hub__waiter *, int64_t deadline);
+    bool (*waiter_close)(struct hub__waiter *);
+    bool (*wake)(struct hub__waiter *, int result);
+    void (*yield)(void);
+    int (*watch)(struct hub *, struct hub__fd_wait *);
+    void (*unwatch)(struct hub *, struct hub__fd_wait *);
+    int (*lot_wait)(uint32_t *, uint32_t, int64_t, unsigned);
+    int (*lot_wake)(uint32_t *, int);
+    int (*lot_requeue)(uint32_t *, int, int, uint32_t *);
+    int (*offload)(void (*)(void *), void *, enum hub__offload_kind);
+    void (*signal_seen)(struct hub *);
+    /* fds */
+    void (*fd_closing)(int);
+    void (*fd_close_range)(unsigned, unsigned);
+    void (*fd_release)(int);
+    int (*fd_to_top)(int);
+    bool (*fd_is_ours)(int);
+    int (*fd_evacuate)(int);
+    void (*fd_forget)(int);
+    unsigned (*fd_lowest)(void);
+    /* statistics */
+    void (*count)(struct greenlet_counts *);
+    const char *(*guard_kind)(void);
+};
+
+/* Exported by libvireo.so. */
+const struct hub__api *vireo_api(void);
+
+#endif

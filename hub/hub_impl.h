@@ -1,0 +1,169 @@
+/* hub_impl.h - what the files of hub/ share, and what monkeypatch gets by api.h
+ *
+ * Rules: a waiter is a local of the greenlet that waits and is unlinked before
+ * its function returns.  Whoever claims a waiter (hub__wake) puts its greenlet
+ * on the ready list exactly once, and hub__park() consumes exactly that.  No
+ * lock is held across a switch.  Whatever changes the hub's lists is between
+ * hub__enter() and hub__exit(), so that code run by a signal handler can see
+ * that it must defer its wake. */
+#ifndef HUB_IMPL_H
+#define HUB_IMPL_H
+
+#include "context/greenlet_impl.h"
+#include "hub/hub.h"
+
+#include <stdint.h>
+
+enum hub__waiter_state { WAITER_WAITING, WAITER_CLAIMED, WAITER_CLOSED };
+
+/* One wait of one greenlet, or of a real thread without a hub (hub NULL). */
+struct hub__waiter {
+    struct greenlet *greenlet;
+    struct hub *hub;
+    uint32_t state; /* atomic; a real thread sleeps on it by futex */
+    int result;     /* set by whoever claimed */
+    int64_t deadline;
+    uint32_t heap_index; /* HUB__NO_INDEX: not in the heap */
+    uint8_t interruptible; /* a signal handler ends it with -EINTR */
+    struct hub__waiter *remote_next;
+    struct hub__waiter *interruptible_next, **interruptible_back;
+};
+#define HUB__NO_INDEX UINT32_MAX
+
+/* A wait for one fd; several may share a waiter (poll). */
+struct hub__fd_wait {
+    struct hub__fd_wait *next, **back; /* back NULL: not linked */
+    struct hub__waiter *waiter;
+    int fd;             /* may change: see hub__fd_closing() */
+    uint8_t events;     /* HUB_READ | HUB_WRITE */
+    uint8_t exclusive;  /* this one will consume: wake one such per event */
+    uint8_t fired;      /* events that came */
+};
+
+struct hub__loop; /* loop.c's, with everything of libev's */
+struct hub__fd;   /* watch.c's */
+
+struct hub {
+    struct greenlet *ready_head, *ready_tail;
+    struct greenlet *greenlet; /* runs the loop */
+    struct greenlet__os *os;
+    uint32_t tick;      /* switches since the last look at the clock */
+    uint32_t critical;  /* > 0: lists are being changed (see rules above) */
+    int64_t polled_at;
+    struct hub__waiter **heap;
+    uint32_t heap_count, heap_room;
+    struct hub__loop *loop;
+    struct hub__fd **fds; /* chunks, by number */
+    uint32_t fd_chunks;
+    struct hub__waiter *remote;   /* atomic stack: woken by other OS threads */
+    uint32_t deferred_wakes;      /* atomic: hub__deferred has keys */
+    struct hub__waiter *interruptible;
+    uint32_t signal_seen; /* atomic: a handler ran, end interruptible waits */
+    int wake_fd;          /* eventfd */
+    uint64_t switches, polls;
+    struct hub *next_hub;
+};
+
+/* The hub of this OS thread: made on demand (NULL: no memory), or NULL. */
+struct hub *hub__get(void);
+static inline struct hub *hub__peek(void)
+{
+    struct greenlet__thread *thread = greenlet__thread_peek();
+    return thread != NULL ? thread->os->hub : NULL;
+}
+
+static inline void hub__enter(struct hub *hub)
+{
+    hub->critical++;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+void hub__exit_slow(struct hub *hub);
+static inline void hub__exit(struct hub *hub)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    hub->critical--;
+    if (unlikely(hub->deferred_wakes != 0) && hub->critical == 0)
+        hub__exit_slow(hub);
+}
+
+/* waiter.c */
+void hub__waiter_init(struct hub__waiter *waiter);
+/* Suspend until the waiter is claimed or its deadline comes.  Returns the
+ * result given by the claimer, or -ETIMEDOUT. */
+int hub__park(struct hub__waiter *waiter, int64_t deadline_ns);
+/* Without having parked: true if nobody claimed it and nobody can any more.
+ * false: it is claimed, hub__park() must be called to take the result. */
+bool hub__waiter_close(struct hub__waiter *waiter);
+/* End the wait with `result`.  False if somebody else was first.
+ * Thread-safe; async-signal-safe. */
+bool hub__wake(struct hub__waiter *waiter, int result);
+void hub__ready(struct hub *hub, struct greenlet *g);
+/* Run somebody else; the caller is on the ready list, parked, or the hub. */
+void hub__reschedule(struct hub *hub);
+_Noreturn void hub__leave(struct hub *hub);
+void hub__take_remote(struct hub *hub);
+void hub__interrupt(struct hub *hub);
+
+/* timer.c: a heap of waiters by deadline */
+int hub__timer_add(struct hub *hub, struct hub__waiter *waiter);
+void hub__timer_remove(struct hub *hub, struct hub__waiter *waiter);
+void hub__timer_run(struct hub *hub, int64_t now);
+int64_t hub__timer_next(const struct hub *hub); /* HUB_FOREVER: none */
+
+/* watch.c: waits for fds */
+int hub__watch(struct hub *hub, struct hub__fd_wait *wait);
+void hub__unwatch(struct hub *hub, struct hub__fd_wait *wait);
+void hub__fd_event(struct hub *hub, int fd, int events); /* from loop.c */
+/* Before the program closes or replaces fd.  Waiters go on with a private copy
+ * of the old file, as a blocked thread does on Linux. */
+void hub__fd_closing(int fd);
+void hub__fd_close_range(unsigned first, unsigned last);
+/* A wait whose fd was changed to a private copy is done with it. */
+void hub__fd_release(int copy);
+
+/* reserve.c: fd numbers of ours at the top of the table */
+int hub__fd_to_top(int fd); /* moves; returns the new number or -errno */
+bool hub__fd_is_ours(int fd);
+int hub__fd_evacuate(int fd); /* the program wants this number: move ours */
+void hub__fd_forget(int fd);
+unsigned hub__fd_lowest(void); /* no fd of ours is below */
+
+/* loop.c: the only file that includes <ev.h> */
+int hub__loop_open(struct hub *hub);
+void hub__loop_close(struct hub *hub);
+/* One turn; waits for events if `wait`. */
+void hub__loop_turn(struct hub *hub, bool wait);
+/* Watch fd for `events` (0: stop).  `fresh`: the number may name another file
+ * than when last watched.  Returns 0 or -EPERM for files that cannot be. */
+int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh);
+int hub__loop_forked(struct hub *hub);
+void hub__loop_notify(struct hub *hub); /* thread-safe, async-signal-safe */
+
+/* lot.c: futexes in user space, for greenlets of any hub and real threads */
+enum { HUB_LOT_INTERRUPTIBLE = 1 };
+/* Wait while *address == expected.  Returns 0 when woken, -EAGAIN when the value
+ * differs, -ETIMEDOUT, -ECANCELED, -EINTR.  A waiter that timed out keeps its
+ * seniority when it waits on the same address again. */
+int hub__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline_ns,
+                  unsigned flags);
+/* Wake up to n waiters, the oldest first; returns how many.  Thread-safe,
+ * async-signal-safe (then the count may be 0 and the wake comes later). */
+int hub__lot_wake(uint32_t *address, int n);
+/* Wake n waiters of `from`, move the others to wait on `to`. */
+int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to);
+void hub__lot_run_deferred(struct hub *hub);
+void hub__lot_forked(void);
+
+/* threadpool.c */
+enum hub__offload_kind {
+    HUB_OFFLOAD_QUICK, /* shares a pool of 16 threads */
+    HUB_OFFLOAD_LONG   /* may wait for the program: never queues */
+};
+int hub__offload(void (*function)(void *), void *arg,
+                 enum hub__offload_kind kind);
+void hub__offload_forked(void);
+
+/* hub.c */
+void hub__forked(struct greenlet__thread *self);
+
+#endif

@@ -1,0 +1,152 @@
+/* monkeypatch_impl.h - what the files of the preload library share
+ *
+ * Rules for code here:
+ * - never call a replaced function by its plain name: mp__real.name
+ * - errno on success is what it was at entry
+ * - try first, wait on EAGAIN
+ * - where mp__may_park() is false (not a mapped thread, in the hub, in the
+ *   loader, vfork child): straight to the original
+ * - a call before the constructor must work (mp__init() first)
+ * - no stdio, no malloc on the early path
+ * - mp__wait*() with MP_CANCEL may unwind (cancellation): what must be undone
+ *   has a cleanup attribute
+ * - variadic and struct-by-value functions are BY_HAND, and so is any call that
+ *   must not return early (write, send, MSG_WAITALL) */
+#ifndef MONKEYPATCH_IMPL_H
+#define MONKEYPATCH_IMPL_H
+
+#include "hub/api.h"
+#include "monkeypatch/real.h" /* struct mp__real mp__real: the originals */
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#define MP_EXPORT __attribute__((visibility("default")))
+#define MP_HIDDEN __attribute__((visibility("hidden")))
+
+/* One mapped pthread: the `room` at the top of its stack.  The main thread has
+ * one too, in static memory. */
+struct mp__thread {
+    struct greenlet__mapped *mapped; /* NULL for the main thread */
+    struct greenlet__thread *identity;
+    pthread_t handle;
+    uint32_t id;    /* virtual tid: gettid(), lock owner; main: the pid */
+    uint32_t ended; /* lot word: 1 once its stack is left */
+    uint32_t detached; /* atomic: 0 joinable, 1 detached, 2 joined */
+    uint8_t exiting;
+    uint8_t cancel_state, cancel_type; /* PTHREAD_CANCEL_* */
+    uint8_t cancel_pending;            /* atomic */
+    uint8_t in_wait_cancelable;
+    uint8_t deny_park; /* > 0: no switch now (fork, loader, ...) */
+    struct hub__waiter *waiter; /* cancelable wait it is in, or NULL */
+    void *(*start)(void *);
+    int (*start_c11)(void *);
+    void *arg;
+    void *result;
+    struct mp__dtor *dtors; /* thread_local destructors, newest first */
+    size_t guard_size;
+    void *stack_user; /* of pthread_attr_setstack() */
+    struct mp__thread *all_next, *all_prev;
+    struct mp__attr_record *sched; /* what was set and has no effect */
+    struct mp__credentials *credentials; /* NULL: as the process started */
+    char name[16];
+};
+
+extern __thread struct mp__thread *mp__self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern const struct hub__api *mp__hub; /* NULL: the runtime has not started */
+extern struct mp__thread mp__main;
+extern struct mp__thread *mp__all; /* list of live mapped threads */
+
+enum mp__group {
+    MP_file = 1, MP_socket = 2, MP_poll = 4, MP_time = 8, MP_dns = 16,
+    MP_thread = 32, MP_sync = 64, MP_process = 128, MP_signal = 256,
+    MP_stdio = 512, MP_ALL = 1023
+};
+
+struct mp__options {
+    size_t stack;      /* for threads with the default attribute; 0 = native */
+    unsigned groups;   /* enum mp__group bits that are on */
+    bool stats, require;
+    int verbose;
+    unsigned masked;   /* enum greenlet__feature bits */
+};
+extern struct mp__options mp__options;
+
+/* init.c */
+void mp__init(void);            /* constructor's work; idempotent */
+int mp__start(void);            /* first thread: 0 or -errno (run native) */
+void mp__say(int level, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* one line on stderr */
+
+/* True in a thread that is mapped.  One branch before the first thread. */
+static inline bool mp__mapped(void) { return mp__self != NULL; }
+/* True where a wait may park: mapped, not the hub, not inside ld.so with its
+ * lock held, not in a vfork child, not in fork's handlers. */
+bool mp__may_park(void);
+/* The same for a group that can be switched off. */
+#define MP_COOPERATIVE(group) \
+    (unlikely(mp__self != NULL) && (mp__options.groups & MP_##group) != 0)
+
+enum {
+    MP_CANCEL = 1,       /* cancellation point: may unwind, may end -ECANCELED */
+    MP_INTERRUPTIBLE = 2 /* may end with -EINTR when a signal handler ran */
+};
+
+/* Park.  All return 0, -ETIMEDOUT, -EINTR; deadline as in hub.h.  Must not be
+ * called when !mp__may_park(). */
+int mp__wait_fd(int *fd, int events, int64_t deadline, unsigned flags);
+    /* also -EPERM: cannot be polled.  *fd changes when the program closed that
+     * number meanwhile: retry on the new *fd, then mp__wait_done() */
+void mp__wait_done(int original, int fd); /* after the retry loop, always */
+int mp__wait_fds(struct hub__fd_wait *waits, unsigned count, int64_t deadline,
+                 unsigned flags); /* caller fills fd, events; exclusive = 0 */
+int mp__sleep_until(int64_t deadline, unsigned flags);
+int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
+                 unsigned flags); /* also -EAGAIN; works in any thread */
+int mp__lot_wake(uint32_t *address, int n);
+int mp__offload(void (*function)(void *), void *arg,
+                enum hub__offload_kind kind); /* runs it here if !may_park */
+void mp__yield(void);
+void mp__testcancel(void); /* act on a pending cancellation: may unwind */
+
+/* time.c */
+int64_t mp__now(void);
+int64_t mp__after(const struct timespec *relative);    /* deadline from now */
+int64_t mp__at(clockid_t clock, const struct timespec *absolute);
+bool mp__timespec_ok(const struct timespec *t);
+
+/* The errno boundary: -errno becomes -1 and errno. */
+static inline int mp__fail(int error)
+{
+    errno = -error;
+    return -1;
+}
+
+/* Own id of the calling thread for lock owners: unique among all live threads
+ * of the process, mapped or not; never 0. */
+uint32_t mp__owner_id(void);
+
+/* thread.c */
+struct mp__thread *mp__thread_of(pthread_t handle); /* NULL: a real thread */
+_Noreturn void mp__thread_exit(void *result);
+
+/* vfork: set in the child until it execs or exits */
+extern int mp__in_vfork_child;
+
+/* fdtable.c: what we know of the program's fds */
+void mp__fd_forget(int fd);      /* the number may name another file now */
+void mp__fd_closing(int fd);     /* before close() or dup2() over it */
+
+/* statistics */
+struct mp__stats {
+    uint64_t threads, parks, offloads, native_waits;
+};
+extern struct mp__stats mp__stats;
+void mp__later(const char *name, int64_t ns); /* a LATER call blocked so long */
+
+#endif
