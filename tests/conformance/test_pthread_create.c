@@ -1,0 +1,403 @@
+/* pthread_create(3) and the attributes that a new thread is made with */
+#define _GNU_SOURCE 1
+#include "threads.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+static void *give_back(void *argument)
+{
+    return argument;
+}
+
+START_TEST(runs_the_function_with_the_argument)
+{
+    int value;
+
+    ck_assert_ptr_eq(join_thread(start_thread(give_back, &value)), &value);
+}
+END_TEST
+
+static sem_t blocked_on;
+static int reached;
+
+static void *wait_for_post(void *argument)
+{
+    __atomic_add_fetch(&reached, 1, __ATOMIC_SEQ_CST);
+    CONF_CHECK(sem_wait(&blocked_on) == 0);
+    return argument;
+}
+
+START_TEST(creates_threads_while_others_are_blocked)
+{
+    pthread_t threads[20];
+
+    ck_assert_int_eq(sem_init(&blocked_on, 0, 0), 0);
+    reached = 0;
+    for (int i = 0; i < 20; i++)
+        threads[i] = start_thread(wait_for_post, NULL);
+    while (__atomic_load_n(&reached, __ATOMIC_SEQ_CST) < 20)
+        sleep_ms(1);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(sem_post(&blocked_on), 0);
+    for (int i = 0; i < 20; i++)
+        join_thread(threads[i]);
+    ck_assert_int_eq(sem_destroy(&blocked_on), 0);
+}
+END_TEST
+
+static void *write_id(void *argument)
+{
+    *(pthread_t *)argument = pthread_self();
+    return NULL;
+}
+
+START_TEST(stores_the_id_that_the_thread_sees)
+{
+    pthread_t seen;
+    pthread_t made = start_thread(write_id, &seen);
+
+    join_thread(made);
+    ck_assert(pthread_equal(made, seen));
+    ck_assert(!pthread_equal(made, pthread_self()));
+}
+END_TEST
+
+static void *own_mask(void *argument)
+{
+    CONF_CHECK(pthread_sigmask(SIG_SETMASK, NULL, argument) == 0);
+    return NULL;
+}
+
+START_TEST(inherits_the_signal_mask)
+{
+    sigset_t blocked, before, seen;
+
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR2);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &blocked, &before), 0);
+    join_thread(start_thread(own_mask, &seen));
+    ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+    ck_assert_int_eq(sigismember(&seen, SIGUSR2), 1);
+    ck_assert_int_eq(sigismember(&seen, SIGUSR1), 0);
+}
+END_TEST
+
+/* What a thread says of itself. */
+struct portrait {
+    size_t stack_size, guard_size;
+    void *stack;
+    int detach_state, inherit, policy;
+    char *local;
+};
+
+static void *draw_portrait(void *argument)
+{
+    struct portrait *portrait = argument;
+    pthread_attr_t attr;
+    struct sched_param param;
+    char local = 0;
+
+    portrait->local = &local;
+    CONF_CHECK(pthread_getattr_np(pthread_self(), &attr) == 0);
+    CONF_CHECK(pthread_attr_getstack(&attr, &portrait->stack,
+                                     &portrait->stack_size) == 0);
+    CONF_CHECK(pthread_attr_getguardsize(&attr, &portrait->guard_size) == 0);
+    CONF_CHECK(
+        pthread_attr_getdetachstate(&attr, &portrait->detach_state) == 0);
+    CONF_CHECK(pthread_attr_getinheritsched(&attr, &portrait->inherit) == 0);
+    CONF_CHECK(pthread_attr_destroy(&attr) == 0);
+    CONF_CHECK(
+        pthread_getschedparam(pthread_self(), &portrait->policy, &param) == 0);
+    return NULL;
+}
+
+static struct portrait portrait_with(pthread_attr_t *attr)
+{
+    struct portrait portrait;
+    pthread_t thread;
+
+    memset(&portrait, 0, sizeof portrait);
+    ck_assert_int_eq(pthread_create(&thread, attr, draw_portrait, &portrait),
+                     0);
+    join_thread(thread);
+    return portrait;
+}
+
+static pthread_attr_t attr;
+
+static void setup(void)
+{
+    ck_assert_int_eq(pthread_attr_init(&attr), 0);
+}
+
+static void teardown(void)
+{
+    ck_assert_int_eq(pthread_attr_destroy(&attr), 0);
+}
+
+START_TEST(has_the_documented_defaults)
+{
+    int state, inherit, scope, policy;
+    size_t guard;
+
+    ck_assert_int_eq(pthread_attr_getdetachstate(&attr, &state), 0);
+    ck_assert_int_eq(state, PTHREAD_CREATE_JOINABLE);
+    ck_assert_int_eq(pthread_attr_getinheritsched(&attr, &inherit), 0);
+    ck_assert_int_eq(inherit, PTHREAD_INHERIT_SCHED);
+    ck_assert_int_eq(pthread_attr_getscope(&attr, &scope), 0);
+    ck_assert_int_eq(scope, PTHREAD_SCOPE_SYSTEM);
+    ck_assert_int_eq(pthread_attr_getschedpolicy(&attr, &policy), 0);
+    ck_assert_int_eq(policy, SCHED_OTHER);
+    ck_assert_int_eq(pthread_attr_getguardsize(&attr, &guard), 0);
+    ck_assert_uint_eq(guard, (size_t)sysconf(_SC_PAGESIZE));
+}
+END_TEST
+
+START_TEST(attributes_keep_what_is_set)
+{
+    int state;
+    size_t size;
+
+    ck_assert_int_eq(
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED), 0);
+    ck_assert_int_eq(pthread_attr_getdetachstate(&attr, &state), 0);
+    ck_assert_int_eq(state, PTHREAD_CREATE_DETACHED);
+    ck_assert_int_eq(pthread_attr_setstacksize(&attr, 512 * 1024), 0);
+    ck_assert_int_eq(pthread_attr_getstacksize(&attr, &size), 0);
+    ck_assert_uint_eq(size, 512 * 1024);
+}
+END_TEST
+
+START_TEST(attributes_refuse_nonsense)
+{
+    ck_assert_int_eq(pthread_attr_setdetachstate(&attr, 77), EINVAL);
+    ck_assert_int_eq(
+        pthread_attr_setstacksize(&attr, (size_t)PTHREAD_STACK_MIN - 1),
+        EINVAL);
+    ck_assert_int_eq(pthread_attr_setinheritsched(&attr, 77), EINVAL);
+    ck_assert_int_eq(pthread_attr_setschedpolicy(&attr, 77), EINVAL);
+    ck_assert_int_eq(pthread_attr_setscope(&attr, PTHREAD_SCOPE_PROCESS),
+                     ENOTSUP);
+}
+END_TEST
+
+START_TEST(honours_the_stack_size)
+{
+    static const size_t sizes[] = { 64 << 10, 300 << 10, 3 << 20 };
+    struct portrait portrait;
+    size_t size = sizes[_i];
+
+    ck_assert_int_eq(pthread_attr_setstacksize(&attr, size), 0);
+    portrait = portrait_with(&attr);
+    ck_assert_uint_ge(portrait.stack_size, size & ~(size_t)4095);
+    ck_assert(lies_in(portrait.local, portrait.stack, portrait.stack_size));
+}
+END_TEST
+
+static void *use_stack(void *argument)
+{
+    volatile char *bytes = __builtin_alloca((size_t)argument);
+
+    for (size_t at = 0; at < (size_t)argument; at += 1024)
+        bytes[at] = 1;
+    return (void *)bytes;
+}
+
+START_TEST(every_byte_of_the_stack_can_be_used)
+{
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_attr_setstacksize(&attr, 4 << 20), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attr, use_stack,
+                                    (void *)((4 << 20) - (64 << 10))),
+                     0);
+    ck_assert_ptr_nonnull(join_thread(thread));
+}
+END_TEST
+
+START_TEST(uses_the_stack_of_the_caller)
+{
+    size_t size = 256 * 1024;
+    char *stack = aligned_alloc(4096, size);
+
+    ck_assert_int_eq(pthread_attr_setstack(&attr, stack, size), 0);
+    for (int i = 0; i < 3; i++) {
+        struct portrait portrait = portrait_with(&attr);
+
+        ck_assert_ptr_eq(portrait.stack, stack);
+        ck_assert_uint_eq(portrait.stack_size, size);
+        ck_assert(lies_in(portrait.local, stack, size));
+    }
+    free(stack);
+}
+END_TEST
+
+START_TEST(reports_the_guard_size)
+{
+    static const size_t guards[] = { 0, 4096, 3 * 4096 };
+
+    ck_assert_int_eq(pthread_attr_setguardsize(&attr, guards[_i]), 0);
+    ck_assert_uint_eq(portrait_with(&attr).guard_size, guards[_i]);
+}
+END_TEST
+
+static volatile int depth_reached;
+
+static int __attribute__((noinline)) descend(volatile char *above)
+{
+    volatile char frame[512];
+
+    frame[0] = *above;
+    if (++depth_reached < 0)
+        return 0;
+    return descend(frame) + frame[0];
+}
+
+static void *overflow(void *argument)
+{
+    volatile char top = 0;
+
+    (void)argument;
+    return (void *)(long)descend(&top);
+}
+
+static void overflow_a_thread(void)
+{
+    struct rlimit no_core = { 0, 0 };
+    pthread_attr_t small;
+    pthread_t thread;
+
+    setrlimit(RLIMIT_CORE, &no_core);
+    CONF_CHECK(freopen("/dev/null", "w", stderr) != NULL);
+    CONF_CHECK(pthread_attr_init(&small) == 0);
+    CONF_CHECK(pthread_attr_setstacksize(&small, 64 << 10) == 0);
+    CONF_CHECK(pthread_create(&thread, &small, overflow, NULL) == 0);
+    pthread_join(thread, NULL);
+}
+
+START_TEST(an_overflow_meets_the_guard)
+{
+    ck_assert_int_eq(run_child(overflow_a_thread), 128 + SIGSEGV);
+}
+END_TEST
+
+START_TEST(starts_detached)
+{
+    pthread_t thread;
+
+    ck_assert_int_eq(sem_init(&blocked_on, 0, 0), 0);
+    reached = 0;
+    ck_assert_int_eq(
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attr, wait_for_post, NULL), 0);
+    while (__atomic_load_n(&reached, __ATOMIC_SEQ_CST) == 0)
+        sleep_ms(1);
+    ck_assert_int_eq(pthread_join(thread, NULL), EINVAL);
+    ck_assert_int_eq(pthread_detach(thread), EINVAL);
+    ck_assert_int_eq(sem_post(&blocked_on), 0);
+    let_block();
+}
+END_TEST
+
+START_TEST(a_detached_thread_says_so)
+{
+    struct portrait portrait;
+    pthread_t thread;
+
+    memset(&portrait, 0, sizeof portrait);
+    ck_assert_int_eq(
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attr, draw_portrait, &portrait),
+                     0);
+    sleep_ms(100);
+    ck_assert_int_eq(portrait.detach_state, PTHREAD_CREATE_DETACHED);
+}
+END_TEST
+
+START_TEST(takes_an_explicit_schedule)
+{
+    struct sched_param param = { .sched_priority = 0 };
+    struct portrait portrait;
+
+    ck_assert_int_eq(
+        pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED), 0);
+    ck_assert_int_eq(pthread_attr_setschedpolicy(&attr, SCHED_OTHER), 0);
+    ck_assert_int_eq(pthread_attr_setschedparam(&attr, &param), 0);
+    portrait = portrait_with(&attr);
+    ck_assert_int_eq(portrait.inherit, PTHREAD_EXPLICIT_SCHED);
+    ck_assert_int_eq(portrait.policy, SCHED_OTHER);
+}
+END_TEST
+
+START_TEST(refuses_a_stack_that_cannot_be_had)
+{
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_attr_setstacksize(&attr, (size_t)1 << 48), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attr, give_back, NULL), EAGAIN);
+}
+END_TEST
+
+/* 200 stacks of 16 MiB do not go into 512 MiB of address space. */
+static void run_out_of_memory(void)
+{
+    struct rlimit limit;
+    pthread_attr_t large;
+    pthread_t threads[200];
+    int made = 0, err = 0;
+
+    CONF_CHECK(sem_init(&blocked_on, 0, 0) == 0);
+    CONF_CHECK(pthread_attr_init(&large) == 0);
+    CONF_CHECK(pthread_attr_setstacksize(&large, 16 << 20) == 0);
+    CONF_CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
+    limit.rlim_cur = 512 << 20;
+    CONF_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    while (err == 0 && made < 200) {
+        err = pthread_create(&threads[made], &large, wait_for_post, NULL);
+        made += err == 0;
+    }
+    CONF_CHECK(err == EAGAIN);
+    for (int i = 0; i < made; i++)
+        sem_post(&blocked_on);
+    while (made > 0)
+        join_thread(threads[--made]);
+}
+
+START_TEST(runs_out_of_memory_with_eagain)
+{
+    ck_assert_int_eq(run_child(run_out_of_memory), 0);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    conf_test(tcase, runs_the_function_with_the_argument, 1);
+    conf_test(tcase, creates_threads_while_others_are_blocked, 1);
+    conf_test(tcase, stores_the_id_that_the_thread_sees, 1);
+    conf_test(tcase, inherits_the_signal_mask, 1);
+    conf_test(tcase, has_the_documented_defaults, 1);
+    conf_test(tcase, attributes_keep_what_is_set, 1);
+    conf_test(tcase, attributes_refuse_nonsense, 1);
+    conf_test(tcase, honours_the_stack_size, 3);
+    conf_test(tcase, every_byte_of_the_stack_can_be_used, 1);
+    conf_test(tcase, uses_the_stack_of_the_caller, 1);
+    conf_test(tcase, reports_the_guard_size, 3);
+    conf_test(tcase, an_overflow_meets_the_guard, 1);
+    conf_test(tcase, starts_detached, 1);
+    conf_test(tcase, a_detached_thread_says_so, 1);
+    conf_test(tcase, takes_an_explicit_schedule, 1);
+    conf_test(tcase, refuses_a_stack_that_cannot_be_had, 1);
+    conf_test(tcase, runs_out_of_memory_with_eagain, 1);
+}
+
+int main(void)
+{
+    return conf_main("pthread_create", add, CONF_THREADS);
+}
