@@ -1,0 +1,428 @@
+/* conformance.c - what the conformance programs share; see conformance.h */
+#include "conformance.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    MAPPED_THREADS = 20,
+    MAPPED_TASKS_MAX = 4,
+    RUNTIME_FDS = 64,
+    /* glibc keeps stacks of dead threads (40 MB: 5 stacks, 2 maps each) and
+     * up to 8 arenas a core (2 maps each); a runtime has slabs and helpers. */
+    MAPS_SLACK = 96,
+    FDS_MAX = 4096
+};
+
+void conf_check_failed(const char *what, const char *file, int line)
+{
+    int err = errno;
+
+    fprintf(stderr, "%s:%d: check failed: %s (errno %d, %s)\n", file, line,
+            what, err, strerror(err));
+    abort();
+}
+
+void conf_skip(const char *reason)
+{
+    printf("skipped: %s\n", reason);
+    fflush(stdout);
+}
+
+/* Time and threads. */
+
+int64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * CONF_S + now.tv_nsec;
+}
+
+void sleep_ms(int ms)
+{
+    struct timespec left = { ms / 1000, ms % 1000 * 1000000L };
+
+    while (nanosleep(&left, &left) != 0)
+        CONF_CHECK(errno == EINTR);
+}
+
+pthread_t start_thread(void *(*function)(void *), void *argument)
+{
+    pthread_t thread;
+    int err = pthread_create(&thread, NULL, function, argument);
+
+    errno = err;
+    CONF_CHECK(err == 0);
+    return thread;
+}
+
+void *join_thread(pthread_t thread)
+{
+    void *result = NULL;
+    int err = pthread_join(thread, &result);
+
+    errno = err;
+    CONF_CHECK(err == 0);
+    return result;
+}
+
+struct later {
+    int ms;
+    void (*function)(void *);
+    void *argument;
+};
+
+static void *run_later(void *argument)
+{
+    struct later later = *(struct later *)argument;
+
+    free(argument);
+    sleep_ms(later.ms);
+    later.function(later.argument);
+    return NULL;
+}
+
+pthread_t start_later(int ms, void (*function)(void *), void *argument)
+{
+    struct later *later = malloc(sizeof *later);
+
+    CONF_CHECK(later != NULL);
+    later->ms = ms;
+    later->function = function;
+    later->argument = argument;
+    return start_thread(run_later, later);
+}
+
+/* Fds and bytes. */
+
+void conf_pipe(int ends[2])
+{
+    ck_assert_int_eq(pipe(ends), 0);
+}
+
+void conf_unix_pair(int ends[2])
+{
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+}
+
+int conf_listen(struct sockaddr_in *address, int backlog)
+{
+    socklen_t size = sizeof *address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    ck_assert_int_ge(fd, 0);
+    memset(address, 0, sizeof *address);
+    address->sin_family = AF_INET;
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)address, size), 0);
+    ck_assert_int_eq(listen(fd, backlog), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)address, &size), 0);
+    return fd;
+}
+
+void conf_tcp_pair(int ends[2])
+{
+    struct sockaddr_in address;
+    int listener = conf_listen(&address, 1);
+
+    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_ge(ends[0], 0);
+    ck_assert_int_eq(
+        connect(ends[0], (struct sockaddr *)&address, sizeof address), 0);
+    ends[1] = accept(listener, NULL, NULL);
+    ck_assert_int_ge(ends[1], 0);
+    ck_assert_int_eq(close(listener), 0);
+}
+
+static unsigned char pattern(size_t at, unsigned seed)
+{
+    uint64_t mixed = (at / 7 + seed) * 0x9e3779b97f4a7c15ULL;
+
+    return (unsigned char)((mixed >> 56) + at % 7);
+}
+
+void conf_fill(void *address, size_t length, unsigned seed)
+{
+    unsigned char *bytes = address;
+
+    for (size_t at = 0; at < length; at++)
+        bytes[at] = pattern(at, seed);
+}
+
+bool conf_filled(const void *address, size_t length, unsigned seed)
+{
+    const unsigned char *bytes = address;
+
+    for (size_t at = 0; at < length; at++)
+        if (bytes[at] != pattern(at, seed))
+            return false;
+    return true;
+}
+
+void conf_write_all(int fd, const void *bytes, size_t length)
+{
+    for (size_t done = 0; done < length;) {
+        ssize_t n = write(fd, (const char *)bytes + done, length - done);
+
+        CONF_CHECK(n > 0);
+        done += (size_t)n;
+    }
+}
+
+void conf_read_all(int fd, void *bytes, size_t length)
+{
+    for (size_t done = 0; done < length;) {
+        ssize_t n = read(fd, (char *)bytes + done, length - done);
+
+        CONF_CHECK(n > 0);
+        done += (size_t)n;
+    }
+}
+
+/* Children. */
+
+void conf_child_begin(void)
+{
+    alarm(30);
+}
+
+int conf_child_status(pid_t child)
+{
+    int status = 0;
+
+    CONF_CHECK(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Counting what is open. */
+
+/* One past the highest fd that is the program's for certain. */
+static int fd_ceiling(void)
+{
+    struct rlimit limit;
+    int ceiling = FDS_MAX;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < (rlim_t)(FDS_MAX + RUNTIME_FDS))
+        ceiling = (int)limit.rlim_cur - RUNTIME_FDS;
+    return ceiling;
+}
+
+/* Set is_open[fd] for each open fd below the ceiling; their number. */
+static int list_fds(bool *is_open)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *entry;
+    int ceiling = fd_ceiling();
+    int count = 0;
+
+    CONF_CHECK(dir != NULL);
+    memset(is_open, 0, FDS_MAX * sizeof *is_open);
+    while ((entry = readdir(dir)) != NULL) {
+        int fd = atoi(entry->d_name);
+
+        if (entry->d_name[0] == '.' || fd == dirfd(dir) || fd >= ceiling)
+            continue;
+        is_open[fd] = true;
+        count++;
+    }
+    closedir(dir);
+    return count;
+}
+
+int conf_count_fds(void)
+{
+    bool is_open[FDS_MAX];
+
+    return list_fds(is_open);
+}
+
+int conf_count_tasks(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    struct dirent *entry;
+    int count = 0;
+
+    CONF_CHECK(dir != NULL);
+    while ((entry = readdir(dir)) != NULL)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+int conf_count_maps(void)
+{
+    char block[4096];
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int count = 0;
+    ssize_t n;
+
+    CONF_CHECK(fd >= 0);
+    while ((n = read(fd, block, sizeof block)) > 0)
+        for (ssize_t i = 0; i < n; i++)
+            count += block[i] == '\n';
+    close(fd);
+    return count;
+}
+
+static bool fds_before[FDS_MAX];
+static int maps_at_first;
+
+void leak_check_begin(void)
+{
+    list_fds(fds_before);
+    if (maps_at_first == 0)
+        maps_at_first = conf_count_maps();
+}
+
+void leak_check_end(void)
+{
+    static bool fds_now[FDS_MAX];
+    int maps = conf_count_maps();
+
+    list_fds(fds_now);
+    for (int fd = 0; fd < FDS_MAX; fd++) {
+        if (fds_now[fd] && !fds_before[fd])
+            ck_abort_msg("the test left fd %d open", fd);
+        if (!fds_now[fd] && fds_before[fd])
+            ck_abort_msg("the test closed fd %d, not its own", fd);
+    }
+    if (maps > maps_at_first + MAPS_SLACK)
+        ck_abort_msg("mappings grew from %d to %d", maps_at_first, maps);
+}
+
+/* Is this run what it claims to be? */
+
+struct crowd {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int arrived;
+    bool leave;
+};
+
+static void *stand_in_crowd(void *argument)
+{
+    struct crowd *crowd = argument;
+
+    pthread_mutex_lock(&crowd->lock);
+    crowd->arrived++;
+    pthread_cond_broadcast(&crowd->changed);
+    while (!crowd->leave)
+        pthread_cond_wait(&crowd->changed, &crowd->lock);
+    pthread_mutex_unlock(&crowd->lock);
+    return argument;
+}
+
+void conf_assert_mapped(void)
+{
+    struct crowd crowd = { .lock = PTHREAD_MUTEX_INITIALIZER,
+                           .changed = PTHREAD_COND_INITIALIZER };
+    pthread_t threads[MAPPED_THREADS];
+    int tasks;
+
+    for (int i = 0; i < MAPPED_THREADS; i++)
+        threads[i] = start_thread(stand_in_crowd, &crowd);
+    pthread_mutex_lock(&crowd.lock);
+    while (crowd.arrived < MAPPED_THREADS)
+        pthread_cond_wait(&crowd.changed, &crowd.lock);
+    tasks = conf_count_tasks();
+    crowd.leave = true;
+    pthread_cond_broadcast(&crowd.changed);
+    pthread_mutex_unlock(&crowd.lock);
+    for (int i = 0; i < MAPPED_THREADS; i++)
+        CONF_CHECK(join_thread(threads[i]) == &crowd);
+
+    if (getenv("VIREO_REQUIRE") != NULL && tasks > MAPPED_TASKS_MAX) {
+        fprintf(stderr, "%d threads ran on %d kernel threads: not mapped\n",
+                MAPPED_THREADS, tasks);
+        exit(99);
+    }
+}
+
+/* The suite. */
+
+enum { TESTS_MAX = 200 };
+
+static struct {
+    const char *name;
+    int times;
+} added[TESTS_MAX];
+static int added_count;
+static int started, started_times; /* the next: its index, its iteration */
+
+void conf_test(TCase *tcase, const TTest *test, int times)
+{
+    const char *only = getenv("CONF_ONLY");
+
+    if (only != NULL && strstr(test->name, only) == NULL)
+        return;
+    CONF_CHECK(added_count < TESTS_MAX);
+    added[added_count].name = test->name;
+    added[added_count].times = times;
+    added_count++;
+    if (times > 1)
+        tcase_add_loop_test(tcase, test, 0, times);
+    else
+        tcase_add_test(tcase, test);
+}
+
+static void begin_test(void)
+{
+    if (getenv("CONF_TRACE") != NULL)
+        fprintf(stderr, "%s %d\n", added[started].name, started_times);
+    if (++started_times == added[started].times) {
+        started++;
+        started_times = 0;
+    }
+    leak_check_begin();
+}
+
+/* A hung program is killed from outside any thread: a handler of ours would
+ * depend on what is being tested. */
+static void limit_time(void)
+{
+    const char *limit = getenv("CONF_LIMIT_S");
+    struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
+                              .sigev_signo = SIGKILL };
+    struct itimerspec when = { .it_value.tv_sec = limit ? atoi(limit) : 60 };
+    timer_t timer;
+
+    CONF_CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    CONF_CHECK(timer_settime(timer, 0, &when, NULL) == 0);
+}
+
+int conf_main(const char *name, void (*add)(TCase *), int flags)
+{
+    Suite *suite = suite_create(name);
+    TCase *tcase = tcase_create("linux");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    limit_time();
+    signal(SIGPIPE, SIG_IGN);
+    if (flags & CONF_THREADS)
+        conf_assert_mapped();
+    suite_add_tcase(suite, tcase);
+    tcase_add_checked_fixture(tcase, begin_test, leak_check_end);
+    tcase_set_timeout(tcase, 0);
+    add(tcase);
+
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
