@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+# label: ci
+"""microsocks, a thread for each connection, in front of the C server."""
+import subprocess
+import sys
+
+import harness
+from harness import check
+
+
+def test_curl_through_it():
+    harness.need("microsocks", "curl")
+    for mode in harness.modes():
+        with harness.start_httpd() as target:
+            with harness.start_microsocks(mode) as proxy:
+                command = ["curl", "-sS", "--max-time", "10", "--socks5",
+                           "127.0.0.1:%d" % proxy.port,
+                           "http://127.0.0.1:%d/" % target.port]
+                curls = [subprocess.Popen(command, stdout=subprocess.PIPE,
+                                          stderr=subprocess.STDOUT)
+                         for _ in range(10)]
+                said = [curl.communicate()[0] for curl in curls]
+                check(all(s == b"Hello, World!\n" for s in said), "%s: %s",
+                      mode, said)
+
+
+def test_name_through_it():
+    """The proxy looks the name up: getaddrinfo in a connection's thread."""
+    harness.need("microsocks", "curl")
+    for mode in harness.modes():
+        with harness.start_httpd() as target:
+            with harness.start_microsocks(mode) as proxy:
+                status, out, err = harness.run([
+                    "curl", "-sS", "--max-time", "10", "--socks5-hostname",
+                    "127.0.0.1:%d" % proxy.port,
+                    "http://localhost:%d/" % target.port])
+                check(out == "Hello, World!\n", "%s: %d %s %s", mode, status,
+                      out, err)
+
+
+def test_five_hundred_connections():
+    harness.need("microsocks")
+    for mode in harness.modes():
+        with harness.start_httpd() as target:
+            with harness.start_microsocks(mode) as proxy:
+                harness.hold(proxy, 500, "microsocks", active=50,
+                             requests=2000, socks_target=target.port)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))
