@@ -1,4 +1,5 @@
 /* conformance.c - what the conformance programs share; see conformance.h */
+#define _GNU_SOURCE 1
 #include "conformance.h"
 
 #include <arpa/inet.h>
@@ -10,9 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -145,6 +149,75 @@ void conf_tcp_pair(int ends[2])
     ends[1] = accept(listener, NULL, NULL);
     ck_assert_int_ge(ends[1], 0);
     ck_assert_int_eq(close(listener), 0);
+}
+
+void conf_make_dir(char path[CONF_PATH])
+{
+    const char *base = getenv("TMPDIR");
+
+    snprintf(path, CONF_PATH, "%s/conformance-XXXXXX", base ? base : "/tmp");
+    ck_assert_ptr_nonnull(mkdtemp(path));
+}
+
+static void open_fifo(int ends[2])
+{
+    char dir[CONF_PATH], path[CONF_PATH + 8];
+    int both;
+
+    conf_make_dir(dir);
+    snprintf(path, sizeof path, "%s/fifo", dir);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    /* With a reader and a writer there, neither open() has to wait. */
+    both = open(path, O_RDWR | O_CLOEXEC);
+    ends[0] = open(path, O_RDONLY | O_CLOEXEC);
+    ends[1] = open(path, O_WRONLY | O_CLOEXEC);
+    close(both);
+    unlink(path);
+    rmdir(dir);
+}
+
+static void open_pty(int ends[2])
+{
+    char name[64];
+    struct termios raw;
+
+    ends[1] = posix_openpt(O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(ends[1], 0);
+    ck_assert_int_eq(grantpt(ends[1]), 0);
+    ck_assert_int_eq(unlockpt(ends[1]), 0);
+    ck_assert_int_eq(ptsname_r(ends[1], name, sizeof name), 0);
+    ends[0] = open(name, O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(ends[0], 0);
+    ck_assert_int_eq(tcgetattr(ends[0], &raw), 0);
+    cfmakeraw(&raw);
+    ck_assert_int_eq(tcsetattr(ends[0], TCSANOW, &raw), 0);
+}
+
+void conf_stream(enum conf_stream kind, int ends[2])
+{
+    static void (*const openers[CONF_STREAMS])(int *) = {
+        conf_pipe, open_fifo, conf_unix_pair, conf_tcp_pair, open_pty,
+    };
+
+    openers[kind](ends);
+    ck_assert_int_ge(ends[0], 0);
+    ck_assert_int_ge(ends[1], 0);
+}
+
+void conf_close_both(int ends[2])
+{
+    ck_assert_int_eq(close(ends[0]), 0);
+    ck_assert_int_eq(close(ends[1]), 0);
+}
+
+void *conf_bad_address(void)
+{
+    static void *page;
+
+    if (page == NULL)
+        page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CONF_CHECK(page != MAP_FAILED);
+    return page;
 }
 
 static unsigned char pattern(size_t at, unsigned seed)

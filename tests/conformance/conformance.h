@@ -69,6 +69,26 @@ void conf_pipe(int ends[2]);
 void conf_unix_pair(int ends[2]);
 void conf_tcp_pair(int ends[2]);
 
+/* The kinds of byte streams; CONF_STREAMS of them.  ends[0] reads what was
+ * written to ends[1].  A pty is in raw mode, and its slave is the reader. */
+enum conf_stream {
+    CONF_PIPE,
+    CONF_FIFO,
+    CONF_UNIX,
+    CONF_TCP,
+    CONF_PTY,
+    CONF_STREAMS
+};
+void conf_stream(enum conf_stream kind, int ends[2]);
+void conf_close_both(int ends[2]);
+
+/* A directory of the program's own under $TMPDIR, its name in `path`. */
+enum { CONF_PATH = 200 };
+void conf_make_dir(char path[CONF_PATH]);
+
+/* A page that may be neither read nor written; never unmapped. */
+void *conf_bad_address(void);
+
 /* A TCP socket that listens on a loopback port of the kernel's choice. */
 struct sockaddr_in;
 int conf_listen(struct sockaddr_in *address, int backlog);
