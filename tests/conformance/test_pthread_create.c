@@ -1,6 +1,6 @@
 /* pthread_create(3) and the attributes that a new thread is made with */
 #define _GNU_SOURCE 1
-#include "threads.h"
+#include "conf_threads.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* pthread_detach(3) */
 #define _GNU_SOURCE 1
-#include "threads.h"
+#include "conf_threads.h"
 
 #include <errno.h>
 #include <semaphore.h>

@@ -3,7 +3,7 @@
  * Two joiners of one thread, and two threads that join each other, are not
  * tried: both are undefined, and glibc 2.36 sees neither. */
 #define _GNU_SOURCE 1
-#include "threads.h"
+#include "conf_threads.h"
 
 #include <errno.h>
 #include <semaphore.h>

@@ -1,4 +1,4 @@
-/* threads.h - what the programs about threads and locks share
+/* conf_threads.h - what the programs about threads and locks share
  *
  * "Blocked" is not something a program can see of another thread.  The tests
  * give the other thread time to get there (let_block()); one that is late
