@@ -66,8 +66,13 @@ void mp__real_resolve(void);
 /* The other spellings of a function, written below its definition:
  * MP_SPELLING(read, __read); for each MP_ALIAS(read, __read) of the table.  The
  * names for the compiler are others: headers redirect some of them. */
-#define MP_SPELLING(real, alias_name)                          \
-    extern __typeof__(real) mp__spelling_##alias_name __asm__( \
-        #alias_name) __attribute__((alias(#real), visibility("default")))
+#if defined(__has_attribute) && __has_attribute(copy)
+#define MP_COPY(real) copy(real),
+#else
+#define MP_COPY(real)
+#endif
+#define MP_SPELLING(real, alias_name)                                         \
+    extern __typeof__(real) mp__spelling_##alias_name __asm__(#alias_name)    \
+        __attribute__((MP_COPY(real) alias(#real), visibility("default")))
 
 #endif
