@@ -1,0 +1,155 @@
+/* bench_greenlet.c - the library's own calls: switch, yield, spawn, park */
+#include "bench.h"
+
+#include "context/greenlet.h"
+#include "hub/hub.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { ALIVE = 1000 };
+
+static void check(const char *what, int rc)
+{
+    if (rc < 0)
+        bench_fail(what, rc);
+}
+
+static struct greenlet *make(greenlet_run *run)
+{
+    struct greenlet *g = greenlet_new(run, NULL, 0);
+
+    if (!g)
+        bench_fail("greenlet_new", ENOMEM);
+    return g;
+}
+
+static struct greenlet *spawn(void (*function)(void *))
+{
+    struct greenlet *g = hub_spawn(function, NULL);
+
+    if (!g)
+        bench_fail("hub_spawn", ENOMEM);
+    return g;
+}
+
+/* Switches back at once, until it is sent something. */
+static int bounce(void *value, void **result)
+{
+    struct greenlet *parent = greenlet_parent(greenlet_current());
+    int rc = 0;
+
+    while (!value && rc == 0)
+        rc = greenlet_switch(parent, NULL, &value);
+    *result = NULL;
+    return rc;
+}
+
+static void run_switch(long count, long extra)
+{
+    struct greenlet *other = make(bounce);
+    struct bench_clock start;
+
+    (void)extra;
+    check("greenlet_switch", greenlet_switch(other, NULL, NULL));
+    start = bench_now();
+    for (long i = 0; i < count / 2; i++)
+        check("greenlet_switch", greenlet_switch(other, NULL, NULL));
+    bench_report(start, count);
+    check("greenlet_switch", greenlet_switch(other, other, NULL));
+    greenlet_unref(other);
+}
+
+static int stop;
+
+static void yielder(void *arg)
+{
+    (void)arg;
+    while (!stop)
+        hub_yield();
+}
+
+static void run_yield(long count, long extra)
+{
+    struct greenlet *other = spawn(yielder);
+    struct bench_clock start;
+
+    (void)extra;
+    hub_yield();
+    start = bench_now();
+    for (long i = 0; i < count / 2; i++)
+        hub_yield();
+    bench_report(start, count);
+    stop = 1;
+    check("hub_join", hub_join(other, HUB_FOREVER));
+    greenlet_unref(other);
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void spawn_round(struct greenlet **alive, long count)
+{
+    for (long i = 0; i < count; i++)
+        alive[i] = spawn(nothing);
+    for (long i = 0; i < count; i++) {
+        check("hub_join", hub_join(alive[i], HUB_FOREVER));
+        greenlet_unref(alive[i]);
+    }
+}
+
+static void run_spawn(long count, long extra)
+{
+    struct greenlet *alive;
+    struct bench_clock start;
+
+    (void)extra;
+    spawn_round(&alive, 1);
+    start = bench_now();
+    for (long i = 0; i < count; i++)
+        spawn_round(&alive, 1);
+    bench_report(start, count);
+}
+
+static void run_spawn_many(long count, long extra)
+{
+    static struct greenlet *alive[ALIVE];
+    struct bench_clock start;
+
+    (void)extra;
+    spawn_round(alive, ALIVE);
+    start = bench_now();
+    for (long round = 0; round < count / ALIVE; round++)
+        spawn_round(alive, ALIVE);
+    bench_report(start, count);
+}
+
+/* Ends without unparking: the figure is taken, and a million ends take long. */
+static void run_parked(long count, long extra)
+{
+    struct bench_memory start;
+
+    (void)extra;
+    check("greenlet_switch", greenlet_switch(make(bounce), NULL, NULL));
+    start = bench_memory_now();
+    for (long i = 0; i < count; i++)
+        check("greenlet_switch", greenlet_switch(make(bounce), NULL, NULL));
+    bench_report_memory(start, count);
+    fflush(stdout);
+    _exit(EXIT_SUCCESS);
+}
+
+static const struct bench_case cases[] = {
+    { "switch", run_switch },
+    { "yield", run_yield },
+    { "spawn", run_spawn },
+    { "spawn-many", run_spawn_many },
+    { "parked", run_parked },
+};
+
+int main(int argc, char **argv)
+{
+    return bench_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
