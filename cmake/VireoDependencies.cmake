@@ -1,0 +1,34 @@
+# libev, the three C symbols of boost.context, Check.
+
+# Debian's libev has no .pc file.  It is linked dynamically: its archive is not
+# position-independent.
+find_path(EV_INCLUDE_DIR ev.h REQUIRED)
+find_library(EV_LIBRARY ev REQUIRED)
+add_library(EV::ev UNKNOWN IMPORTED)
+set_target_properties(EV::ev PROPERTIES
+    IMPORTED_LOCATION ${EV_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${EV_INCLUDE_DIR})
+
+# jump_fcontext, make_fcontext, ontop_fcontext.  The archive: newer releases
+# hide these names in the shared library.
+find_library(BOOST_CONTEXT_ARCHIVE libboost_context.a REQUIRED)
+add_library(Boost::fcontext STATIC IMPORTED)
+set_target_properties(Boost::fcontext PROPERTIES
+    IMPORTED_LOCATION ${BOOST_CONTEXT_ARCHIVE})
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+if(VIREO_TESTS)
+    # Debian's own: the program tests run its packages.
+    find_program(VIREO_PYTHON NAMES python3 PATHS /usr/bin
+        NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
+    find_path(CHECK_INCLUDE_DIR check.h REQUIRED)
+    find_library(CHECK_LIBRARY NAMES check_pic check REQUIRED)
+    find_library(SUBUNIT_LIBRARY subunit REQUIRED)
+    add_library(Check::check UNKNOWN IMPORTED)
+    set_target_properties(Check::check PROPERTIES
+        IMPORTED_LOCATION ${CHECK_LIBRARY}
+        INTERFACE_INCLUDE_DIRECTORIES ${CHECK_INCLUDE_DIR}
+        INTERFACE_LINK_LIBRARIES "${SUBUNIT_LIBRARY};m;rt;Threads::Threads")
+endif()

@@ -1,0 +1,66 @@
+# What every target of ours has in common.
+
+set(VIREO_ARCH ${CMAKE_SYSTEM_PROCESSOR})
+if(NOT VIREO_ARCH MATCHES "^(x86_64|aarch64)$")
+    message(FATAL_ERROR "Vireo runs on x86_64 and aarch64, not on ${VIREO_ARCH}")
+endif()
+
+# vireo_layer(name [lower...]): build/layers/<name> has links to the folders
+# that <name> may include from, itself and those below it.  It is the only
+# include path the layer gets, so that "hub/hub.h" does not compile in context.
+function(vireo_layer name)
+    set(root ${PROJECT_BINARY_DIR}/layers/${name})
+    file(MAKE_DIRECTORY ${root})
+    foreach(layer IN LISTS ARGN ITEMS ${name})
+        file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${layer} ${root}/${layer} SYMBOLIC)
+    endforeach()
+endfunction()
+
+# vireo_c(target): language, warnings, sanitizers.
+function(vireo_c target)
+    set_target_properties(${target} PROPERTIES
+        C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS ON
+        CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS ON)
+    target_compile_options(${target} PRIVATE
+        $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wshadow>
+        $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
+        $<$<AND:$<BOOL:${VIREO_WERROR}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>)
+    # Empty, as in `#define _GNU_SOURCE`: a source may say it too.
+    target_compile_definitions(${target} PRIVATE
+        $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>
+        VIREO_VERSION="${PROJECT_VERSION}")
+    if(VIREO_SANITIZE)
+        target_compile_options(${target} PRIVATE
+            $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${VIREO_SANITIZE}>
+            $<$<COMPILE_LANGUAGE:C,CXX>:-fno-sanitize-recover=all>
+            $<$<COMPILE_LANGUAGE:C,CXX>:-fno-omit-frame-pointer>)
+        target_link_options(${target} PRIVATE -fsanitize=${VIREO_SANITIZE})
+    endif()
+endfunction()
+
+# vireo_library(target layer): what goes into our shared objects.
+function(vireo_library target layer)
+    vireo_c(${target})
+    set_target_properties(${target} PROPERTIES
+        POSITION_INDEPENDENT_CODE ON
+        C_VISIBILITY_PRESET hidden)
+    # The thread pointer moves at a switch: only a fixed offset from it is
+    # right on both sides of one.  No PLT: calls bind at start-up, never in
+    # the middle of a switch.
+    target_compile_options(${target} PRIVATE
+        $<$<COMPILE_LANGUAGE:C>:-ftls-model=initial-exec -fno-plt>
+        $<$<COMPILE_LANGUAGE:C>:-fno-semantic-interposition>)
+    target_include_directories(${target} PRIVATE
+        ${PROJECT_BINARY_DIR}/layers/${layer})
+endfunction()
+
+# vireo_link(target map): a shared object that shows what `map` lists alone.
+function(vireo_link target map)
+    target_link_options(${target} PRIVATE
+        -Wl,-z,now -Wl,-z,relro -Wl,--exclude-libs,ALL
+        -Wl,--version-script=${map})
+    if(NOT VIREO_SANITIZE)
+        target_link_options(${target} PRIVATE -Wl,-z,defs)
+    endif()
+    set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${map})
+endfunction()

@@ -1,0 +1,163 @@
+# How tests are built and registered with CTest.
+
+# The runs that pretend an older kernel (or qemu): every fall-back must pass.
+set(VIREO_MASK guard,rwf_nowait,epoll_pwait2,fsgsbase,pidfd,robust,rseq)
+
+if(CMAKE_CROSSCOMPILING)
+    set(VIREO_TIMEOUT 240)  # qemu
+elseif(VIREO_SANITIZE)
+    set(VIREO_TIMEOUT 180)
+else()
+    set(VIREO_TIMEOUT 60)
+endif()
+
+# vireo_add_test(name COMMAND ... LABELS ... [ENVIRONMENT ...] [TIMEOUT n]
+#   [SERIAL]): a CTest test.  CK_FORK=no: each program is a process of its own.
+# A test that cannot run here ends with status 77 and says why.
+function(vireo_add_test name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL" "TIMEOUT"
+        "COMMAND;LABELS;ENVIRONMENT")
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT ${VIREO_TIMEOUT})
+    endif()
+    set(name ${VIREO_TEST_PREFIX}${name})
+    add_test(NAME ${name} COMMAND ${arg_COMMAND})
+    set_tests_properties(${name} PROPERTIES
+        LABELS "${arg_LABELS}"
+        TIMEOUT ${arg_TIMEOUT}
+        SKIP_RETURN_CODE 77
+        ENVIRONMENT "CK_FORK=no;${arg_ENVIRONMENT}")
+    if(arg_SERIAL)
+        set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+    endif()
+endfunction()
+
+# Sources beside the tests that are no tests: linked to each of them.
+function(vireo_test_support folder result)
+    set(sources)
+    file(GLOB all CONFIGURE_DEPENDS *.c)
+    foreach(source IN LISTS all)
+        cmake_path(GET source FILENAME file)
+        if(NOT file MATCHES "^test_")
+            list(APPEND sources ${source})
+        endif()
+    endforeach()
+    set(${result} "" PARENT_SCOPE)
+    if(sources)
+        add_library(${folder}_support STATIC ${sources})
+        vireo_c(${folder}_support)
+        target_link_libraries(${folder}_support PUBLIC Check::check)
+        target_include_directories(${folder}_support PRIVATE
+            ${PROJECT_BINARY_DIR}/layers/monkeypatch)
+        set(${result} ${folder}_support PARENT_SCOPE)
+    endif()
+endfunction()
+
+# A test program, in tests/<folder> of the build.
+function(vireo_test_program target source)
+    add_executable(${target} ${source})
+    vireo_c(${target})
+    target_link_libraries(${target} PRIVATE ${ARGN} Check::check ${CMAKE_DL_LIBS})
+    set_target_properties(${target} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+    if(VIREO_SANITIZE)
+        # Before LLVM 17 a randomly placed program could land in the sanitizer's
+        # own address range (32 bits of mmap randomness).
+        target_compile_options(${target} PRIVATE -fno-pie)
+        target_link_options(${target} PRIVATE -no-pie)
+    endif()
+endfunction()
+
+# vireo_unit_tests(layer): tests/<layer>/test_X.c becomes <layer>/X.
+function(vireo_unit_tests layer)
+    vireo_layer(tests_${layer} context hub)
+    vireo_test_support(${layer} support)
+    file(GLOB sources CONFIGURE_DEPENDS test_*.c)
+    foreach(source IN LISTS sources)
+        cmake_path(GET source STEM stem)
+        string(REGEX REPLACE "^test_" "" name ${stem})
+        set(target ${layer}_${name})
+        vireo_test_program(${target} ${source} ${support}
+            Boost::fcontext EV::ev Threads::Threads)
+        target_sources(${target} PRIVATE
+            $<TARGET_OBJECTS:hub> $<TARGET_OBJECTS:context>)
+        target_include_directories(${target} PRIVATE
+            ${PROJECT_BINARY_DIR}/layers/hub
+            ${PROJECT_SOURCE_DIR}/context/arch/${VIREO_ARCH})
+        vireo_add_test(${layer}/${name} COMMAND ${target} LABELS ci unit)
+        if(VIREO_MASKED)
+            vireo_add_test(masked/${layer}/${name} COMMAND ${target}
+                LABELS ci masked ENVIRONMENT VIREO_TEST_MASK=${VIREO_MASK})
+        endif()
+    endforeach()
+endfunction()
+
+# vireo_conformance_tests(folder): test_X.c and test_X.cpp become <folder>/X-native
+# and <folder>/X-patched.  VIREO_REQUIRE=1: a preloaded run that falls back to
+# native threads fails.
+function(vireo_conformance_tests folder)
+    vireo_test_support(${folder} support)
+    file(GLOB sources CONFIGURE_DEPENDS test_*.c test_*.cpp)
+    foreach(source IN LISTS sources)
+        cmake_path(GET source STEM stem)
+        string(REGEX REPLACE "^test_" "" name ${stem})
+        set(target ${folder}_${name})
+        vireo_test_program(${target} ${source} ${support})
+        add_dependencies(${target} monkeypatch vireo)
+        vireo_add_test(${folder}/${name}-native COMMAND ${target}
+            LABELS ci conformance)
+        vireo_preloaded_test(${folder}/${name}-patched ${target}
+            "ci;conformance" "")
+        if(VIREO_MASKED)
+            vireo_preloaded_test(masked/${folder}/${name}-patched ${target}
+                "ci;masked" "VIREO_TEST_MASK=${VIREO_MASK}")
+        endif()
+    endforeach()
+endfunction()
+
+# Under qemu the preload has to apply inside: to the program, not to qemu.
+function(vireo_preloaded_test name target labels environment)
+    set(preload LD_PRELOAD=$<TARGET_FILE:monkeypatch>)
+    if(CMAKE_CROSSCOMPILING)
+        vireo_add_test(${name} LABELS ${labels}
+            COMMAND ${CMAKE_CROSSCOMPILING_EMULATOR} -E ${preload}
+                $<TARGET_FILE:${target}>
+            ENVIRONMENT VIREO_REQUIRE=1 ${environment})
+    else()
+        vireo_add_test(${name} LABELS ${labels} COMMAND ${target}
+            ENVIRONMENT ${preload} VIREO_REQUIRE=1 ${environment})
+    endif()
+endfunction()
+
+# vireo_script_tests(folder): test_X.py and test_X.sh become <folder>/X.  Lines
+# `# label: L`, `# timeout: S` and `# serial` near the top say how each is run.
+function(vireo_script_tests folder)
+    file(GLOB scripts CONFIGURE_DEPENDS test_*.sh test_*.py)
+    foreach(script IN LISTS scripts)
+        cmake_path(GET script STEM stem)
+        cmake_path(GET script EXTENSION extension)
+        string(REGEX REPLACE "^test_" "" name ${stem})
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${script})
+        file(STRINGS ${script} head LIMIT_COUNT 12 REGEX "^# (label|timeout|serial)")
+        set(label ci)
+        set(timeout 300)
+        set(serial)
+        foreach(line IN LISTS head)
+            if(line MATCHES "^# label: *([a-z, ]+)")
+                string(REGEX REPLACE "[, ]+" ";" label ${CMAKE_MATCH_1})
+            elseif(line MATCHES "^# timeout: *([0-9]+)")
+                set(timeout ${CMAKE_MATCH_1})
+            elseif(line MATCHES "^# serial")
+                set(serial SERIAL)
+            endif()
+        endforeach()
+        set(interpreter sh)
+        if(extension STREQUAL .py)
+            set(interpreter ${VIREO_PYTHON})
+        endif()
+        vireo_add_test(${folder}/${name} COMMAND ${interpreter} ${script}
+            LABELS ${label} programs TIMEOUT ${timeout} ${serial}
+            ENVIRONMENT BUILD_DIR=${PROJECT_BINARY_DIR}
+                SOURCE_DIR=${PROJECT_SOURCE_DIR})
+    endforeach()
+endfunction()
