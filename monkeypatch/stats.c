@@ -1,0 +1,135 @@
+/* stats.c - what VIREO_STATS=1 prints on stderr when the program ends
+ *
+ * Counted always, since it costs an addition where a call waited anyway. */
+#include "monkeypatch/monkeypatch_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+
+/* Names of LATER calls that blocked; by address, open addressing.  More than
+ * symbols.def has. */
+#define SLOTS 256
+
+static struct later_count {
+    const char *name; /* atomic; NULL: free */
+    uint64_t calls, total_ns, longest_ns; /* atomic */
+} counts[SLOTS];
+
+struct mp__stats mp__stats;
+
+static struct later_count *find(const char *name)
+{
+    size_t at = ((uintptr_t)name >> 3) % SLOTS, i;
+
+    for (i = 0; i < SLOTS; i++, at = (at + 1) % SLOTS) {
+        const char *there = __atomic_load_n(&counts[at].name, __ATOMIC_ACQUIRE);
+        const char *none = NULL;
+
+        if (there == NULL &&
+            !__atomic_compare_exchange_n(&counts[at].name, &none, name, false,
+                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            there = none; /* somebody was faster */
+        if (there == NULL || there == name)
+            return &counts[at];
+    }
+    return NULL;
+}
+
+void mp__later(const char *name, int64_t ns)
+{
+    struct later_count *count = find(name);
+    uint64_t longest, took = (uint64_t)ns;
+
+    if (count == NULL)
+        return;
+    __atomic_fetch_add(&count->calls, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&count->total_ns, took, __ATOMIC_RELAXED);
+    longest = __atomic_load_n(&count->longest_ns, __ATOMIC_RELAXED);
+    while (took > longest &&
+           !__atomic_compare_exchange_n(&count->longest_ns, &longest, took,
+                                        true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+        ;
+}
+
+/* Text that is written in one piece, so that it stays together. */
+struct text {
+    char bytes[8192];
+    size_t size;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+add(struct text *text, const char *format, ...)
+{
+    size_t room = sizeof text->bytes - text->size;
+    va_list list;
+    int wrote;
+
+    va_start(list, format);
+    wrote = vsnprintf(text->bytes + text->size, room, format, list);
+    va_end(list);
+    if (wrote > 0)
+        text->size += (size_t)wrote < room ? (size_t)wrote : room - 1;
+}
+
+static void add_later(struct text *text)
+{
+    size_t i;
+    bool any = false;
+
+    for (i = 0; i < SLOTS; i++) {
+        const struct later_count *count = &counts[i];
+
+        if (count->name == NULL || count->calls == 0)
+            continue;
+        if (!any)
+            add(text, "vireo:   calls that stopped all threads:\n");
+        any = true;
+        add(text, "vireo:     %-16s %llu times, %.1f ms in all, longest %.1f ms\n",
+            count->name, (unsigned long long)count->calls,
+            (double)count->total_ns / 1e6, (double)count->longest_ns / 1e6);
+    }
+    if (!any)
+        add(text, "vireo:   no call stopped all threads\n");
+}
+
+static void add_greenlets(struct text *text)
+{
+    struct greenlet_counts left = {0, 0, 0};
+
+    if (mp__hub == NULL)
+        return;
+    mp__hub->count(&left);
+    add(text, "vireo:   stacks at exit: %zu used, %zu free, guards: %s\n",
+        left.slots_used, left.slots_free, mp__hub->guard_kind());
+}
+
+/* The last destructors run first; this library's run late, since it was loaded
+ * early. */
+__attribute__((destructor)) static void print(void)
+{
+    struct text text;
+    const char *at = text.bytes;
+
+    if (!mp__options.stats)
+        return;
+    text.size = 0;
+    add(&text, "vireo: statistics of process %ld\n", (long)getpid());
+    add(&text, "vireo:   threads mapped onto greenlets: %llu\n",
+        (unsigned long long)mp__stats.threads);
+    add(&text, "vireo:   parks: %llu, offloaded calls: %llu, native waits: %llu\n",
+        (unsigned long long)mp__stats.parks,
+        (unsigned long long)mp__stats.offloads,
+        (unsigned long long)mp__stats.native_waits);
+    add_greenlets(&text);
+    add_later(&text);
+    while (text.size > 0) {
+        ssize_t wrote = mp__real.write(STDERR_FILENO, at, text.size);
+
+        if (wrote <= 0)
+            return;
+        at += wrote;
+        text.size -= (size_t)wrote;
+    }
+}
