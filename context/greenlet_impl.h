@@ -24,6 +24,12 @@ struct greenlet__transfer {
     void *data;
 };
 
+enum greenlet__thrown {
+    THROWN_NONE,
+    THROWN_TRANSIT, /* `thrown` is on its way to this greenlet */
+    THROWN_CAUGHT   /* delivered; greenlet_caught() may take it */
+};
+
 enum greenlet__state {
     GREENLET_NEW,
     GREENLET_ACTIVE,  /* running or suspended */
@@ -44,13 +50,14 @@ struct greenlet {
     uint8_t state;                   /* enum greenlet__state */
     uint8_t is_main;
     uint8_t is_queued;  /* hub: on the ready list */
-    uint8_t has_thrown; /* `thrown` holds a record in transit or not yet taken */
-    int refs;           /* atomic; a started greenlet holds one itself */
+    uint8_t has_thrown; /* enum greenlet__thrown */
+    int refs;           /* atomic */
     int saved_errno;    /* for switches that stay on one TLS block */
     int thrown_error;
     struct greenlet *parent; /* counted */
     greenlet_run *run;
-    void *hub_data[4]; /* the hub's: see hub_impl.h */
+    void (*entry)(struct greenlet *g); /* first frame; never returns */
+    void *hub_data[5];                 /* the hub's: see hub_impl.h */
     struct greenlet_exception thrown;
     void *userdata;
     void (*destroy_userdata)(void *);
@@ -66,7 +73,8 @@ struct greenlet__os {
     void *hub;                  /* struct hub of this OS thread or NULL */
     void *thread_pointer;       /* the OS thread's own TLS block */
     struct greenlet__thread *first; /* the OS thread's own identity */
-    struct greenlet *running;   /* on this OS thread, whatever its identity */
+    long live;                  /* greenlets made minus freed here */
+    struct greenlet__os *next;  /* all of the process */
 };
 
 /* One TLS identity: a real thread, or a mapped pthread. */
@@ -91,14 +99,16 @@ static inline struct greenlet__thread *greenlet__thread_peek(void)
     return greenlet__word;
 }
 
-/* Suspend the running greenlet and run `to`, of whichever identity of this OS
- * thread; returns when somebody resumes the caller.  No semantics: the hub's
- * and greenlet_switch()'s common floor. */
-void greenlet__resume(struct greenlet *to);
+/* context/switch.h has the floor that the hub and greenlet_switch() share:
+ * greenlet__resume() suspends the running greenlet and runs another, of
+ * whichever identity of this OS thread. */
 
-/* The running greenlet is finished: run `to` and never come back.  to's side
- * calls on_left and gives up the reference that a started greenlet holds. */
+/* The running greenlet is finished: run `to` and never come back.  on_left is
+ * called on to's side. */
 _Noreturn void greenlet__leave(struct greenlet *to);
+
+/* The tail of a switch away from one that is leaving. */
+void greenlet__left(struct greenlet *g);
 
 /* Prepare a fresh greenlet's first frame: `entry` runs on its stack at the
  * first greenlet__resume().  It must not return. */
@@ -142,7 +152,8 @@ int greenlet__tls_find(const char **why);
 struct greenlet__mapped {
     struct greenlet__thread thread;
     void *room;
-    size_t stack_size; /* usable: from the guard to the TLS block */
+    char *tls_start; /* lowest byte of the TLS block: the stack's top */
+    struct greenlet__mapped *next, **back; /* all of the process */
 };
 struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
                                               size_t room);
@@ -156,6 +167,11 @@ void greenlet__tls_link(bool on);
 /* The child of a fork(): `tid` is what the blocks carry now; all mapped threads
  * but `self` (NULL: none) are forgotten. */
 void greenlet__tls_forked(struct greenlet__mapped *self, pid_t tid);
+/* Fields of a fresh identity: its main greenlet is the one that runs. */
+void greenlet__thread_init(struct greenlet__thread *thread,
+                           struct greenlet__os *os, void *thread_pointer);
+/* In the child of a fork(): this is the only OS thread there is. */
+void greenlet__threads_forked(struct greenlet__os *os);
 /* True while this OS thread is inside ld.so with its load lock held. */
 bool greenlet__in_loader(void);
 /* Offsets inside struct pthread, from the thread pointer; -1 where not found. */
@@ -164,7 +180,10 @@ struct greenlet__tls_layout {
     ptrdiff_t pthread_start; /* 0 on x86-64, -pthread_size on aarch64 */
     size_t static_size, static_align;
     ptrdiff_t tid, list, specific, robust, stackblock, stackblock_size, rseq;
+    unsigned self[4], self_count; /* words that hold the block's own address */
     unsigned specific_count;
+    ptrdiff_t shared[8]; /* malloc's words in libc's own TLS segment */
+    unsigned shared_count;
     bool found;
 };
 extern struct greenlet__tls_layout greenlet__tls;

@@ -31,13 +31,20 @@ int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
 /* Put it back.  No kernel call. */
 void greenlet__slot_give(struct greenlet__pool *pool,
                          const struct greenlet__slot *slot);
-/* Install the overflow report on an alternate stack for this OS thread. */
+/* overflow.c: an alternate stack for this OS thread and, unless the program has
+ * its own, a SIGSEGV handler that names the greenlet whose stack ended. */
 void greenlet__overflow_watch(void);
+/* The report alone: true if `address` was in a guard and has been reported. */
+bool greenlet__overflow_report(const void *address);
 /* True if `address` lies in the guard of a slot; *slot is set. */
 bool greenlet__slot_guard_hit(const void *address, struct greenlet__slot *slot);
 /* "markers", "mprotect" or "none": for statistics and tests. */
 const char *greenlet__guard_kind(void);
-size_t greenlet__slots_used(void);
-size_t greenlet__slots_free(void);
+/* Slots cut so far in this process; free ones of one pool. */
+size_t greenlet__slots_made(void);
+size_t greenlet__pool_free(const struct greenlet__pool *pool);
+/* A pool begins with what ended threads left, and leaves its own behind. */
+void greenlet__pool_open(struct greenlet__pool *pool);
+void greenlet__pool_close(struct greenlet__pool *pool);
 
 #endif

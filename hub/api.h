@@ -23,6 +23,7 @@ struct hub__api {
     struct hub *(*get)(void);
     struct greenlet__thread *(*thread_self)(void);
     void (*overflow_watch)(void);
+    bool (*overflow_report)(const void *address);
     void (*forked)(struct greenlet__mapped *self, pid_t tid);
     /* mapped threads */
     struct greenlet__mapped *(*map_thread)(size_t stack, size_t guard,
@@ -30,7 +31,7 @@ struct hub__api {
     void (*unmap_thread)(struct greenlet__mapped *);
     void (*prepare)(struct greenlet *, void (*entry)(struct greenlet *));
     void (*ready)(struct hub *, struct greenlet *);
-    _Noreturn void (*leave)(struct hub *);
+    void (*leave)(struct hub *) __attribute__((noreturn));
     /* waiting */
     void (*waiter_init)(struct hub__waiter *);
     int (*park)(struct hub__waiter *, int64_t deadline);
@@ -40,10 +41,11 @@ struct hub__api {
     int (*watch)(struct hub *, struct hub__fd_wait *);
     void (*unwatch)(struct hub *, struct hub__fd_wait *);
     int (*lot_wait)(uint32_t *, uint32_t, int64_t, unsigned);
+    int (*lot_wait_on)(struct hub__waiter *, uint32_t *, uint32_t, int64_t);
     int (*lot_wake)(uint32_t *, int);
     int (*lot_requeue)(uint32_t *, int, int, uint32_t *);
     int (*offload)(void (*)(void *), void *, enum hub__offload_kind);
-    void (*signal_seen)(struct hub *);
+    void (*signal_seen)(struct hub *, bool restart);
     /* fds */
     void (*fd_closing)(int);
     void (*fd_close_range)(unsigned, unsigned);
@@ -59,6 +61,6 @@ struct hub__api {
 };
 
 /* Exported by libvireo.so. */
-const struct hub__api *vireo_api(void);
+HUB_API const struct hub__api *vireo_api(void);
 
 #endif

@@ -14,7 +14,25 @@
 
 #include <stdint.h>
 
+/* Does a signal handler end the wait with -EINTR?  signal(7) has the list of
+ * calls that SA_RESTART restarts and of those that it does not. */
+enum hub__interruptible {
+    HUB_NOT_INTERRUPTED,
+    HUB_ALWAYS_INTERRUPTED,
+    HUB_INTERRUPTED_UNLESS_RESTART
+};
+enum { HUB_SIGNAL_RESTARTS = 1, HUB_SIGNAL_INTERRUPTS = 3 };
+
 enum hub__waiter_state { WAITER_WAITING, WAITER_CLAIMED, WAITER_CLOSED };
+
+/* What the hub keeps in greenlet.hub_data. */
+enum {
+    HUB_DATA_TIMED_OUT_ON, /* lot.c: the address it last waited on in vain */
+    HUB_DATA_WAITER,       /* the wait that hub_kill() may end, or NULL */
+    HUB_DATA_KILLED,       /* not NULL: its next wait ends with -ECANCELED */
+    HUB_DATA_FUNCTION,     /* spawn.c: what it runs */
+    HUB_DATA_JOINERS       /* spawn.c: who waits for its end */
+};
 
 /* One wait of one greenlet, or of a real thread without a hub (hub NULL). */
 struct hub__waiter {
@@ -24,7 +42,7 @@ struct hub__waiter {
     int result;     /* set by whoever claimed */
     int64_t deadline;
     uint32_t heap_index; /* HUB__NO_INDEX: not in the heap */
-    uint8_t interruptible; /* a signal handler ends it with -EINTR */
+    uint8_t interruptible; /* enum hub__interruptible */
     struct hub__waiter *remote_next;
     struct hub__waiter *interruptible_next, **interruptible_back;
 };
@@ -56,9 +74,11 @@ struct hub {
     struct hub__fd **fds; /* chunks, by number */
     uint32_t fd_chunks;
     struct hub__waiter *remote;   /* atomic stack: woken by other OS threads */
-    uint32_t deferred_wakes;      /* atomic: hub__deferred has keys */
+    uint32_t deferred;            /* atomic: a signal handler left work */
+    uint32_t *deferred_keys[16];  /* lot addresses to wake; NULL: free */
+    uint32_t deferred_all;        /* atomic: more keys than places */
     struct hub__waiter *interruptible;
-    uint32_t signal_seen; /* atomic: a handler ran, end interruptible waits */
+    uint32_t signal_seen; /* atomic: HUB_SIGNAL_... of a handler that ran */
     int wake_fd;          /* eventfd */
     uint64_t switches, polls;
     struct hub *next_hub;
@@ -82,7 +102,7 @@ static inline void hub__exit(struct hub *hub)
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     hub->critical--;
-    if (unlikely(hub->deferred_wakes != 0) && hub->critical == 0)
+    if (unlikely(hub->deferred != 0) && hub->critical == 0)
         hub__exit_slow(hub);
 }
 
@@ -91,18 +111,24 @@ void hub__waiter_init(struct hub__waiter *waiter);
 /* Suspend until the waiter is claimed or its deadline comes.  Returns the
  * result given by the claimer, or -ETIMEDOUT. */
 int hub__park(struct hub__waiter *waiter, int64_t deadline_ns);
+/* hub__park() that hub_kill() can end with -ECANCELED. */
+int hub__park_cancelable(struct hub__waiter *waiter, int64_t deadline_ns);
 /* Without having parked: true if nobody claimed it and nobody can any more.
  * false: it is claimed, hub__park() must be called to take the result. */
 bool hub__waiter_close(struct hub__waiter *waiter);
 /* End the wait with `result`.  False if somebody else was first.
  * Thread-safe; async-signal-safe. */
 bool hub__wake(struct hub__waiter *waiter, int result);
+/* The same between hub__enter() and hub__exit(). */
+bool hub__wake_entered(struct hub__waiter *waiter, int result);
 void hub__ready(struct hub *hub, struct greenlet *g);
 /* Run somebody else; the caller is on the ready list, parked, or the hub. */
 void hub__reschedule(struct hub *hub);
 _Noreturn void hub__leave(struct hub *hub);
 void hub__take_remote(struct hub *hub);
-void hub__interrupt(struct hub *hub);
+/* A signal handler of the program has run on this OS thread. */
+void hub__signal_seen(struct hub *hub, bool restart);
+void hub__signal_deferred(struct hub *hub);
 
 /* timer.c: a heap of waiters by deadline */
 int hub__timer_add(struct hub *hub, struct hub__waiter *waiter);
@@ -120,6 +146,7 @@ void hub__fd_closing(int fd);
 void hub__fd_close_range(unsigned first, unsigned last);
 /* A wait whose fd was changed to a private copy is done with it. */
 void hub__fd_release(int copy);
+void hub__watch_forked(struct hub *hub);
 
 /* reserve.c: fd numbers of ours at the top of the table */
 int hub__fd_to_top(int fd); /* moves; returns the new number or -errno */
@@ -127,6 +154,8 @@ bool hub__fd_is_ours(int fd);
 int hub__fd_evacuate(int fd); /* the program wants this number: move ours */
 void hub__fd_forget(int fd);
 unsigned hub__fd_lowest(void); /* no fd of ours is below */
+void hub__fd_kept_in(int *slot); /* *slot is a number of ours, and may move */
+void hub__reserve_forked(void);
 
 /* loop.c: the only file that includes <ev.h> */
 int hub__loop_open(struct hub *hub);
@@ -137,6 +166,8 @@ void hub__loop_turn(struct hub *hub, bool wait);
  * than when last watched.  Returns 0 or -EPERM for files that cannot be. */
 int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh);
 int hub__loop_forked(struct hub *hub);
+int hub__loop_replace(int *slot, int copy); /* use `copy` instead of *slot */
+int hub__loop_reopen(int fd);               /* the epoll fd gets another number */
 void hub__loop_notify(struct hub *hub); /* thread-safe, async-signal-safe */
 
 /* lot.c: futexes in user space, for greenlets of any hub and real threads */
@@ -146,6 +177,9 @@ enum { HUB_LOT_INTERRUPTIBLE = 1 };
  * seniority when it waits on the same address again. */
 int hub__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline_ns,
                   unsigned flags);
+/* The same with a waiter of the caller's, initialised. */
+int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address,
+                     uint32_t expected, int64_t deadline_ns);
 /* Wake up to n waiters, the oldest first; returns how many.  Thread-safe,
  * async-signal-safe (then the count may be 0 and the wake comes later). */
 int hub__lot_wake(uint32_t *address, int n);
@@ -164,6 +198,6 @@ int hub__offload(void (*function)(void *), void *arg,
 void hub__offload_forked(void);
 
 /* hub.c */
-void hub__forked(struct greenlet__thread *self);
+void hub__forked(struct greenlet__mapped *self, pid_t tid);
 
 #endif

@@ -1,0 +1,23 @@
+/* thread_pointer.h - reading and setting the thread pointer (TPIDR_EL0) */
+#ifndef GREENLET_THREAD_POINTER_H
+#define GREENLET_THREAD_POINTER_H
+
+#include <stdbool.h>
+
+/* x86-64's question; TPIDR_EL0 is always writable by user code. */
+extern bool greenlet__fsgsbase;
+
+static inline void *greenlet__thread_pointer(void)
+{
+    void *pointer;
+
+    __asm__ volatile("mrs %0, tpidr_el0" : "=r"(pointer));
+    return pointer;
+}
+
+static inline void greenlet__set_thread_pointer(void *pointer)
+{
+    __asm__ volatile("msr tpidr_el0, %0" : : "r"(pointer) : "memory");
+}
+
+#endif

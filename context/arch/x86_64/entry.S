@@ -1,0 +1,23 @@
+/* entry.S - the outermost frame of a greenlet's stack
+ *
+ * make_fcontext() jumps here with the transfer in rdi (context) and rsi (data)
+ * and the stack as after a call.  The return address is marked undefined, so
+ * that unwinders and gdb stop here instead of running off the stack. */
+    .text
+    .globl greenlet__entry
+    .hidden greenlet__entry
+    .type greenlet__entry, @function
+    .align 16
+greenlet__entry:
+    .cfi_startproc
+    .cfi_undefined rip
+    endbr64
+    xorl %ebp, %ebp
+    subq $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    call greenlet__first@PLT
+    ud2
+    .cfi_endproc
+    .size greenlet__entry, . - greenlet__entry
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,345 @@
+/* stack.c - stacks cut from slabs
+ *
+ * A slab is one large NORESERVE mapping of equal slots.  A slot that is given
+ * back keeps its pages and goes on a LIFO list of the OS thread: the next one
+ * made is warm, and no kernel call is on either path.  The link of the list
+ * lies in the topmost bytes, on a page that is resident anyway.
+ *
+ * Guards: markers (MADV_GUARD_INSTALL, Linux 6.13) split no mapping, so there
+ * may be any number; else mprotect up to a budget of maps; else none. */
+#include "context/greenlet_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+#define PAGE ((size_t)4096)
+#define TWO_MIB ((size_t)2 << 20)
+#define SLAB_MAX ((size_t)256 << 20)
+#define SLAB_FIRST ((size_t)2 << 20)
+
+struct link {
+    struct link *next;
+};
+
+struct greenlet__size_class {
+    struct greenlet__size_class *next;
+    size_t stride, guard;
+    struct link *free;
+    char *carve, *carve_end;
+    size_t slab_size; /* of the next slab */
+    size_t free_count;
+};
+
+struct slab {
+    struct slab *next;
+    char *start, *end;
+    size_t stride, guard;
+};
+
+enum guard_kind { GUARD_UNKNOWN, GUARD_MARKERS, GUARD_MPROTECT, GUARD_NONE };
+
+/* All slabs of the process, newest first; only ever added to, so that a signal
+ * handler may walk the list. */
+static struct slab *slabs;
+static int guard_kind;
+static long guard_budget;
+static size_t slots_made; /* atomic */
+
+static size_t round_up(size_t value, size_t to)
+{
+    return (value + to - 1) / to * to;
+}
+
+/* The probe is by effect: qemu-user answers 0 and installs nothing.  The kernel
+ * reads the new mask before it looks at `how`, so a guard shows as EFAULT, an
+ * ordinary page as EINVAL, and no mask changes. */
+static bool markers_work(char *page)
+{
+    if (greenlet__masked & FEATURE_GUARD)
+        return false;
+    if (madvise(page, PAGE, MADV_GUARD_INSTALL) != 0)
+        return false;
+    return syscall(SYS_rt_sigprocmask, 12345, page, NULL, 8) == -1 &&
+           errno == EFAULT;
+}
+
+/* Each mprotect guard costs two maps; leave the program a quarter. */
+static long map_budget(void)
+{
+    char text[32];
+    long limit = 65530;
+    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        ssize_t got = read(fd, text, sizeof text - 1);
+
+        if (got > 0) {
+            text[got] = '\0';
+            limit = strtol(text, NULL, 10);
+        }
+        close(fd);
+    }
+    return limit / 4 * 3 / 2;
+}
+
+static void say_once(const char *text)
+{
+    static int said;
+
+    if (__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED) == 0) {
+        ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+
+        (void)ignored;
+    }
+}
+
+static void install_guard(char *base, size_t size)
+{
+    int kind = __atomic_load_n(&guard_kind, __ATOMIC_RELAXED);
+
+    if (size == 0 || kind == GUARD_NONE)
+        return;
+    if (kind == GUARD_UNKNOWN) {
+        kind = markers_work(base) ? GUARD_MARKERS : GUARD_MPROTECT;
+        guard_budget = map_budget();
+        __atomic_store_n(&guard_kind, kind, __ATOMIC_RELAXED);
+    }
+    if (kind == GUARD_MARKERS &&
+        madvise(base, size, MADV_GUARD_INSTALL) == 0)
+        return;
+    if (__atomic_sub_fetch(&guard_budget, 1, __ATOMIC_RELAXED) >= 0 &&
+        mprotect(base, size, PROT_NONE) == 0)
+        return;
+    __atomic_store_n(&guard_kind, GUARD_NONE, __ATOMIC_RELAXED);
+    say_once("vireo: too many memory maps for stack guards; "
+             "further stacks have none\n");
+}
+
+/* Under mlockall(MCL_FUTURE) a fresh mapping is resident at once: a large slab
+ * would be paid for in full. */
+static bool locked_memory(void)
+{
+    unsigned char resident = 0;
+    char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return false;
+    if (mincore(page, PAGE, &resident) != 0)
+        resident = 0;
+    munmap(page, PAGE);
+    return (resident & 1) != 0;
+}
+
+static char *map_slab(size_t size, size_t align)
+{
+    size_t slack = align > PAGE ? align : 0;
+    char *start = mmap(NULL, size + slack, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (start == MAP_FAILED)
+        return NULL;
+    madvise(start, size + slack, MADV_NOHUGEPAGE);
+    if (slack != 0)
+        start = (char *)round_up((uintptr_t)start, align);
+    return start;
+}
+
+/* Slots of 2 MiB and more start 1 MiB off a 2 MiB boundary: then a guard shares
+ * the page-table page of its lower neighbour's top. */
+static int grow(struct greenlet__size_class *class)
+{
+    bool large = class->stride >= TWO_MIB;
+    size_t size = class->slab_size;
+    struct slab *slab;
+    char *start = NULL;
+
+    if (locked_memory())
+        size = class->stride;
+    for (;; size /= 2) {
+        size_t count = size / class->stride > 0 ? size / class->stride : 1;
+
+        size = count * class->stride;
+        start = map_slab(size + (large ? TWO_MIB / 2 : 0),
+                         large ? TWO_MIB : PAGE);
+        if (start != NULL || count == 1)
+            break;
+    }
+    if (start == NULL)
+        return -ENOMEM;
+    slab = malloc(sizeof *slab);
+    if (slab == NULL) {
+        munmap(start, size);
+        return -ENOMEM;
+    }
+    class->carve = start + (large ? TWO_MIB / 2 : 0);
+    class->carve_end = class->carve + size;
+    if (class->slab_size < SLAB_MAX)
+        class->slab_size *= 2;
+    *slab = (struct slab){ NULL, class->carve, class->carve_end, class->stride,
+                           class->guard };
+    slab->next = __atomic_load_n(&slabs, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&slabs, &slab->next, slab, true,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+    return 0;
+}
+
+static struct greenlet__size_class *
+find_class(struct greenlet__pool *pool, size_t stride, size_t guard)
+{
+    struct greenlet__size_class *class = pool->last_used;
+
+    if (likely(class != NULL && class->stride == stride &&
+               class->guard == guard))
+        return class;
+    for (class = pool->classes; class != NULL; class = class->next)
+        if (class->stride == stride && class->guard == guard)
+            break;
+    if (class == NULL) {
+        class = calloc(1, sizeof *class);
+        if (class == NULL)
+            return NULL;
+        class->stride = stride;
+        class->guard = guard;
+        class->slab_size = SLAB_FIRST > 16 * stride ? SLAB_FIRST : 16 * stride;
+        class->next = pool->classes;
+        pool->classes = class;
+    }
+    pool->last_used = class;
+    return class;
+}
+
+static size_t stride_for(size_t size, size_t guard)
+{
+    size_t stride = round_up(size, PAGE) + round_up(guard, PAGE);
+
+    return stride >= TWO_MIB ? round_up(stride, TWO_MIB) : stride;
+}
+
+int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
+                        struct greenlet__slot *slot)
+{
+    struct greenlet__size_class *class;
+
+    if (size > SIZE_MAX / 4 || guard > SIZE_MAX / 4)
+        return -ENOMEM;
+    class = find_class(pool, stride_for(size, guard), round_up(guard, PAGE));
+    if (unlikely(class == NULL))
+        return -ENOMEM;
+    slot->size = class->stride;
+    slot->guard = class->guard;
+    if (likely(class->free != NULL)) {
+        struct link *link = class->free;
+
+        class->free = link->next;
+        class->free_count--;
+        slot->base = (char *)(link + 1) - class->stride;
+        return 0;
+    }
+    if (class->carve == class->carve_end) {
+        int rc = grow(class);
+
+        if (rc < 0)
+            return rc;
+    }
+    slot->base = class->carve;
+    class->carve += class->stride;
+    __atomic_add_fetch(&slots_made, 1, __ATOMIC_RELAXED);
+    install_guard(slot->base, class->guard);
+    return 0;
+}
+
+void greenlet__slot_give(struct greenlet__pool *pool,
+                         const struct greenlet__slot *slot)
+{
+    struct greenlet__size_class *class =
+        find_class(pool, slot->size, slot->guard);
+    struct link *link = (struct link *)(slot->base + slot->size) - 1;
+
+    if (class == NULL)
+        return; /* no memory for a list head: the slot is lost, not reused */
+    link->next = class->free;
+    class->free = link;
+    class->free_count++;
+}
+
+/* The free slots of a thread that ended go to the one that asks next. */
+static struct greenlet__size_class *orphans;
+static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void greenlet__pool_close(struct greenlet__pool *pool)
+{
+    struct greenlet__size_class *last = pool->classes;
+
+    if (last == NULL)
+        return;
+    while (last->next != NULL)
+        last = last->next;
+    pthread_mutex_lock(&orphans_lock);
+    last->next = orphans;
+    orphans = pool->classes;
+    pthread_mutex_unlock(&orphans_lock);
+    memset(pool, 0, sizeof *pool);
+}
+
+void greenlet__pool_open(struct greenlet__pool *pool)
+{
+    pthread_mutex_lock(&orphans_lock);
+    pool->classes = orphans;
+    orphans = NULL;
+    pthread_mutex_unlock(&orphans_lock);
+    pool->last_used = NULL;
+}
+
+size_t greenlet__pool_free(const struct greenlet__pool *pool)
+{
+    const struct greenlet__size_class *class;
+    size_t count = 0;
+
+    for (class = pool->classes; class != NULL; class = class->next)
+        count += class->free_count;
+    return count;
+}
+
+size_t greenlet__slots_made(void)
+{
+    return __atomic_load_n(&slots_made, __ATOMIC_RELAXED);
+}
+
+bool greenlet__slot_guard_hit(const void *address, struct greenlet__slot *slot)
+{
+    const char *at = address;
+    const struct slab *slab = __atomic_load_n(&slabs, __ATOMIC_ACQUIRE);
+
+    for (; slab != NULL; slab = slab->next) {
+        size_t offset;
+
+        if (at < slab->start || at >= slab->end)
+            continue;
+        offset = (size_t)(at - slab->start) % slab->stride;
+        slot->base = (char *)at - offset;
+        slot->size = slab->stride;
+        slot->guard = slab->guard;
+        return offset < slab->guard;
+    }
+    return false;
+}
+
+const char *greenlet__guard_kind(void)
+{
+    static const char *const names[] = { "unknown", "markers", "mprotect",
+                                         "none" };
+
+    return names[__atomic_load_n(&guard_kind, __ATOMIC_RELAXED)];
+}

@@ -1,0 +1,81 @@
+/* switch.h - the raw switch, inline for the two layers that live on it
+ *
+ * Between setting the thread pointer and the jump nothing may touch thread-local
+ * data: the block is already the other greenlet's. */
+#ifndef GREENLET_SWITCH_H
+#define GREENLET_SWITCH_H
+
+#include "context/greenlet_impl.h"
+#include "thread_pointer.h"
+
+#include <errno.h>
+
+struct greenlet__transfer jump_fcontext(greenlet__fcontext to, void *data);
+greenlet__fcontext make_fcontext(void *stack_top, size_t size,
+                                 void (*function)(struct greenlet__transfer));
+
+#if defined(__SANITIZE_ADDRESS__)
+#define GREENLET__ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GREENLET__ASAN 1
+#endif
+#endif
+
+#ifdef GREENLET__ASAN
+void greenlet__asan_start(struct greenlet *from, struct greenlet *to);
+void greenlet__asan_finish(struct greenlet *self);
+#else
+static inline void greenlet__asan_start(struct greenlet *from,
+                                        struct greenlet *to)
+{
+    (void)from;
+    (void)to;
+}
+static inline void greenlet__asan_finish(struct greenlet *self)
+{
+    (void)self;
+}
+#endif
+
+/* On the new stack: note where the previous greenlet was suspended. */
+static inline void greenlet__arrived(struct greenlet__transfer transfer)
+{
+    struct greenlet *previous = transfer.data;
+
+    previous->context = transfer.context;
+    if (unlikely(previous->state == GREENLET_LEAVING))
+        greenlet__left(previous);
+}
+
+/* Suspend the running greenlet `from` and run `to`; returns when somebody
+ * resumes `from`.  errno is the greenlet's own: on one TLS block it is carried
+ * by hand, with a block each it stays where it is. */
+static inline void greenlet__jump(struct greenlet *from, struct greenlet *to)
+{
+    struct greenlet__transfer transfer;
+
+    to->thread->current = to;
+    greenlet__asan_start(from, to);
+    if (to->thread == from->thread) {
+        int saved = errno;
+
+        transfer = jump_fcontext(to->context, from);
+        errno = saved;
+    } else {
+        greenlet__set_thread_pointer(to->thread->thread_pointer);
+        transfer = jump_fcontext(to->context, from);
+    }
+    greenlet__asan_finish(from);
+    greenlet__arrived(transfer);
+}
+
+static inline void greenlet__resume(struct greenlet *to)
+{
+    struct greenlet *from = greenlet__word->current;
+
+    if (likely(to != from))
+        greenlet__jump(from, to);
+}
+
+#endif

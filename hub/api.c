@@ -1,0 +1,57 @@
+/* api.c - the table that the preload library takes (api.h) */
+#include "hub/api.h"
+
+static struct hub *get_hub(void)
+{
+    return hub__get();
+}
+
+static const struct hub__api table = {
+    .version = HUB__API_VERSION,
+    .size = sizeof table,
+    .libc = &greenlet__libc,
+    .masked = &greenlet__masked,
+    .tls = &greenlet__tls,
+    .tls_find = greenlet__tls_find,
+    .tls_enter = greenlet__tls_enter,
+    .tls_link = greenlet__tls_link,
+    .in_loader = greenlet__in_loader,
+    .get = get_hub,
+    .thread_self = greenlet__thread_self,
+    .overflow_watch = greenlet__overflow_watch,
+    .overflow_report = greenlet__overflow_report,
+    .forked = hub__forked,
+    .map_thread = greenlet__map_thread,
+    .unmap_thread = greenlet__unmap_thread,
+    .prepare = greenlet__prepare,
+    .ready = hub__ready,
+    .leave = hub__leave,
+    .waiter_init = hub__waiter_init,
+    .park = hub__park,
+    .waiter_close = hub__waiter_close,
+    .wake = hub__wake,
+    .yield = hub_yield,
+    .watch = hub__watch,
+    .unwatch = hub__unwatch,
+    .lot_wait = hub__lot_wait,
+    .lot_wait_on = hub__lot_wait_on,
+    .lot_wake = hub__lot_wake,
+    .lot_requeue = hub__lot_requeue,
+    .offload = hub__offload,
+    .signal_seen = hub__signal_seen,
+    .fd_closing = hub__fd_closing,
+    .fd_close_range = hub__fd_close_range,
+    .fd_release = hub__fd_release,
+    .fd_to_top = hub__fd_to_top,
+    .fd_is_ours = hub__fd_is_ours,
+    .fd_evacuate = hub__fd_evacuate,
+    .fd_forget = hub__fd_forget,
+    .fd_lowest = hub__fd_lowest,
+    .count = greenlet_count,
+    .guard_kind = greenlet__guard_kind,
+};
+
+HUB_API const struct hub__api *vireo_api(void)
+{
+    return &table;
+}

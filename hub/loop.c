@@ -1,0 +1,293 @@
+/* loop.c - the event loop: the only file that sees libev
+ *
+ * libev is given no timers: its epoll back end rounds to milliseconds.  A
+ * timerfd is armed for the earliest deadline when the loop is about to sleep,
+ * and left alone when it is armed for something earlier. */
+#include "hub/hub_impl.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define CHUNK 128
+
+struct hub__loop {
+    struct ev_loop *ev;
+    ev_io wake;
+    ev_io timer;
+    int timer_fd;
+    int epoll_fd;
+    int64_t armed; /* HUB_FOREVER: not */
+    ev_io **ios;   /* chunks, by number; they never move while active */
+    uint32_t chunks;
+};
+
+/* libev makes its epoll fd by itself; this definition, in the object that was
+ * opened privately together with it, moves it out of the program's way. */
+static struct hub__loop *opening;
+
+HUB_API int epoll_create1(int flags)
+{
+    int fd = (int)syscall(SYS_epoll_create1, flags);
+
+    if (fd >= 0 && opening != NULL) {
+        fd = hub__fd_to_top(fd);
+        opening->epoll_fd = fd;
+    }
+    return fd;
+}
+
+static void on_wake(struct ev_loop *ev, ev_io *io, int events)
+{
+    uint64_t count;
+    ssize_t got = read(io->fd, &count, sizeof count);
+
+    (void)ev;
+    (void)events;
+    (void)got; /* EAGAIN: somebody else's turn */
+}
+
+static void on_timer(struct ev_loop *ev, ev_io *io, int events)
+{
+    struct hub *hub = io->data;
+    uint64_t count;
+    ssize_t got = read(io->fd, &count, sizeof count);
+
+    (void)ev;
+    (void)events;
+    (void)got;
+    hub->loop->armed = HUB_FOREVER;
+}
+
+static void on_fd(struct ev_loop *ev, ev_io *io, int events)
+{
+    (void)ev;
+    hub__fd_event(io->data, io->fd,
+                  (events & EV_READ ? HUB_READ : 0) |
+                      (events & EV_WRITE ? HUB_WRITE : 0));
+}
+
+static int open_fds(struct hub *hub, struct hub__loop *loop)
+{
+    hub->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (hub->wake_fd < 0)
+        return -errno;
+    hub->wake_fd = hub__fd_to_top(hub->wake_fd);
+    hub__fd_kept_in(&hub->wake_fd);
+    loop->timer_fd =
+        timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (loop->timer_fd < 0)
+        return -errno;
+    loop->timer_fd = hub__fd_to_top(loop->timer_fd);
+    hub__fd_kept_in(&loop->timer_fd);
+    return 0;
+}
+
+static void close_own(int fd)
+{
+    if (fd < 0)
+        return;
+    hub__fd_forget(fd);
+    close(fd);
+}
+
+static void start_own(struct hub *hub, struct hub__loop *loop)
+{
+    ev_io_init(&loop->wake, on_wake, hub->wake_fd, EV_READ);
+    ev_io_init(&loop->timer, on_timer, loop->timer_fd, EV_READ);
+    loop->wake.data = hub;
+    loop->timer.data = hub;
+    ev_io_start(loop->ev, &loop->wake);
+    ev_io_start(loop->ev, &loop->timer);
+    loop->armed = HUB_FOREVER;
+}
+
+int hub__loop_open(struct hub *hub)
+{
+    struct hub__loop *loop = calloc(1, sizeof *loop);
+    int rc;
+
+    if (loop == NULL)
+        return -ENOMEM;
+    loop->timer_fd = -1;
+    loop->epoll_fd = -1;
+    hub->wake_fd = -1;
+    rc = open_fds(hub, loop);
+    if (rc < 0)
+        goto undo;
+    opening = loop;
+    loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    opening = NULL;
+    if (loop->ev == NULL) {
+        rc = -EMFILE;
+        goto undo;
+    }
+    hub->loop = loop;
+    start_own(hub, loop);
+    return 0;
+undo:
+    close_own(hub->wake_fd);
+    close_own(loop->timer_fd);
+    free(loop);
+    return rc;
+}
+
+void hub__loop_close(struct hub *hub)
+{
+    struct hub__loop *loop = hub->loop;
+
+    hub__fd_forget(loop->epoll_fd);
+    ev_loop_destroy(loop->ev);
+    close_own(hub->wake_fd);
+    close_own(loop->timer_fd);
+    for (uint32_t i = 0; i < loop->chunks; i++)
+        free(loop->ios[i]);
+    free(loop->ios);
+    free(loop);
+    hub->loop = NULL;
+}
+
+int hub__loop_forked(struct hub *hub)
+{
+    hub__loop_close(hub);
+    hub__reserve_forked();
+    return hub__loop_open(hub);
+}
+
+static void arm(struct hub *hub, struct hub__loop *loop)
+{
+    int64_t next = hub__timer_next(hub);
+    struct itimerspec spec = { { 0, 0 }, { 0, 0 } };
+
+    if (next >= loop->armed)
+        return;
+    if (next < 1)
+        next = 1; /* all zero would disarm */
+    spec.it_value.tv_sec = (time_t)(next / 1000000000);
+    spec.it_value.tv_nsec = (long)(next % 1000000000);
+    if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0)
+        loop->armed = next;
+}
+
+void hub__loop_turn(struct hub *hub, bool wait)
+{
+    struct hub__loop *loop = hub->loop;
+
+    hub->polls++;
+    if (wait)
+        arm(hub, loop);
+    ev_run(loop->ev, wait ? EVRUN_ONCE : EVRUN_NOWAIT);
+    if (hub->heap_count > 0)
+        hub__timer_run(hub, hub_now());
+}
+
+static ev_io *io_of(struct hub__loop *loop, int fd)
+{
+    uint32_t chunk = (uint32_t)fd / CHUNK;
+
+    if (chunk >= loop->chunks) {
+        uint32_t count = chunk * 2 + 1;
+        ev_io **ios = realloc(loop->ios, count * sizeof(ev_io *));
+
+        if (ios == NULL)
+            return NULL;
+        memset(ios + loop->chunks, 0,
+               (count - loop->chunks) * sizeof(ev_io *));
+        loop->ios = ios;
+        loop->chunks = count;
+    }
+    if (loop->ios[chunk] == NULL)
+        loop->ios[chunk] = calloc(CHUNK, sizeof(ev_io));
+    if (loop->ios[chunk] == NULL)
+        return NULL;
+    return &loop->ios[chunk][(uint32_t)fd % CHUNK];
+}
+
+/* libev takes a file that epoll refuses for one that is always ready; say so
+ * instead, since the caller has better ways then. */
+static int can_be_watched(int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return -errno;
+    return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ? -EPERM : 0;
+}
+
+int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
+{
+    struct hub__loop *loop = hub->loop;
+    ev_io *io = io_of(loop, fd);
+
+    if (io == NULL)
+        return -ENOMEM;
+    if (io->data == NULL) {
+        ev_io_init(io, on_fd, fd, 0);
+        io->data = hub;
+        fresh = true;
+    }
+    ev_io_stop(loop->ev, io);
+    if (events == 0)
+        return 0;
+    if (fresh) {
+        int rc = can_be_watched(fd);
+
+        if (rc < 0)
+            return rc;
+    }
+    ev_io_set(io, fd,
+              (events & HUB_READ ? EV_READ : 0) |
+                  (events & HUB_WRITE ? EV_WRITE : 0));
+    ev_io_start(loop->ev, io);
+    return 0;
+}
+
+void hub__loop_notify(struct hub *hub)
+{
+    const uint64_t one = 1;
+    int saved = errno;
+    ssize_t put = write(hub->wake_fd, &one, sizeof one);
+
+    (void)put; /* EAGAIN: it is awake already */
+    errno = saved;
+}
+
+/* ---- the program wants one of our numbers ---- */
+
+int hub__loop_replace(int *slot, int copy)
+{
+    struct hub *hub = hub__peek();
+    struct hub__loop *loop = hub->loop;
+
+    ev_io_stop(loop->ev, &loop->wake);
+    ev_io_stop(loop->ev, &loop->timer);
+    close_own(*slot);
+    *slot = hub__fd_to_top(copy);
+    hub__fd_kept_in(slot);
+    start_own(hub, loop);
+    return 0;
+}
+
+/* libev makes its epoll anew as after a fork, registrations included. */
+int hub__loop_reopen(int fd)
+{
+    struct hub *hub = hub__peek();
+    struct hub__loop *loop = hub != NULL ? hub->loop : NULL;
+
+    if (loop == NULL || fd != loop->epoll_fd)
+        return -EBUSY;
+    hub__fd_forget(fd);
+    opening = loop;
+    ev_loop_fork(loop->ev);
+    ev_run(loop->ev, EVRUN_NOWAIT);
+    opening = NULL;
+    return 0;
+}

@@ -1,0 +1,324 @@
+/* lot.c - the parking lot: futexes in user space
+ *
+ * Waiters queue by the address they wait on, in buckets with a lock each, so
+ * that a lock of the program needs no more than its own bytes.  Greenlets of
+ * any hub and real threads queue alike (hub__wake knows how to wake each).
+ *
+ * A bucket's lock is held for a few instructions.  A signal handler that
+ * interrupts them on the same OS thread must not wait for it: it sees
+ * hub->critical and leaves its key for hub__exit(). */
+#include "context/switch.h"
+#include "hub/hub_impl.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#define BUCKET_BITS 14
+#define BUCKETS (1u << BUCKET_BITS)
+#define DEFERRED_KEYS 16
+
+struct node {
+    struct node *next, *prev;
+    uint32_t *key; /* changes under both buckets' locks (requeue) */
+    struct hub__waiter *waiter;
+};
+
+struct bucket {
+    uint32_t lock;
+    uint32_t pad;
+    struct node *head, *tail;
+};
+
+static struct bucket buckets[BUCKETS];
+
+static struct bucket *bucket_of(const uint32_t *key)
+{
+    uint64_t hash = ((uintptr_t)key >> 2) * UINT64_C(0x9E3779B97F4A7C15);
+
+    return &buckets[hash >> (64 - BUCKET_BITS)];
+}
+
+static void lock(struct bucket *bucket)
+{
+    while (__atomic_exchange_n(&bucket->lock, 1, __ATOMIC_SEQ_CST) != 0)
+        sched_yield();
+}
+
+static void unlock(struct bucket *bucket)
+{
+    __atomic_store_n(&bucket->lock, 0, __ATOMIC_RELEASE);
+}
+
+static void append(struct bucket *bucket, struct node *node)
+{
+    node->next = NULL;
+    node->prev = bucket->tail;
+    if (bucket->tail != NULL)
+        bucket->tail->next = node;
+    else
+        bucket->head = node;
+    bucket->tail = node;
+}
+
+/* A waiter that timed out here and comes again takes up its old place: behind
+ * it a pair that hands a lock to and fro would keep it out for ever. */
+static void prepend(struct bucket *bucket, struct node *node)
+{
+    node->prev = NULL;
+    node->next = bucket->head;
+    if (bucket->head != NULL)
+        bucket->head->prev = node;
+    else
+        bucket->tail = node;
+    bucket->head = node;
+}
+
+static void take_out(struct bucket *bucket, struct node *node)
+{
+    if (node->prev != NULL)
+        node->prev->next = node->next;
+    else
+        bucket->head = node->next;
+    if (node->next != NULL)
+        node->next->prev = node->prev;
+    else
+        bucket->tail = node->prev;
+    node->key = NULL;
+}
+
+/* Lock the bucket that the node is in now; NULL when it is in none. */
+static struct bucket *lock_bucket_of(struct node *node)
+{
+    for (;;) {
+        uint32_t *key = __atomic_load_n(&node->key, __ATOMIC_ACQUIRE);
+        struct bucket *bucket;
+
+        if (key == NULL)
+            return NULL;
+        bucket = bucket_of(key);
+        lock(bucket);
+        if (__atomic_load_n(&node->key, __ATOMIC_RELAXED) == key)
+            return bucket;
+        unlock(bucket);
+    }
+}
+
+static bool is_senior(const struct hub__waiter *waiter, const uint32_t *key)
+{
+    return waiter->hub != NULL && waiter->greenlet->hub_data[HUB_DATA_TIMED_OUT_ON] == key;
+}
+
+static void remember(const struct hub__waiter *waiter, uint32_t *key, int rc)
+{
+    if (waiter->hub != NULL)
+        waiter->greenlet->hub_data[HUB_DATA_TIMED_OUT_ON] = rc == -ETIMEDOUT ? key : NULL;
+}
+
+static bool enqueue(struct node *node, uint32_t *address, uint32_t expected)
+{
+    struct bucket *bucket = bucket_of(address);
+    bool same;
+
+    lock(bucket);
+    same = __atomic_load_n(address, __ATOMIC_SEQ_CST) == expected;
+    if (same) {
+        node->key = address;
+        if (is_senior(node->waiter, address))
+            prepend(bucket, node);
+        else
+            append(bucket, node);
+    }
+    unlock(bucket);
+    return same;
+}
+
+static void dequeue(struct node *node)
+{
+    struct bucket *bucket = lock_bucket_of(node);
+
+    if (bucket == NULL)
+        return;
+    take_out(bucket, node);
+    unlock(bucket);
+}
+
+int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address,
+                     uint32_t expected, int64_t deadline_ns)
+{
+    struct hub *hub = hub__peek();
+    struct node node = { .waiter = waiter };
+    bool queued;
+    int rc;
+
+    if (hub != NULL)
+        hub__enter(hub);
+    queued = enqueue(&node, address, expected);
+    if (hub != NULL)
+        hub__exit(hub);
+    if (!queued)
+        return hub__waiter_close(waiter) ? -EAGAIN : hub__park(waiter, HUB_FOREVER);
+    rc = hub__park(waiter, deadline_ns);
+    remember(waiter, address, rc);
+    if (__atomic_load_n(&node.key, __ATOMIC_ACQUIRE) != NULL || rc != 0) {
+        if (hub != NULL)
+            hub__enter(hub);
+        dequeue(&node);
+        if (hub != NULL)
+            hub__exit(hub);
+    }
+    return rc;
+}
+
+int hub__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline_ns,
+                  unsigned flags)
+{
+    struct hub__waiter waiter;
+
+    hub__waiter_init(&waiter);
+    if (flags & HUB_LOT_INTERRUPTIBLE)
+        waiter.interruptible = HUB_ALWAYS_INTERRUPTED;
+    return hub__lot_wait_on(&waiter, address, expected, deadline_ns);
+}
+
+static int wake_in(struct bucket *bucket, const uint32_t *address, int n)
+{
+    struct node *node = bucket->head;
+    int woken = 0;
+
+    while (node != NULL && woken < n) {
+        struct node *next = node->next;
+
+        if (node->key == address) {
+            struct hub__waiter *waiter = node->waiter;
+
+            /* Out of the list and its key cleared before the wake: after that
+             * the node is its owner's stack again. */
+            take_out(bucket, node);
+            woken += hub__wake_entered(waiter, 0);
+        }
+        node = next;
+    }
+    return woken;
+}
+
+static void defer(struct hub *hub, uint32_t *address)
+{
+    int i;
+
+    for (i = 0; i < DEFERRED_KEYS; i++) {
+        uint32_t *empty = NULL;
+
+        if (__atomic_compare_exchange_n(&hub->deferred_keys[i], &empty, address,
+                                        false, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+            break;
+    }
+    if (i == DEFERRED_KEYS)
+        __atomic_store_n(&hub->deferred_all, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&hub->deferred, 1, __ATOMIC_RELEASE);
+    hub__loop_notify(hub);
+}
+
+int hub__lot_wake(uint32_t *address, int n)
+{
+    struct bucket *bucket = bucket_of(address);
+    struct hub *hub = hub__peek();
+    int woken;
+
+    if (hub != NULL && hub->critical != 0) {
+        defer(hub, address);
+        return 0;
+    }
+    if (hub != NULL)
+        hub__enter(hub);
+    lock(bucket);
+    woken = wake_in(bucket, address, n);
+    unlock(bucket);
+    if (hub != NULL)
+        hub__exit(hub);
+    return woken;
+}
+
+static void lock_both(struct bucket *a, struct bucket *b)
+{
+    if (a > b) {
+        struct bucket *swap = a;
+
+        a = b;
+        b = swap;
+    }
+    lock(a);
+    if (b != a)
+        lock(b);
+}
+
+int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to)
+{
+    struct bucket *source = bucket_of(from), *target = bucket_of(to);
+    struct hub *hub = hub__peek();
+    struct node *node;
+    int woken;
+
+    if (hub != NULL)
+        hub__enter(hub);
+    lock_both(source, target);
+    woken = wake_in(source, from, n);
+    for (node = source->head; node != NULL && move > 0;) {
+        struct node *next = node->next;
+
+        if (node->key == from) {
+            take_out(source, node);
+            __atomic_store_n(&node->key, to, __ATOMIC_RELEASE);
+            append(target, node);
+            move--;
+        }
+        node = next;
+    }
+    unlock(source);
+    if (target != source)
+        unlock(target);
+    if (hub != NULL)
+        hub__exit(hub);
+    return woken;
+}
+
+/* Spurious wake-ups are allowed to futex users: wake everybody once. */
+static void wake_all_of_all(void)
+{
+    for (uint32_t i = 0; i < BUCKETS; i++) {
+        struct bucket *bucket = &buckets[i];
+
+        if (bucket->head == NULL)
+            continue;
+        lock(bucket);
+        while (bucket->head != NULL) {
+            struct hub__waiter *waiter = bucket->head->waiter;
+
+            take_out(bucket, bucket->head);
+            hub__wake_entered(waiter, 0);
+        }
+        unlock(bucket);
+    }
+}
+
+void hub__lot_run_deferred(struct hub *hub)
+{
+    for (int i = 0; i < DEFERRED_KEYS; i++) {
+        uint32_t *key = __atomic_exchange_n(&hub->deferred_keys[i], NULL,
+                                            __ATOMIC_ACQUIRE);
+
+        if (key != NULL)
+            hub__lot_wake(key, 1);
+    }
+    if (__atomic_exchange_n(&hub->deferred_all, 0, __ATOMIC_ACQUIRE)) {
+        hub__enter(hub);
+        wake_all_of_all();
+        hub__exit(hub);
+    }
+}
+
+void hub__lot_forked(void)
+{
+    memset(buckets, 0, sizeof buckets);
+}
