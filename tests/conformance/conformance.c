@@ -68,7 +68,8 @@ pthread_t start_thread(void *(*function)(void *), void *argument)
     pthread_t thread;
     int err = pthread_create(&thread, NULL, function, argument);
 
-    errno = err;
+    if (err != 0)
+        errno = err;
     CONF_CHECK(err == 0);
     return thread;
 }
@@ -78,7 +79,8 @@ void *join_thread(pthread_t thread)
     void *result = NULL;
     int err = pthread_join(thread, &result);
 
-    errno = err;
+    if (err != 0)
+        errno = err;
     CONF_CHECK(err == 0);
     return result;
 }
