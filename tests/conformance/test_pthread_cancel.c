@@ -1,5 +1,4 @@
 /* pthread_cancel(3): states, types, handlers, and what no point is */
-#define _GNU_SOURCE 1
 #include "conf_threads.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 /* pthread_cancel(3) of a thread that is blocked in a cancellation point */
-#define _GNU_SOURCE 1
 #include "conf_threads.h"
 
 #include <errno.h>

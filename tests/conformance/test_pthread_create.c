@@ -1,5 +1,4 @@
 /* pthread_create(3) and the attributes that a new thread is made with */
-#define _GNU_SOURCE 1
 #include "conf_threads.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 /* pthread_detach(3) */
-#define _GNU_SOURCE 1
 #include "conf_threads.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 /* pthread_exit(3): from threads, from main, and what runs on the way out */
-#define _GNU_SOURCE 1
 #include "conf_threads.h"
 
 #include <limits.h>

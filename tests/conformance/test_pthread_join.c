@@ -2,7 +2,6 @@
  *
  * Two joiners of one thread, and two threads that join each other, are not
  * tried: both are undefined, and glibc 2.36 sees neither. */
-#define _GNU_SOURCE 1
 #include "conf_threads.h"
 
 #include <errno.h>
