@@ -25,9 +25,9 @@ function(vireo_c target)
         $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wshadow>
         $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
         $<$<AND:$<BOOL:${VIREO_WERROR}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>)
-    # Empty, as in `#define _GNU_SOURCE`: a source may say it too.
+    # 1, as in `#define _GNU_SOURCE 1`: a source may say it too.
     target_compile_definitions(${target} PRIVATE
-        $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>
+        $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=1>
         VIREO_VERSION="${PROJECT_VERSION}")
     if(VIREO_SANITIZE)
         target_compile_options(${target} PRIVATE
