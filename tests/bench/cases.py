@@ -1,0 +1,194 @@
+"""cases.py - what is measured, beside what, and how far it should get.
+
+A Bench is measured by several Series in turn.  A Figure picks one number out
+of what a series prints; its ratios are to the series named `reference`.
+Targets are those of the project's performance goals; they are shown, never
+asserted.
+"""
+from dataclasses import dataclass, field
+
+from programs import echo, program
+
+FCONTEXT = "jump_fcontext"
+FIBER = "boost.fiber"
+GO = "Go"
+NATIVE = "native pthread"
+LIBEV = "libev callbacks"
+PRELOADED = "vireo, preloaded pthread"
+
+
+@dataclass
+class Target:
+    """At most `limit`: times the series `of`, or units where that is None."""
+    limit: float
+    of: str = None
+
+
+@dataclass
+class Figure:
+    key: str
+    unit: str
+    reference: str
+    targets: dict = field(default_factory=dict)
+
+
+@dataclass
+class Bench:
+    name: str
+    title: str
+    series: dict            # label -> measurement
+    figures: list
+    rounds: int = None      # None: as the command line says
+    slow: bool = False      # left out of --quick
+
+
+def greenlet(case, count):
+    return program("bench_greenlet", case, count)
+
+
+def fcontext(case, count):
+    return program("anchor_fcontext", case, count)
+
+
+def fiber(case, count):
+    return program("anchor_fiber", case, count)
+
+
+def go(case, count):
+    return program("anchor_go", case, count)
+
+
+def preloaded(case, count, *extra, **options):
+    return program("bench_pthread", case, count, *extra, preload=True,
+                   **options)
+
+
+def native(case, count, *extra, **options):
+    return program("bench_pthread", case, count, *extra, **options)
+
+
+def switch_cases():
+    yield Bench(
+        "switch", "one switch between two greenlets", {
+            "vireo greenlet_switch": greenlet("switch", 20_000_000),
+            FCONTEXT: fcontext("switch", 20_000_000),
+        }, [Figure("cpu_ns", "ns", FCONTEXT, {
+            "vireo greenlet_switch": Target(1.6, FCONTEXT)})])
+    yield Bench(
+        "yield", "one yield through the scheduler, two runnable", {
+            "vireo hub_yield": greenlet("yield", 10_000_000),
+            "vireo, preloaded sched_yield (own TLS)":
+                preloaded("yield", 5_000_000),
+            FCONTEXT: fcontext("switch", 20_000_000),
+            FIBER: fiber("yield", 3_000_000),
+            GO: go("yield", 3_000_000),
+            NATIVE: native("yield", 200_000),
+        }, [Figure("cpu_ns", "ns", FCONTEXT, {
+            "vireo hub_yield": Target(2.2, FCONTEXT),
+            "vireo, preloaded sched_yield (own TLS)": Target(6, FCONTEXT)})])
+
+
+def spawn_cases():
+    for name, case, title in (
+            ("spawn", "spawn", "spawn and join, one at a time"),
+            ("spawn-1000", "spawn-many", "spawn and join, 1,000 alive")):
+        yield Bench(name, title, {
+            "vireo hub_spawn + hub_join": greenlet(case, 3_000_000),
+            FCONTEXT + ", pooled stacks": fcontext(case, 3_000_000),
+            FIBER + ", pooled stacks": fiber(case, 500_000),
+            GO: go(case, 500_000),
+        }, [Figure("cpu_ns", "ns", FCONTEXT + ", pooled stacks", {
+            "vireo hub_spawn + hub_join": Target(45)})])
+    for name, case, title in (
+            ("create", "create", "pthread_create + join, one at a time"),
+            ("create-1000", "create-many",
+             "pthread_create + join, 1,000 alive")):
+        yield Bench(name, title, {
+            PRELOADED: preloaded(case, 300_000),
+            NATIVE: native(case, 5_000),
+        }, [Figure("cpu_ns", "ns", NATIVE, {PRELOADED: Target(250)})])
+
+
+def handover_cases():
+    yield Bench(
+        "handover", "hand-over by mutex and condition, two threads", {
+            PRELOADED: preloaded("handover", 2_000_000),
+            NATIVE: native("handover", 100_000),
+            GO + ", channels": go("handover", 2_000_000),
+        }, [Figure("cpu_ns", "ns", NATIVE)])
+
+
+def memory_cases():
+    yield Bench(
+        "parked-100k", "memory of a parked greenlet, 128 KiB stack, 100,000", {
+            "vireo greenlet": greenlet("parked", 100_000),
+            FCONTEXT: fcontext("parked", 100_000),
+            FIBER + " (no guard)": fiber("parked", 20_000),
+            GO: go("parked", 100_000),
+        }, [Figure("bytes", "B", FCONTEXT, {"vireo greenlet": Target(4400)})],
+        rounds=3)
+    yield Bench(
+        "parked-1m", "memory of a parked greenlet, 128 KiB stack, 1,000,000", {
+            "vireo greenlet": greenlet("parked", 1_000_000),
+            FCONTEXT: fcontext("parked", 1_000_000),
+            GO: go("parked", 1_000_000),
+        }, [Figure("bytes", "B", FCONTEXT, {"vireo greenlet": Target(4400)})],
+        rounds=1, slow=True)
+    yield Bench(
+        "mapped-100k", "memory of an idle pthread in a condition wait", {
+            "vireo, 128 KiB stack": preloaded("parked", 100_000, 128 * 1024),
+            "vireo, default stack": preloaded("parked", 100_000),
+            NATIVE + " (2,000)": native("parked", 2_000),
+        }, [Figure("bytes", "B", NATIVE + " (2,000)", {
+                "vireo, 128 KiB stack": Target(8800),
+                "vireo, default stack": Target(10700)}),
+            Figure("with_kernel_stack", "B with kernel stacks",
+                   NATIVE + " (2,000)")],
+        rounds=3)
+
+
+def time_cases():
+    # Not pinned: a sleeper that wakes is placed by the kernel, here as there.
+    yield Bench(
+        "usleep", "usleep(100) in a thread, median of the calls", {
+            PRELOADED: preloaded("usleep", 2_000, 100, pin=False),
+            NATIVE: native("usleep", 2_000, 100, pin=False),
+        }, [Figure("wall_us", "us", NATIVE, {
+            PRELOADED: Target(1.3, NATIVE)})])
+    yield Bench(
+        "no-thread", "1-byte read + write of /dev/zero, no thread ever made", {
+            "vireo, preloaded": preloaded("no-thread", 1_000_000),
+            "native": native("no-thread", 1_000_000),
+        }, [Figure("cpu_ns", "ns", "native", {
+            "vireo, preloaded": Target(1.02, "native")})],
+        rounds=15)
+
+
+def echo_cases():
+    for name, connections, requests in (("echo-1000", 1_000, 200_000),
+                                        ("echo-10000", 10_000, 200_000)):
+        ours = "vireo, preloaded thread server"
+        small = "vireo, the same with VIREO_STACK=128K"
+        load = (connections, requests)
+        yield Bench(
+            name, f"echo, {connections:,} connections, all busy", {
+                ours: echo("echo_threads", *load, preload=True),
+                small: echo("echo_threads", *load, preload=True,
+                            settings={"VIREO_STACK": "128K"}),
+                LIBEV: echo("anchor_echo_ev", *load),
+                GO: echo("anchor_echo_go", *load),
+                NATIVE: echo("echo_threads", *load, threads=True),
+            }, [Figure("cpu_us", "us CPU a request", LIBEV, {
+                    ours: Target(1.15, LIBEV), small: Target(1.15, LIBEV)}),
+                Figure("bytes", "B a connection", LIBEV, {
+                    ours: Target(11_000), small: Target(9_000)}),
+                Figure("threads", "OS threads", LIBEV),
+                Figure("open_ms", "ms to open", NATIVE),
+                Figure("p99_us", "us, p99", LIBEV)],
+            slow=connections > 1_000)
+
+
+def all_cases():
+    for group in (switch_cases, spawn_cases, handover_cases, memory_cases,
+                  time_cases, echo_cases):
+        yield from group()
