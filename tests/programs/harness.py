@@ -72,7 +72,7 @@ def c_program(name, *flags, source=None):
         return path
     os.makedirs(os.path.dirname(path), exist_ok=True)
     partial = "%s.%d" % (path, os.getpid())
-    subprocess.run(["cc", "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra",
+    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall",
                     "-pthread", "-o", partial, source, *flags], check=True)
     os.replace(partial, path)
     return path

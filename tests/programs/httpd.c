@@ -4,7 +4,6 @@
  * Prints the port that the kernel chose, then serves until a signal ends it.
  * It knows nothing of Vireo: the demo and the tests run it as it is, and again
  * under the preload.  GET /sleep waits 100 ms before it answers. */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>

@@ -10,7 +10,6 @@
  * connect() alone succeeds by the kernel's backlog, whatever the server does.
  * A server that ends the connection with each answer (Werkzeug does) is
  * connected to again at once, and the time of that is part of the latency. */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>

@@ -1,0 +1,38 @@
+#!/usr/bin/python3
+# label: memory
+# serial
+"""100,000 idle pthreads under Vireo: RSS and page tables for each."""
+import json
+import sys
+
+import harness
+from harness import VIREO, check
+
+COUNT = 100000
+
+
+def bytes_each(*stack_kb):
+    if VIREO not in harness.modes():
+        raise harness.Skip("no machine has so many native threads")
+    status, out, err = harness.run(
+        [harness.c_program("idle_threads"), str(COUNT), *stack_kb], VIREO,
+        limit=120)
+    check(status == 0, "status %d: %s%s", status, out, err)
+    result = json.loads(out)
+    print("%s: %s" % (" ".join(stack_kb) or "default stack", out.strip()))
+    check(result["os_threads"] <= harness.MAX_OS_THREADS, "%s", result)
+    return result["bytes"]
+
+
+def test_stack_of_128_kib():
+    each = bytes_each("128")
+    check(each <= 8800, "%d bytes", each)
+
+
+def test_default_stack():
+    each = bytes_each()
+    check(each <= 10700, "%d bytes", each)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))
