@@ -48,6 +48,7 @@ class Demo:
         self.start = time.monotonic()
         self.rounds = {}     # name -> mode -> measurements
         self.failures = []
+        self.current = None  # the step and mode that run now
         self.gave_up = set()
 
     def say(self, text):
@@ -98,6 +99,7 @@ class Demo:
         if mode != VIREO:
             return
         if result["held"] < connections or result["errors"]:
+            self.gave_up.add(self.current)
             self.failures.append(
                 "%s under Vireo: %d of %d connections held, %d errors (%s)"
                 % (name, result["held"], connections, result["errors"],
@@ -111,6 +113,7 @@ class Demo:
         the demo, and is not tried again; the other steps still run."""
         if (name, mode) in self.gave_up:
             return
+        self.current = (name, mode)
         base_kb = harness.kernel_stack_kb()
         server = None
         try:
@@ -120,7 +123,7 @@ class Demo:
             self.say("%s, %s: FAILED: %s" % (name, report.NAMES[mode], error))
             self.failures.append("%s, %s: %s" % (name, report.NAMES[mode],
                                                  error))
-            self.gave_up.add((name, mode))
+            self.gave_up.add(self.current)
         finally:
             if server:
                 server.stop(timeout=5)
