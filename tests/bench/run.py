@@ -174,7 +174,8 @@ def machine():
 
 def arguments():
     here = os.path.dirname(os.path.abspath(__file__))
-    default = os.path.join(os.path.dirname(os.path.dirname(here)), "build")
+    default = os.environ.get("BUILD_DIR") or os.path.join(
+        os.path.dirname(os.path.dirname(here)), "build")
     parser = argparse.ArgumentParser(description="run the benchmarks")
     parser.add_argument("--build-dir", default=default)
     parser.add_argument("--json", help="default: BUILD_DIR/bench.json")
