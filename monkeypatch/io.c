@@ -1,0 +1,159 @@
+/* io.c - try, wait, try again: the life of a call that may block on an fd */
+#include "monkeypatch/io_impl.h"
+
+unsigned mp__io_budget = MP_IO_BUDGET;
+
+void mp__io_give_way(void)
+{
+    int before = errno;
+
+    mp__io_budget = MP_IO_BUDGET;
+    if (mp__self != NULL && mp__may_park())
+        mp__yield();
+    errno = before;
+}
+
+void mp__io_open(struct mp__io *io, int fd, int events)
+{
+    io->fd = io->original = fd;
+    io->events = (uint8_t)events;
+    io->waited = io->stuck = io->polls = io->offload = 0;
+    io->deadline = MP_IO_UNASKED;
+}
+
+void mp__io_close(struct mp__io *io)
+{
+    if (io->waited)
+        mp__wait_done(io->original, io->fd);
+}
+
+/* After a wait that ended with "ready" the attempt said EAGAIN.  Mostly somebody
+ * else was quicker.  But there are files that are ready for poll() and not for
+ * the call: an unconnected datagram socket whose peer is full.  Those must not
+ * turn into a busy loop. */
+static bool is_stuck(struct mp__io *io)
+{
+    short want = io->events == HUB_READ ? POLLIN : POLLOUT;
+    long revents = sys_poll_one(io->fd, want);
+
+    if (revents <= 0) {
+        io->stuck = 0;
+        return false;
+    }
+    return ++io->stuck >= 3;
+}
+
+/* What the end of a wait means for the call. */
+static int after_wait(int rc)
+{
+    switch (rc) {
+    case 0:
+    case -EINTR:
+    case -EBADF:
+    case -ECANCELED:
+        return rc;
+    case -ETIMEDOUT: /* SO_RCVTIMEO, SO_SNDTIMEO */
+        return -EAGAIN;
+    case -EPERM: /* always ready, as regular files are */
+        return MP_IO_NATIVE;
+    default: /* cannot be watched: too deep, no memory */
+        return MP_IO_OFFLOAD;
+    }
+}
+
+int mp__io_wait(struct mp__io *io)
+{
+    long flags;
+    int rc;
+
+    if (!mp__may_park())
+        return MP_IO_NATIVE;
+    flags = sys_get_flags(io->fd);
+    if (flags < 0)
+        return (int)flags;
+    if ((flags & O_NONBLOCK) != 0)
+        return io->polls || io->offload ? MP_IO_NATIVE : -EAGAIN;
+    if (io->offload || (io->waited && is_stuck(io)))
+        return MP_IO_OFFLOAD;
+    if (io->stuck > 0)
+        return 0;
+    if (io->deadline == MP_IO_UNASKED)
+        io->deadline = mp__fd_deadline(io->fd, io->events);
+
+    io->waited = 1;
+    mp__io_budget = MP_IO_BUDGET;
+    rc = mp__wait_fd(&io->fd, io->events, io->deadline,
+                     MP_CANCEL | MP_INTERRUPTIBLE);
+    return after_wait(rc);
+}
+
+struct offloaded {
+    struct mp__io *io;
+    mp__io_call *native;
+    void *call;
+    long rc;
+};
+
+static void run_offloaded(void *arg)
+{
+    struct offloaded *job = arg;
+
+    job->rc = job->native(job->io, job->call);
+}
+
+long mp__io_offload(struct mp__io *io, mp__io_call *native, void *call)
+{
+    struct offloaded job = { io, native, call, 0 };
+
+    if (mp__offload(run_offloaded, &job, HUB_OFFLOAD_LONG) < 0)
+        run_offloaded(&job);
+    return job.rc;
+}
+
+long mp__io_run(int fd, int events, mp__io_call *attempt, mp__io_call *native,
+                void *call)
+{
+    struct mp__io io MP_IO_CLEANUP;
+    long rc;
+
+    mp__io_open(&io, fd, events);
+    for (;;) {
+        rc = attempt(&io, call);
+        if (likely(rc != -EAGAIN))
+            return rc;
+        rc = mp__io_wait(&io);
+        if (rc == MP_IO_NATIVE)
+            return native(&io, call);
+        if (rc == MP_IO_OFFLOAD)
+            return mp__io_offload(&io, native, call);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+size_t mp__iov_total(const struct iovec *vec, int count)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < count; i++)
+        total += vec[i].iov_len;
+    return total;
+}
+
+void mp__window_fill(struct mp__window *window, const struct iovec *vec,
+                     int count, size_t skip)
+{
+    int room = (int)(sizeof window->vec / sizeof *window->vec);
+
+    window->count = 0;
+    for (int i = 0; i < count && window->count < room; i++) {
+        if (skip >= vec[i].iov_len) {
+            skip -= vec[i].iov_len;
+            continue;
+        }
+        window->vec[window->count].iov_base = (char *)vec[i].iov_base + skip;
+        window->vec[window->count].iov_len = vec[i].iov_len - skip;
+        window->count++;
+        skip = 0;
+    }
+}

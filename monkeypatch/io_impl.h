@@ -1,0 +1,136 @@
+/* io_impl.h - what the wrappers of fd calls share
+ *
+ * A call is described by an attempt, which never waits, and a native form,
+ * which may.  mp__io_run() makes attempts and parks the greenlet between them.
+ * Everything here returns a result or -errno; a wrapper's last step is
+ * mp__io_end(). */
+#ifndef MONKEYPATCH_IO_IMPL_H
+#define MONKEYPATCH_IO_IMPL_H
+
+#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/sys.h"
+
+#include <limits.h>
+
+/* The original, also before the constructor ran. */
+#define MP_REAL(name)                                                     \
+    (*({                                                                  \
+        if (unlikely(mp__real.name == NULL))                              \
+            mp__init();                                                   \
+        mp__real.name;                                                    \
+    }))
+
+/* True where a wrapper of `group` does anything but call the original. */
+#define MP_ACTIVE(group) \
+    (unlikely(mp__self != NULL) && mp__io_active(MP_##group))
+
+static inline bool mp__io_active(enum mp__group group)
+{
+    return (mp__options.groups & group) != 0 && mp__in_vfork_child == 0;
+}
+
+/* fdtable.c: guesses about fds.  None of them decides alone whether a call that
+ * may block is made: the kernel is asked again first. */
+enum {
+    FD_KNOWN = 1,
+    FD_SOCKET = 2,
+    FD_REGULAR = 4,
+    FD_POLL_READ = 8,   /* RWF_NOWAIT is refused for reading */
+    FD_POLL_WRITE = 16, /* and for writing */
+    FD_OWN = 32         /* a socket that no other process has */
+};
+unsigned mp__fd_bits(int fd);    /* 0 for an fd that is not open */
+unsigned mp__fd_examine(int fd); /* the same, not trusting what is noted */
+void mp__fd_learn(int fd, unsigned bits);
+void mp__fd_born_socket(int fd); /* made here just now */
+void mp__fd_forget_range(unsigned first, unsigned last);
+/* When a call that starts to wait now has to give up, by SO_RCVTIMEO or
+ * SO_SNDTIMEO. */
+int64_t mp__fd_deadline(int fd, int events);
+void mp__fd_timeouts_changed(void);
+/* Other processes have from now on what is open now. */
+void mp__fd_shared(void);
+/* True while preadv2(RWF_NOWAIT) is worth trying. */
+bool mp__fd_nowait_works(void);
+bool mp__fd_ours(int fd); /* one of the hub's: the program has no such fd */
+
+/* One call on one fd. */
+struct mp__io {
+    int fd, original; /* fd changes when the program closes its number */
+    uint8_t events;   /* HUB_READ or HUB_WRITE */
+    uint8_t waited, stuck;
+    uint8_t polls;   /* the attempt asks poll() first, so EAGAIN is a guess */
+    uint8_t offload; /* the attempt knows that waiting for fd does not help */
+    int64_t deadline;
+};
+#define MP_IO_UNASKED (-1)
+
+/* Must not wait.  -EAGAIN: would have to. */
+typedef long mp__io_call(struct mp__io *io, void *call);
+
+/* Attempt `call` on fd until it is done.  `native` finishes it where it cannot
+ * be waited for, here or on a helper.  A cancellation point; may unwind. */
+long mp__io_run(int fd, int events, mp__io_call *attempt, mp__io_call *native,
+                void *call);
+
+/* The pieces, for calls that are no plain loop. */
+void mp__io_open(struct mp__io *io, int fd, int events);
+void mp__io_close(struct mp__io *io);
+#define MP_IO_CLEANUP __attribute__((cleanup(mp__io_close)))
+enum { MP_IO_NATIVE = 1, MP_IO_OFFLOAD = 2 };
+/* After -EAGAIN.  0: attempt again; MP_IO_NATIVE: call it plainly here;
+ * MP_IO_OFFLOAD: on a helper; -errno: that is the result. */
+int mp__io_wait(struct mp__io *io);
+long mp__io_offload(struct mp__io *io, mp__io_call *native, void *call);
+
+/* Every MP_IO_BUDGET-th call in a row that did not park gives way. */
+#define MP_IO_BUDGET 64
+extern unsigned mp__io_budget;
+void mp__io_give_way(void);
+
+static inline void mp__io_begin(void)
+{
+    if (unlikely(mp__self->cancel_pending != 0))
+        mp__testcancel();
+}
+
+static inline void mp__io_spend(void)
+{
+    if (unlikely(--mp__io_budget == 0))
+        mp__io_give_way();
+}
+
+/* The errno boundary, and the end of every wrapper of an fd call. */
+static inline long mp__io_end(long rc)
+{
+    mp__io_spend();
+    return likely(rc >= 0) ? rc : mp__fail((int)rc);
+}
+
+/* wrap_file.c, wrap_poll.c, ...: bodies that other wrappers use */
+long mp__read(int fd, void *buf, size_t len);
+long mp__write(int fd, const void *buf, size_t len);
+long mp__poll(struct pollfd *fds, nfds_t count, int64_t deadline);
+bool mp__poll_valid_signals(const void *mask, size_t size);
+long mp__accept(int fd, struct sockaddr *address, socklen_t *len, int flags);
+
+/* A part of an iovec array: the first `room` pieces behind `skip` bytes. */
+struct mp__window {
+    struct iovec vec[16];
+    int count;
+};
+void mp__window_fill(struct mp__window *window, const struct iovec *vec,
+                     int count, size_t skip);
+size_t mp__iov_total(const struct iovec *vec, int count);
+
+/* wrap_sigmask.c: ppoll() and its like, with a mask of their own */
+struct mp__masked_wait {
+    uint64_t unblocked; /* by this wait, for its time */
+};
+void mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask);
+void mp__mask_end(struct mp__masked_wait *wait);
+
+/* stdio: the child of fork() is alone */
+void mp__stdio_forked(void);
+
+#endif

@@ -1,0 +1,158 @@
+/* wrap_connect.c - accept, connect, and what is noted of sockets
+ *
+ * Neither call has a flag for "do not wait".  accept() is made when poll() says
+ * that a connection is there; where another process may take it meanwhile, on
+ * a helper.  connect() is started with O_NONBLOCK set for just that system
+ * call: a socket that is not yet connected is seldom shared. */
+#include "monkeypatch/io_impl.h"
+
+struct acceptance {
+    struct sockaddr *address;
+    socklen_t *len;
+    int flags;
+};
+
+static long plain_accept(struct mp__io *io, void *arg)
+{
+    struct acceptance *call = arg;
+
+    return SYS_CALL(SYS_accept4, io->fd, call->address, call->len, call->flags,
+                    0, 0);
+}
+
+static long try_accept(struct mp__io *io, void *arg)
+{
+    long flags;
+
+    io->polls = 1;
+    if (sys_poll_one(io->fd, POLLIN) == 0) {
+        /* Anything but a socket that listens is refused at once. */
+        if (!io->waited && sys_sockopt(io->fd, SO_ACCEPTCONN) <= 0)
+            return plain_accept(io, arg);
+        return -EAGAIN;
+    }
+    if ((mp__fd_bits(io->fd) & FD_OWN) != 0 || !mp__may_park())
+        return plain_accept(io, arg);
+    flags = sys_get_flags(io->fd);
+    if (flags < 0 || (flags & O_NONBLOCK) != 0)
+        return plain_accept(io, arg);
+    return mp__io_offload(io, plain_accept, arg);
+}
+
+long mp__accept(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+    struct acceptance call = { address, len, flags };
+    long rc;
+
+    mp__io_begin();
+    rc = mp__io_run(fd, HUB_READ, try_accept, plain_accept, &call);
+    if (rc >= 0)
+        mp__fd_born_socket((int)rc);
+    return rc;
+}
+
+struct connection {
+    const struct sockaddr *address;
+    socklen_t len;
+    long flags;   /* of the open file */
+    bool started;
+};
+
+static long plain_connect(struct mp__io *io, void *arg)
+{
+    struct connection *call = arg;
+
+    return SYS_CALL(SYS_connect, io->fd, call->address, call->len, 0, 0, 0);
+}
+
+/* The first try starts it, or ends it, as on the loop-back interface.  One that
+ * goes on is over when poll() says "writable": then a second connect() returns
+ * what a blocking one would have, and puts the socket in that state. */
+static long try_connect(struct mp__io *io, void *arg)
+{
+    struct connection *call = arg;
+    long rc;
+
+    if (call->started) {
+        if (sys_poll_one(io->fd, POLLOUT) == 0)
+            return -EAGAIN;
+        return plain_connect(io, call);
+    }
+    if (sys_set_flags(io->fd, call->flags | O_NONBLOCK) < 0)
+        return plain_connect(io, call);
+    rc = plain_connect(io, call);
+    sys_set_flags(io->fd, call->flags);
+    if (rc == -EAGAIN) /* AF_UNIX: the queue is full, and cannot be waited for */
+        io->offload = 1;
+    if (rc != -EINPROGRESS)
+        return rc;
+    call->started = true;
+    return -EAGAIN;
+}
+
+static long mp__connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    struct connection call = { address, len, 0, false };
+    struct mp__io io;
+    long rc;
+
+    mp__io_begin();
+    mp__io_open(&io, fd, HUB_WRITE);
+    call.flags = sys_get_flags(fd);
+    if (call.flags < 0 || (call.flags & O_NONBLOCK) != 0 || !mp__may_park())
+        return plain_connect(&io, &call);
+    rc = mp__io_run(fd, HUB_WRITE, try_connect, plain_connect, &call);
+    if (rc == -EAGAIN && call.started) /* SO_SNDTIMEO */
+        return -EINPROGRESS;
+    return rc;
+}
+
+MP_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *len)
+{
+    if (!MP_ACTIVE(socket))
+        return MP_REAL(accept)(fd, address, len);
+    return (int)mp__io_end(mp__accept(fd, address, len, 0));
+}
+
+MP_EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *len,
+                      int flags)
+{
+    if (!MP_ACTIVE(socket))
+        return MP_REAL(accept4)(fd, address, len, flags);
+    return (int)mp__io_end(mp__accept(fd, address, len, flags));
+}
+
+MP_EXPORT int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    if (!MP_ACTIVE(socket))
+        return MP_REAL(connect)(fd, address, len);
+    return (int)mp__io_end(mp__connect(fd, address, len));
+}
+MP_SPELLING(connect, __connect);
+
+MP_EXPORT int socket(int domain, int type, int protocol)
+{
+    int fd = MP_REAL(socket)(domain, type, protocol);
+
+    if (fd >= 0 && mp__in_vfork_child == 0)
+        mp__fd_born_socket(fd);
+    return fd;
+}
+
+MP_EXPORT int shutdown(int fd, int how)
+{
+    if (mp__fd_ours(fd))
+        return mp__fail(-EBADF);
+    return MP_REAL(shutdown)(fd, how);
+}
+
+MP_EXPORT int setsockopt(int fd, int level, int option, const void *value,
+                         socklen_t len)
+{
+    if (mp__fd_ours(fd))
+        return mp__fail(-EBADF);
+    if (level == SOL_SOCKET && mp__in_vfork_child == 0 &&
+        (option == SO_RCVTIMEO || option == SO_SNDTIMEO))
+        mp__fd_timeouts_changed();
+    return MP_REAL(setsockopt)(fd, level, option, value, len);
+}

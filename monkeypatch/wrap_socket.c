@@ -1,0 +1,368 @@
+/* wrap_socket.c - recv, send and their kin
+ *
+ * MSG_DONTWAIT makes a try of any of them.  A blocking send ends when all is
+ * sent, a receive with MSG_WAITALL when all is there: on streams, where a try
+ * can come back with less. */
+#include "monkeypatch/io_impl.h"
+
+/* With these the kernel never waits, or says itself that it cannot. */
+#define NEVER_WAITS (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)
+
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags,
+                       struct sockaddr *from, socklen_t *from_len);
+
+struct receive {
+    void *buf;
+    size_t len;
+    struct sockaddr *from;
+    socklen_t *from_len;
+    struct msghdr *msg; /* recvmsg: instead of those above */
+    int flags;
+    size_t done;
+};
+
+static bool is_stream(int fd)
+{
+    return sys_sockopt(fd, SO_TYPE) == SOCK_STREAM;
+}
+
+static long plain_receive(struct mp__io *io, void *arg)
+{
+    struct receive *call = arg;
+
+    if (call->msg != NULL)
+        return sys_recvmsg(io->fd, call->msg, call->flags);
+    return sys_recv(io->fd, call->buf, call->len, call->flags, call->from,
+                    call->from_len);
+}
+
+static long try_receive(struct mp__io *io, void *arg)
+{
+    struct receive *call = arg;
+    long rc;
+
+    call->flags |= MSG_DONTWAIT;
+    rc = plain_receive(io, call);
+    call->flags &= ~MSG_DONTWAIT;
+    return rc;
+}
+
+/* MSG_WAITALL, after the first piece: the rest of a buffer. */
+static long plain_rest(struct mp__io *io, void *arg)
+{
+    struct receive *call = arg;
+
+    return sys_recv(io->fd, (char *)call->buf + call->done,
+                    call->len - call->done, call->flags, NULL, NULL);
+}
+
+static long try_rest(struct mp__io *io, void *arg)
+{
+    struct receive *call = arg;
+    long rc = 0;
+
+    while (call->done < call->len) {
+        rc = sys_recv(io->fd, (char *)call->buf + call->done,
+                      call->len - call->done, call->flags | MSG_DONTWAIT, NULL,
+                      NULL);
+        if (rc <= 0)
+            return rc;
+        call->done += (size_t)rc;
+        io->stuck = 0;
+    }
+    return 0;
+}
+
+/* Fill `vec` behind `done` bytes.  An error or the end of the stream after
+ * that is for the next call to report.  Returns how much there is then. */
+static long receive_rest(int fd, const struct iovec *vec, size_t count,
+                         size_t done, int flags)
+{
+    size_t before = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t len = vec[i].iov_len;
+        struct receive rest = { .buf = vec[i].iov_base, .len = len,
+                                .flags = flags };
+
+        if (done >= before + len) {
+            before += len;
+            continue;
+        }
+        rest.done = done - before;
+        if (mp__io_run(fd, HUB_READ, try_rest, plain_rest, &rest) != 0)
+            return (long)(before + rest.done);
+        before += len;
+        done = before;
+    }
+    return (long)done;
+}
+
+static long mp__receive(int fd, struct receive *call)
+{
+    struct mp__io io;
+    long rc;
+
+    mp__io_begin();
+    mp__io_open(&io, fd, HUB_READ);
+    if ((call->flags & NEVER_WAITS) != 0)
+        return plain_receive(&io, call);
+    if ((call->flags & (MSG_WAITALL | MSG_PEEK)) == (MSG_WAITALL | MSG_PEEK))
+        return mp__io_offload(&io, plain_receive, call);
+
+    rc = mp__io_run(fd, HUB_READ, try_receive, plain_receive, call);
+    if (rc <= 0 || (call->flags & MSG_WAITALL) == 0)
+        return rc;
+    if (call->msg != NULL) {
+        const struct msghdr *msg = call->msg;
+
+        if ((size_t)rc >= mp__iov_total(msg->msg_iov, (int)msg->msg_iovlen) ||
+            msg->msg_controllen > 0 || !is_stream(fd))
+            return rc;
+        return receive_rest(fd, msg->msg_iov, msg->msg_iovlen, (size_t)rc,
+                            call->flags);
+    }
+    if ((size_t)rc >= call->len || !is_stream(fd))
+        return rc;
+    struct iovec whole = { call->buf, call->len };
+
+    return receive_rest(fd, &whole, 1, (size_t)rc, call->flags);
+}
+
+struct transmit {
+    const void *buf;
+    size_t len;
+    const struct sockaddr *to;
+    socklen_t to_len;
+    const struct msghdr *msg; /* sendmsg: instead of those above */
+    int flags;
+    size_t done;
+};
+
+static long plain_transmit(struct mp__io *io, void *arg)
+{
+    struct transmit *call = arg;
+
+    if (call->msg != NULL)
+        return sys_sendmsg(io->fd, call->msg, call->flags);
+    return sys_send(io->fd, call->buf, call->len, call->flags, call->to,
+                    call->to_len);
+}
+
+/* What follows the first piece goes without address and control data.  Its
+ * errors are for the next call to report, so they raise no SIGPIPE. */
+static long transmit_rest(struct mp__io *io, struct transmit *call, int flags)
+{
+    flags |= call->flags | MSG_NOSIGNAL;
+    if (call->msg != NULL) {
+        struct mp__window window;
+        struct msghdr msg = { .msg_iov = window.vec };
+
+        mp__window_fill(&window, call->msg->msg_iov,
+                        (int)call->msg->msg_iovlen, call->done);
+        msg.msg_iovlen = (size_t)window.count;
+        return sys_sendmsg(io->fd, &msg, flags);
+    }
+    return sys_send(io->fd, (const char *)call->buf + call->done,
+                    call->len - call->done, flags, NULL, 0);
+}
+
+static long rest_plainly(struct mp__io *io, void *arg)
+{
+    struct transmit *call = arg;
+    long rc;
+
+    if (call->done == 0)
+        return plain_transmit(io, call);
+    rc = transmit_rest(io, call, 0);
+    return rc > 0 ? (long)call->done + rc : rc;
+}
+
+static long try_transmit(struct mp__io *io, void *arg)
+{
+    struct transmit *call = arg;
+    long rc;
+
+    do {
+        if (call->done == 0) {
+            call->flags |= MSG_DONTWAIT;
+            rc = plain_transmit(io, call);
+            call->flags &= ~MSG_DONTWAIT;
+        } else {
+            rc = transmit_rest(io, call, MSG_DONTWAIT);
+        }
+        if (rc < 0)
+            return rc;
+        if (call->msg != NULL) /* the kernel has read it by now */
+            call->len = mp__iov_total(call->msg->msg_iov,
+                                      (int)call->msg->msg_iovlen);
+        call->done += (size_t)rc;
+        io->stuck = 0;
+    } while (rc > 0 && call->done < call->len);
+    return (long)call->done;
+}
+
+static long mp__transmit(int fd, struct transmit *call)
+{
+    struct mp__io io;
+    long rc;
+
+    mp__io_begin();
+    mp__io_open(&io, fd, HUB_WRITE);
+    if ((call->flags & NEVER_WAITS) != 0)
+        return plain_transmit(&io, call);
+    if ((call->flags & MSG_FASTOPEN) != 0) /* a connect() with data */
+        return mp__io_offload(&io, plain_transmit, call);
+    rc = mp__io_run(fd, HUB_WRITE, try_transmit, rest_plainly, call);
+    return rc < 0 && call->done > 0 ? (long)call->done : rc;
+}
+
+static long receive_into(int fd, void *buf, size_t len, int flags,
+                         struct sockaddr *from, socklen_t *from_len)
+{
+    struct receive call = { .buf = buf, .len = len, .flags = flags,
+                            .from = from, .from_len = from_len };
+
+    return mp__receive(fd, &call);
+}
+
+static long transmit_from(int fd, const void *buf, size_t len, int flags,
+                          const struct sockaddr *to, socklen_t to_len)
+{
+    struct transmit call = { .buf = buf, .len = len, .flags = flags,
+                             .to = to, .to_len = to_len };
+
+    return mp__transmit(fd, &call);
+}
+
+MP_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+    if (!MP_ACTIVE(socket))
+        return MP_REAL(recv)(fd, buf, len, flags);
+    return mp__io_end(receive_into(fd, buf, len, flags, NULL, NULL));
+}
+
+MP_EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size,
+                             int flags)
+{
+    if (!MP_ACTIVE(socket) || len > size)
+        return MP_REAL(__recv_chk)(fd, buf, len, size, flags);
+    return mp__io_end(receive_into(fd, buf, len, flags, NULL, NULL));
+}
+
+MP_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
+                           struct sockaddr *from, socklen_t *from_len)
+{
+    if (!MP_ACTIVE(socket))
+        return MP_REAL(recvfrom)(fd, buf, len, flags, from, from_len);
+    return mp__io_end(receive_into(fd, buf, len, flags, from, from_len));
+}
+
+MP_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size,
+                                 int flags, struct sockaddr *from,
+                                 socklen_t *from_len)
+{
+    if (!MP_ACTIVE(socket) || len > size)
+        return MP_REAL(__recvfrom_chk)(fd, buf, len, size, flags, from,
+                                       from_len);
+    return mp__io_end(receive_into(fd, buf, len, flags, from, from_len));
+}
+
+MP_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+    struct receive call = { .msg = msg, .flags = flags };
+
+    if (!MP_ACTIVE(socket) || msg == NULL)
+        return MP_REAL(recvmsg)(fd, msg, flags);
+    return mp__io_end(mp__receive(fd, &call));
+}
+
+MP_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+    if (!MP_ACTIVE(socket))
+        return MP_REAL(send)(fd, buf, len, flags);
+    return mp__io_end(transmit_from(fd, buf, len, flags, NULL, 0));
+}
+MP_SPELLING(send, __send);
+
+MP_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
+                         const struct sockaddr *to, socklen_t to_len)
+{
+    if (!MP_ACTIVE(socket))
+        return MP_REAL(sendto)(fd, buf, len, flags, to, to_len);
+    return mp__io_end(transmit_from(fd, buf, len, flags, to, to_len));
+}
+
+MP_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    struct transmit call = { .msg = msg, .flags = flags };
+
+    if (!MP_ACTIVE(socket) || msg == NULL)
+        return MP_REAL(sendmsg)(fd, msg, flags);
+    return mp__io_end(mp__transmit(fd, &call));
+}
+
+/* Several messages: one after the other, each as above.  An error after the
+ * first is kept by the kernel or comes again with the next call. */
+MP_EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count,
+                       int flags)
+{
+    unsigned sent = 0;
+    long rc = 0;
+
+    if (!MP_ACTIVE(socket) || (flags & NEVER_WAITS) != 0)
+        return MP_REAL(sendmmsg)(fd, messages, count, flags);
+    if (count == 0)
+        return MP_REAL(sendmmsg)(fd, messages, 0, flags);
+    if (count > IOV_MAX)
+        count = IOV_MAX;
+    for (; sent < count; sent++) {
+        struct transmit call = { .msg = &messages[sent].msg_hdr,
+                                 .flags = flags };
+
+        rc = mp__transmit(fd, &call);
+        if (rc < 0)
+            break;
+        messages[sent].msg_len = (unsigned)rc;
+    }
+    return (int)mp__io_end(sent > 0 ? (long)sent : rc);
+}
+
+/* The time-out is looked at after each message only, as in the kernel; so a
+ * call that waits for its first message does so for ever. */
+MP_EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count,
+                       int flags, struct timespec *timeout)
+{
+    int first_only = flags & MSG_WAITFORONE;
+    unsigned got = 0;
+    long rc = 0;
+    int64_t until;
+
+    if (!MP_ACTIVE(socket) || (flags & NEVER_WAITS) != 0 || count == 0 ||
+        (timeout != NULL && !mp__timespec_ok(timeout)))
+        return MP_REAL(recvmmsg)(fd, messages, count, flags, timeout);
+    until = timeout != NULL ? mp__after(timeout) : HUB_FOREVER;
+    flags &= ~MSG_WAITFORONE;
+    while (got < count) {
+        struct receive call = { .msg = &messages[got].msg_hdr,
+                                .flags = flags };
+
+        rc = mp__receive(fd, &call);
+        if (rc < 0)
+            break;
+        messages[got++].msg_len = (unsigned)rc;
+        if (first_only)
+            flags |= MSG_DONTWAIT;
+        if (timeout != NULL && mp__now() >= until)
+            break;
+    }
+    if (timeout != NULL) {
+        int64_t left = until - mp__now();
+
+        left = left > 0 ? left : 0;
+        timeout->tv_sec = left / 1000000000;
+        timeout->tv_nsec = left % 1000000000;
+    }
+    return (int)mp__io_end(got > 0 ? (long)got : rc);
+}
