@@ -5,6 +5,7 @@
  * the check of the thread comes before they are stored (G-144). */
 #include "context/switch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -372,7 +373,8 @@ static int switch_slowly(struct greenlet__thread *self, struct greenlet *g,
     return transfer(self, target, result);
 }
 
-int greenlet_switch(struct greenlet *g, void *value, void **result)
+GREENLET__SWITCHES int greenlet_switch(struct greenlet *g, void *value,
+                                       void **result)
 {
     struct greenlet__thread *self = greenlet__thread_self();
     struct greenlet *current = self->current;

@@ -91,7 +91,13 @@ extern __thread struct greenlet__thread *greenlet__word
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* This TLS identity; made on first use for a real thread.  Never NULL. */
-struct greenlet__thread *greenlet__thread_self(void);
+struct greenlet__thread *greenlet__thread_make(void);
+static inline struct greenlet__thread *greenlet__thread_self(void)
+{
+    struct greenlet__thread *self = greenlet__word;
+
+    return likely(self != NULL) ? self : greenlet__thread_make();
+}
 
 /* The identity if there is one, else NULL.  Async-signal-safe. */
 static inline struct greenlet__thread *greenlet__thread_peek(void)

@@ -9,10 +9,14 @@
 #include "thread_pointer.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 struct greenlet__transfer jump_fcontext(greenlet__fcontext to, void *data);
 greenlet__fcontext make_fcontext(void *stack_top, size_t size,
                                  void (*function)(struct greenlet__transfer));
+
+/* Of errno, from the thread pointer: the same in every block. */
+extern ptrdiff_t greenlet__errno_offset __attribute__((visibility("hidden")));
 
 #if defined(__SANITIZE_ADDRESS__)
 #define GREENLET__ASAN 1
@@ -38,6 +42,15 @@ static inline void greenlet__asan_finish(struct greenlet *self)
 }
 #endif
 
+/* Functions that contain a jump end by an indirect jump instead of `ret`, which
+ * the return predictor would miss (it still has the other greenlet's calls). */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(GREENLET__ASAN)
+#define GREENLET__SWITCHES __attribute__((function_return("thunk-extern")))
+#else
+#define GREENLET__SWITCHES
+#endif
+
 /* On the new stack: note where the previous greenlet was suspended. */
 static inline void greenlet__arrived(struct greenlet__transfer transfer)
 {
@@ -51,17 +64,20 @@ static inline void greenlet__arrived(struct greenlet__transfer transfer)
 /* Suspend the running greenlet `from` and run `to`; returns when somebody
  * resumes `from`.  errno is the greenlet's own: on one TLS block it is carried
  * by hand, with a block each it stays where it is. */
-static inline void greenlet__jump(struct greenlet *from, struct greenlet *to)
+static inline __attribute__((always_inline)) void
+greenlet__jump(struct greenlet *from, struct greenlet *to)
 {
     struct greenlet__transfer transfer;
 
     to->thread->current = to;
     greenlet__asan_start(from, to);
     if (to->thread == from->thread) {
-        int saved = errno;
+        int *error = (int *)((char *)from->thread->thread_pointer +
+                             greenlet__errno_offset);
+        int saved = *error;
 
         transfer = jump_fcontext(to->context, from);
-        errno = saved;
+        *error = saved;
     } else {
         greenlet__set_thread_pointer(to->thread->thread_pointer);
         transfer = jump_fcontext(to->context, from);
@@ -70,7 +86,8 @@ static inline void greenlet__jump(struct greenlet *from, struct greenlet *to)
     greenlet__arrived(transfer);
 }
 
-static inline void greenlet__resume(struct greenlet *to)
+static inline __attribute__((always_inline)) void
+greenlet__resume(struct greenlet *to)
 {
     struct greenlet *from = greenlet__word->current;
 

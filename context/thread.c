@@ -3,14 +3,16 @@
  * Made on first use, ended by a key's destructor when a real thread exits
  * (G-110, G-141).  Mapped threads get theirs from tls.c. */
 #include "context/greenlet_impl.h"
-#include "thread_pointer.h"
+#include "context/switch.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 __thread struct greenlet__thread *greenlet__word;
 struct greenlet__libc greenlet__libc = { pthread_create, pthread_join };
 unsigned greenlet__masked;
+ptrdiff_t greenlet__errno_offset;
 
 static pthread_key_t exit_key;
 static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
@@ -60,10 +62,12 @@ static void init_main(struct greenlet__thread *thread)
     thread->main.refs = 1;
 }
 
-static struct greenlet__thread *make_self(void)
+struct greenlet__thread *greenlet__thread_make(void)
 {
     struct own *own = calloc(1, sizeof *own);
 
+    greenlet__errno_offset =
+        (char *)&errno - (char *)greenlet__thread_pointer();
     pthread_once(&exit_key_once, make_key);
     if (own == NULL || pthread_setspecific(exit_key, own) != 0)
         abort(); /* greenlet_current() never fails; nothing can go on */
@@ -79,13 +83,6 @@ static struct greenlet__thread *make_self(void)
     pthread_mutex_unlock(&all_lock);
     greenlet__word = &own->thread;
     return &own->thread;
-}
-
-struct greenlet__thread *greenlet__thread_self(void)
-{
-    struct greenlet__thread *self = greenlet__word;
-
-    return likely(self != NULL) ? self : make_self();
 }
 
 void greenlet__thread_init(struct greenlet__thread *thread,

@@ -6,6 +6,11 @@ static struct hub *get_hub(void)
     return hub__get();
 }
 
+static struct greenlet__thread *thread_self(void)
+{
+    return greenlet__thread_self();
+}
+
 static const struct hub__api table = {
     .version = HUB__API_VERSION,
     .size = sizeof table,
@@ -17,7 +22,7 @@ static const struct hub__api table = {
     .tls_link = greenlet__tls_link,
     .in_loader = greenlet__in_loader,
     .get = get_hub,
-    .thread_self = greenlet__thread_self,
+    .thread_self = thread_self,
     .overflow_watch = greenlet__overflow_watch,
     .overflow_report = greenlet__overflow_report,
     .forked = hub__forked,

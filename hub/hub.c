@@ -1,6 +1,5 @@
 /* hub.c - one hub per OS thread: the greenlet that runs the loop */
-#include "context/switch.h"
-#include "hub/hub_impl.h"
+#include "hub/schedule.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +24,7 @@ static void run_loop(struct greenlet *self)
     }
 }
 
-static struct hub *make_hub(struct greenlet__os *os)
+struct hub *hub__make(struct greenlet__os *os)
 {
     struct hub *hub = calloc(1, sizeof *hub);
 
@@ -44,13 +43,6 @@ static struct hub *make_hub(struct greenlet__os *os)
     os->hub = hub;
     greenlet__prepare(hub->greenlet, run_loop);
     return hub;
-}
-
-struct hub *hub__get(void)
-{
-    struct greenlet__os *os = greenlet__thread_self()->os;
-
-    return likely(os->hub != NULL) ? os->hub : make_hub(os);
 }
 
 void hub__exit_slow(struct hub *hub)

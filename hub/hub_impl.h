@@ -85,7 +85,13 @@ struct hub {
 };
 
 /* The hub of this OS thread: made on demand (NULL: no memory), or NULL. */
-struct hub *hub__get(void);
+struct hub *hub__make(struct greenlet__os *os);
+static inline struct hub *hub__get(void)
+{
+    struct greenlet__os *os = greenlet__thread_self()->os;
+
+    return likely(os->hub != NULL) ? os->hub : hub__make(os);
+}
 static inline struct hub *hub__peek(void)
 {
     struct greenlet__thread *thread = greenlet__thread_peek();
@@ -111,8 +117,6 @@ void hub__waiter_init(struct hub__waiter *waiter);
 /* Suspend until the waiter is claimed or its deadline comes.  Returns the
  * result given by the claimer, or -ETIMEDOUT. */
 int hub__park(struct hub__waiter *waiter, int64_t deadline_ns);
-/* hub__park() that hub_kill() can end with -ECANCELED. */
-int hub__park_cancelable(struct hub__waiter *waiter, int64_t deadline_ns);
 /* Without having parked: true if nobody claimed it and nobody can any more.
  * false: it is claimed, hub__park() must be called to take the result. */
 bool hub__waiter_close(struct hub__waiter *waiter);
@@ -122,8 +126,6 @@ bool hub__wake(struct hub__waiter *waiter, int result);
 /* The same between hub__enter() and hub__exit(). */
 bool hub__wake_entered(struct hub__waiter *waiter, int result);
 void hub__ready(struct hub *hub, struct greenlet *g);
-/* Run somebody else; the caller is on the ready list, parked, or the hub. */
-void hub__reschedule(struct hub *hub);
 _Noreturn void hub__leave(struct hub *hub);
 void hub__take_remote(struct hub *hub);
 /* A signal handler of the program has run on this OS thread. */

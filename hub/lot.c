@@ -7,8 +7,7 @@
  * A bucket's lock is held for a few instructions.  A signal handler that
  * interrupts them on the same OS thread must not wait for it: it sees
  * hub->critical and leaves its key for hub__exit(). */
-#include "context/switch.h"
-#include "hub/hub_impl.h"
+#include "hub/schedule.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -143,7 +142,7 @@ static void dequeue(struct node *node)
     unlock(bucket);
 }
 
-int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address,
+HUB__SWITCHES int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address,
                      uint32_t expected, int64_t deadline_ns)
 {
     struct hub *hub = hub__peek();
@@ -158,7 +157,7 @@ int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address,
         hub__exit(hub);
     if (!queued)
         return hub__waiter_close(waiter) ? -EAGAIN : hub__park(waiter, HUB_FOREVER);
-    rc = hub__park(waiter, deadline_ns);
+    rc = hub__park_inline(waiter, deadline_ns);
     remember(waiter, address, rc);
     if (__atomic_load_n(&node.key, __ATOMIC_ACQUIRE) != NULL || rc != 0) {
         if (hub != NULL)

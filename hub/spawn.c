@@ -2,8 +2,7 @@
  *
  * A spawned greenlet holds a reference to itself until it has left its stack,
  * so that it runs on when its maker is not interested. */
-#include "context/switch.h"
-#include "hub/hub_impl.h"
+#include "hub/schedule.h"
 
 #include <errno.h>
 
@@ -54,26 +53,10 @@ struct greenlet *hub_spawn(void (*function)(void *arg), void *arg)
     *(void (**)(void *))&g->hub_data[HUB_DATA_FUNCTION] = function;
     g->on_left = task_left;
     greenlet__prepare(g, run_task);
-    hub__ready(hub, g);
+    hub__enter(hub);
+    hub__push_ready(hub, g);
+    hub__exit(hub);
     return g;
-}
-
-int hub__park_cancelable(struct hub__waiter *waiter, int64_t deadline_ns)
-{
-    struct greenlet *self = waiter->greenlet;
-    int rc;
-
-    if (self == NULL)
-        return hub__park(waiter, deadline_ns);
-    if (self->hub_data[HUB_DATA_KILLED] != NULL) {
-        self->hub_data[HUB_DATA_KILLED] = NULL;
-        if (hub__waiter_close(waiter))
-            return -ECANCELED;
-    }
-    self->hub_data[HUB_DATA_WAITER] = waiter;
-    rc = hub__park(waiter, deadline_ns);
-    self->hub_data[HUB_DATA_WAITER] = NULL;
-    return rc;
 }
 
 int hub_kill(struct greenlet *g)
@@ -97,7 +80,7 @@ static void unlink_joiner(struct greenlet *g, struct joiner *joiner)
         *link = joiner->next;
 }
 
-int hub_join(struct greenlet *g, int64_t deadline_ns)
+HUB__SWITCHES int hub_join(struct greenlet *g, int64_t deadline_ns)
 {
     struct hub *hub = hub__get();
     struct joiner joiner;
@@ -109,7 +92,7 @@ int hub_join(struct greenlet *g, int64_t deadline_ns)
         return -ENOMEM;
     if (g == greenlet__word->current)
         return -EDEADLK;
-    hub__waiter_init(&joiner.waiter);
+    hub__waiter_init_inline(&joiner.waiter);
     joiner.next = g->hub_data[HUB_DATA_JOINERS];
     g->hub_data[HUB_DATA_JOINERS] = &joiner;
     rc = hub__park_cancelable(&joiner.waiter, deadline_ns);
@@ -118,7 +101,7 @@ int hub_join(struct greenlet *g, int64_t deadline_ns)
     return rc;
 }
 
-int hub_sleep(int64_t ns)
+HUB__SWITCHES int hub_sleep(int64_t ns)
 {
     struct hub__waiter waiter;
 
@@ -128,7 +111,7 @@ int hub_sleep(int64_t ns)
     }
     if (hub__get() == NULL)
         return -ENOMEM;
-    hub__waiter_init(&waiter);
+    hub__waiter_init_inline(&waiter);
     return hub__park_cancelable(&waiter, hub_now() + ns) == -ECANCELED
                ? -ECANCELED
                : 0;

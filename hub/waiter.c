@@ -3,16 +3,12 @@
  * A parking greenlet switches straight to the next ready one.  The loop (a
  * greenlet like others) is entered when nobody is ready, and every so many
  * switches for the sake of those who wait for the world outside. */
-#include "context/switch.h"
-#include "hub/hub_impl.h"
+#include "hub/schedule.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#define TICKS_A_LOOK 64          /* switches between looks at the clock */
-#define POLL_EVERY_NS 200000     /* then poll if that long ago */
 
 int64_t hub_now(void)
 {
@@ -24,26 +20,14 @@ int64_t hub_now(void)
 
 /* ---- the ready list ---- */
 
-static inline void push_ready(struct hub *hub, struct greenlet *g)
-{
-    g->next = NULL;
-    if (hub->ready_tail != NULL)
-        hub->ready_tail->next = g;
-    else
-        hub->ready_head = g;
-    hub->ready_tail = g;
-}
-
 void hub__ready(struct hub *hub, struct greenlet *g)
 {
     hub__enter(hub);
-    push_ready(hub, g);
+    hub__push_ready(hub, g);
     hub__exit(hub);
 }
 
-/* Every so often the loop goes first, so that greenlets that never wait for it
- * cannot keep it from those that do.  The clock is read once in 64 switches. */
-static bool poll_is_due(struct hub *hub)
+bool hub__poll_is_due(struct hub *hub)
 {
     int64_t now = hub_now();
 
@@ -54,51 +38,24 @@ static bool poll_is_due(struct hub *hub)
     return true;
 }
 
-static inline struct greenlet *next_to_run(struct hub *hub)
-{
-    struct greenlet *g = hub->ready_head;
-
-    if (unlikely(g == NULL))
-        return hub->greenlet;
-    if (unlikely(++hub->tick >= TICKS_A_LOOK) && poll_is_due(hub))
-        return hub->greenlet;
-    hub->ready_head = g->next;
-    if (g->next == NULL)
-        hub->ready_tail = NULL;
-    return g;
-}
-
-void hub__reschedule(struct hub *hub)
-{
-    struct greenlet *next;
-
-    hub__enter(hub);
-    next = next_to_run(hub);
-    hub->switches++;
-    hub__exit(hub);
-    greenlet__resume(next);
-}
-
 _Noreturn void hub__leave(struct hub *hub)
 {
     struct greenlet *next;
 
     hub__enter(hub);
-    next = next_to_run(hub);
+    next = hub__next_to_run(hub);
     hub__exit(hub);
     greenlet__leave(next);
 }
 
-void hub_yield(void)
+HUB__SWITCHES void hub_yield(void)
 {
     struct hub *hub = hub__get();
     struct greenlet *self = greenlet__word->current;
 
     if (hub == NULL || self == hub->greenlet)
         return;
-    hub__enter(hub);
-    push_ready(hub, self);
-    hub__exit(hub);
+    hub__push_ready(hub, self);
     hub__reschedule(hub);
 }
 
@@ -116,17 +73,7 @@ static void futex_wait(uint32_t *word, uint32_t expected, int64_t deadline)
 
 void hub__waiter_init(struct hub__waiter *waiter)
 {
-    struct hub *hub = hub__peek();
-
-    waiter->hub = hub;
-    waiter->greenlet = hub != NULL ? greenlet__word->current : NULL;
-    if (hub != NULL && waiter->greenlet == hub->greenlet)
-        waiter->hub = NULL; /* the loop itself never parks: it blocks */
-    waiter->state = WAITER_WAITING;
-    waiter->result = 0;
-    waiter->heap_index = HUB__NO_INDEX;
-    waiter->interruptible = 0;
-    waiter->interruptible_back = NULL;
+    hub__waiter_init_inline(waiter);
 }
 
 static bool claim(struct hub__waiter *waiter, uint32_t to)
@@ -175,7 +122,7 @@ bool hub__wake(struct hub__waiter *waiter, int result)
     waiter->result = result;
     if (likely(hub == hub__peek() && hub->critical == 0)) {
         hub__enter(hub);
-        push_ready(hub, waiter->greenlet);
+        hub__push_ready(hub, waiter->greenlet);
         hub__exit(hub);
     } else {
         push_remote(hub, waiter);
@@ -193,7 +140,7 @@ bool hub__wake_entered(struct hub__waiter *waiter, int result)
         return false;
     waiter->result = result;
     if (likely(hub == hub__peek()))
-        push_ready(hub, waiter->greenlet);
+        hub__push_ready(hub, waiter->greenlet);
     else
         push_remote(hub, waiter);
     return true;
@@ -217,7 +164,7 @@ void hub__take_remote(struct hub *hub)
     while (ordered != NULL) {
         struct hub__waiter *next = ordered->remote_next;
 
-        push_ready(hub, ordered->greenlet);
+        hub__push_ready(hub, ordered->greenlet);
         ordered = next;
     }
 }
@@ -278,7 +225,7 @@ void hub__signal_seen(struct hub *hub, bool restart)
 
 /* ---- park ---- */
 
-static int park_thread(struct hub__waiter *waiter, int64_t deadline)
+int hub__park_thread(struct hub__waiter *waiter, int64_t deadline)
 {
     uint32_t state;
 
@@ -293,34 +240,36 @@ static int park_thread(struct hub__waiter *waiter, int64_t deadline)
     }
 }
 
-int hub__park(struct hub__waiter *waiter, int64_t deadline_ns)
+/* What only some parks need, before and after. */
+int hub__park_prepare(struct hub__waiter *waiter, int64_t deadline_ns)
+{
+    struct hub *hub = waiter->hub;
+    int rc = 0;
+
+    hub__enter(hub);
+    if (deadline_ns != HUB_FOREVER) {
+        waiter->deadline = deadline_ns;
+        rc = hub__timer_add(hub, waiter);
+    }
+    if (rc == 0 && waiter->interruptible)
+        link_interruptible(hub, waiter);
+    hub__exit(hub);
+    return rc < 0 && hub__waiter_close(waiter) ? rc : 0;
+}
+
+void hub__park_finish(struct hub__waiter *waiter)
 {
     struct hub *hub = waiter->hub;
 
-    if (unlikely(hub == NULL))
-        return park_thread(waiter, deadline_ns);
-    if (deadline_ns != HUB_FOREVER) {
-        int rc;
-
-        waiter->deadline = deadline_ns;
-        hub__enter(hub);
-        rc = hub__timer_add(hub, waiter);
-        hub__exit(hub);
-        if (rc < 0 && hub__waiter_close(waiter))
-            return rc;
-    }
-    if (waiter->interruptible) {
-        hub__enter(hub);
-        link_interruptible(hub, waiter);
-        hub__exit(hub);
-    }
-    hub__reschedule(hub);
-    if (waiter->interruptible_back != NULL) {
-        hub__enter(hub);
+    hub__enter(hub);
+    if (waiter->interruptible_back != NULL)
         unlink_interruptible(waiter);
-        hub__exit(hub);
-    }
     if (waiter->heap_index != HUB__NO_INDEX)
         hub__timer_remove(hub, waiter);
-    return waiter->result;
+    hub__exit(hub);
+}
+
+HUB__SWITCHES int hub__park(struct hub__waiter *waiter, int64_t deadline_ns)
+{
+    return hub__park_inline(waiter, deadline_ns);
 }

@@ -7,7 +7,7 @@
  *
  * A wait is `exclusive` when its greenlet will consume what is there: one such
  * is woken per event, like one thread of those that block in accept(). */
-#include "hub/hub_impl.h"
+#include "hub/schedule.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -247,7 +247,7 @@ void hub_fd_closed(int fd)
     hub__fd_closing(fd);
 }
 
-int hub_wait_fd(int fd, int events, int64_t deadline_ns)
+HUB__SWITCHES int hub_wait_fd(int fd, int events, int64_t deadline_ns)
 {
     struct hub *hub = hub__get();
     struct hub__waiter waiter;

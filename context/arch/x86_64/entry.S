@@ -20,4 +20,19 @@ greenlet__entry:
     .cfi_endproc
     .size greenlet__entry, . - greenlet__entry
 
+/* Where functions marked GREENLET__SWITCHES end (gcc's thunk-extern).  No register
+ * that carries a result is touched. */
+    .globl __x86_return_thunk
+    .hidden __x86_return_thunk
+    .type __x86_return_thunk, @function
+    .align 16
+__x86_return_thunk:
+    .cfi_startproc
+    popq %rcx
+    .cfi_adjust_cfa_offset -8
+    .cfi_register rip, rcx
+    jmp *%rcx
+    .cfi_endproc
+    .size __x86_return_thunk, . - __x86_return_thunk
+
     .section .note.GNU-stack, "", @progbits
