@@ -109,7 +109,7 @@ static void add_greenlets(struct text *text)
  * early. */
 __attribute__((destructor)) static void print(void)
 {
-    struct text text;
+    static struct text text; /* the stack may be a small one */
     const char *at = text.bytes;
 
     if (!mp__options.stats)

@@ -1,0 +1,270 @@
+/* wrap_process.c - waiting for children, and calls that hide a fork()
+ *
+ * A wait for one child parks on its pidfd.  A wait for any child, or for a
+ * child to stop, has nothing that could be polled: a helper thread waits with
+ * WNOWAIT, which takes nothing away, and the caller reaps afterwards. */
+#include "monkeypatch/io_impl.h"
+
+#include <fcntl.h>
+#include <pty.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <utmp.h>
+
+/* What a wait is for, as waitid() says it. */
+struct children {
+    idtype_t type;
+    id_t id;
+    int options; /* WEXITED and its like; no WNOHANG */
+    int result;  /* a helper's */
+};
+
+/* A pidfd at a number that the program does not get, or -errno. */
+static int open_pidfd(pid_t pid)
+{
+    struct rlimit limit;
+    int low, high = -1;
+
+    if (mp__options.masked & FEATURE_PIDFD)
+        return -ENOSYS;
+    low = (int)SYS_CALL(SYS_pidfd_open, pid, 0, 0, 0, 0, 0);
+    if (low < 0)
+        return low;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        long top = limit.rlim_cur > 65536 ? 65536 : (long)limit.rlim_cur;
+
+        high = (int)SYS_CALL(SYS_fcntl, low, F_DUPFD_CLOEXEC, top - top / 4,
+                             0, 0, 0);
+    }
+    if (high < 0)
+        return low; /* a full table: better low than not at all */
+    sys_close(low);
+    mp__fd_forget(high);
+    return high;
+}
+
+struct pidfd {
+    int opened, now; /* now differs once the program has closed the number */
+};
+
+static void close_pidfd(struct pidfd *pidfd)
+{
+    mp__wait_done(pidfd->opened, pidfd->now);
+    if (pidfd->now == pidfd->opened) {
+        mp__fd_forget(pidfd->opened);
+        sys_close(pidfd->opened);
+    }
+}
+
+static int wait_on_pidfd(int fd)
+{
+    __attribute__((cleanup(close_pidfd))) struct pidfd pidfd = {fd, fd};
+
+    return mp__wait_fd(&pidfd.now, HUB_READ, HUB_FOREVER,
+                       MP_CANCEL | MP_INTERRUPTIBLE);
+}
+
+static void wait_on_helper(void *arg)
+{
+    struct children *children = arg;
+    siginfo_t info;
+
+    do {
+        children->result = mp__real.waitid(children->type, children->id, &info,
+                                           children->options | WNOWAIT);
+    } while (children->result < 0 && errno == EINTR);
+    if (children->result < 0)
+        children->result = -errno;
+}
+
+/* Park until a look at the children may find something.  0 or -errno. */
+static int wait_for(struct children *children)
+{
+    int rc;
+
+    if (children->type == P_PID &&
+        (children->options & (WEXITED | WSTOPPED | WCONTINUED)) == WEXITED) {
+        int fd = open_pidfd((pid_t)children->id);
+
+        if (fd >= 0)
+            return wait_on_pidfd(fd);
+        if (fd == -ESRCH)
+            return 0; /* the look will say ECHILD */
+    }
+    mp__testcancel();
+    rc = mp__offload(wait_on_helper, children, HUB_OFFLOAD_LONG);
+    mp__testcancel();
+    return rc < 0 ? rc : children->result;
+}
+
+static bool may_park(int options)
+{
+    /* __WALL and __WCLONE tell threads apart, which a helper is: native. */
+    return MP_ACTIVE(process) && mp__may_park() &&
+           (options & (WNOHANG | __WALL | __WCLONE | __WNOTHREAD)) == 0;
+}
+
+static struct children children_of(pid_t pid, int options)
+{
+    struct children children = {P_ALL, 0, WEXITED, 0};
+
+    if (pid > 0)
+        children.type = P_PID, children.id = (id_t)pid;
+    else if (pid < -1)
+        children.type = P_PGID, children.id = (id_t)-pid;
+    else if (pid == 0)
+        children.type = P_PGID, children.id = (id_t)getpgrp();
+    if (options & WUNTRACED)
+        children.options |= WSTOPPED;
+    if (options & WCONTINUED)
+        children.options |= WCONTINUED;
+    return children;
+}
+
+static pid_t wait_child(pid_t pid, int *status, int options,
+                        struct rusage *usage)
+{
+    struct children children = children_of(pid, options);
+
+    for (;;) {
+        int rc;
+        pid_t found = mp__real.wait4(pid, status, options | WNOHANG, usage);
+
+        if (found != 0)
+            return found;
+        rc = wait_for(&children);
+        if (rc == -ECHILD)
+            continue; /* the next look says so, or knows better */
+        if (rc < 0)
+            return mp__fail(rc);
+    }
+}
+
+MP_EXPORT pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
+{
+    pid_t (*original)(pid_t, int *, int, struct rusage *) = MP_REAL(wait4);
+
+    if (!may_park(options))
+        return original(pid, status, options, usage);
+    return wait_child(pid, status, options, usage);
+}
+
+MP_EXPORT pid_t waitpid(pid_t pid, int *status, int options)
+{
+    pid_t (*original)(pid_t, int *, int) = MP_REAL(waitpid);
+
+    if (!may_park(options))
+        return original(pid, status, options);
+    return wait_child(pid, status, options, NULL);
+}
+MP_SPELLING(waitpid, __waitpid);
+
+MP_EXPORT pid_t wait3(int *status, int options, struct rusage *usage)
+{
+    pid_t (*original)(int *, int, struct rusage *) = MP_REAL(wait3);
+
+    if (!may_park(options))
+        return original(status, options, usage);
+    return wait_child(-1, status, options, usage);
+}
+
+MP_EXPORT pid_t wait(int *status)
+{
+    pid_t (*original)(int *) = MP_REAL(wait);
+
+    if (!may_park(0))
+        return original(status);
+    return wait_child(-1, status, 0, NULL);
+}
+MP_SPELLING(wait, __wait);
+
+MP_EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+    int (*original)(idtype_t, id_t, siginfo_t *, int) = MP_REAL(waitid);
+    struct children children = {
+        type, id, options & (WEXITED | WSTOPPED | WCONTINUED), 0};
+    siginfo_t own;
+
+    /* P_PIDFD and what Linux may add wait natively. */
+    if (!may_park(options) ||
+        (type != P_PID && type != P_PGID && type != P_ALL))
+        return original(type, id, info, options);
+    if (info == NULL)
+        info = &own;
+    for (;;) {
+        int rc;
+
+        info->si_pid = 0;
+        rc = original(type, id, info, options | WNOHANG);
+        if (rc < 0 || info->si_pid != 0)
+            return rc;
+        rc = wait_for(&children);
+        if (rc < 0 && rc != -ECHILD)
+            return mp__fail(rc);
+    }
+}
+
+/* libc's daemon() and forkpty() call a fork() of its own, which knows nothing
+ * of greenlets.  What is called by its plain name here is meant to be ours. */
+static int become_session(int keep_directory, int keep_files)
+{
+    int fd;
+
+    if (setsid() < 0)
+        return -1;
+    if (!keep_directory && chdir("/") < 0)
+        return -1;
+    if (keep_files)
+        return 0;
+    fd = mp__real.open("/dev/null", O_RDWR, 0);
+    if (fd < 0)
+        return -1;
+    dup2(fd, STDIN_FILENO);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+    return 0;
+}
+
+MP_EXPORT int daemon(int keep_directory, int keep_files)
+{
+    int (*original)(int, int) = MP_REAL(daemon);
+    pid_t child;
+
+    if (!mp__mapped())
+        return original(keep_directory, keep_files);
+    child = fork();
+    if (child < 0)
+        return -1;
+    if (child > 0)
+        _exit(0);
+    return become_session(keep_directory, keep_files);
+}
+
+MP_EXPORT int forkpty(int *master, char *name, const struct termios *termios,
+                      const struct winsize *size)
+{
+    int (*original)(int *, char *, const struct termios *,
+                    const struct winsize *) = MP_REAL(forkpty);
+    int ours, theirs;
+    pid_t child;
+
+    if (!mp__mapped())
+        return original(master, name, termios, size);
+    if (openpty(&ours, &theirs, name, termios, size) < 0)
+        return -1;
+    child = fork();
+    if (child == 0) {
+        close(ours);
+        if (login_tty(theirs) < 0)
+            _exit(1);
+        return 0;
+    }
+    close(theirs);
+    if (child < 0)
+        close(ours);
+    else
+        *master = ours;
+    return child;
+}
