@@ -1,0 +1,94 @@
+"""Dependencies go one way: context <- hub <- monkeypatch; and a few things are
+known to one file only."""
+import re
+
+import tree
+
+# layer: what it may include from, besides the system
+LAYERS = {
+    "context": {"context"},
+    "hub": {"context", "hub"},
+    "monkeypatch": {"context", "hub", "monkeypatch"},
+    "examples": set(),
+    "tests/conformance": set(),
+    "tests/programs": set(),
+}
+
+# pattern, the files that may have it, and why nobody else
+ONLY = [
+    (r"#\s*include\s*[<\"]ev\.h", {"hub/loop.c"},
+     "libev is seen by one file"),
+    (r"\bdlv?sym\s*\(", {"monkeypatch/real.c", "context/tls.c"},
+     "originals come from real.c; tls.c asks libc for its layout"),
+    (r"\b(jump|make|ontop)_fcontext\s*\(",
+     {"context/greenlet.c", "context/switch.c", "context/switch.h",
+      "context/stack.c", "context/thread.c", "context/greenlet_impl.h"},
+     "only the context switches stacks"),
+    (r"\bdlopen\s*\(", {"monkeypatch/init.c", "monkeypatch/dl.c",
+                        "monkeypatch/start.c", "monkeypatch/wrap_dl.c"},
+     "libvireo.so is opened in one place"),
+]
+
+# words that mark unfinished work
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
+
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+STRING = re.compile(r'(?<!include )"(?:\\.|[^"\\\n])*"')
+
+
+def without_comments(text):
+    """The same number of lines, without what is only talked about."""
+    return COMMENT.sub(lambda m: "\n" * m.group().count("\n"), text)
+
+
+def layer_of(path):
+    for layer in sorted(LAYERS, key=len, reverse=True):
+        if path.startswith(layer + "/"):
+            return layer
+    return None
+
+
+def includes(path, layer, number, line):
+    match = re.match(r'\s*#\s*include\s*"([^"]+)"', line)
+    if not match:
+        return
+    name = match.group(1)
+    if "../" in name and not layer.startswith("tests/"):
+        yield "%s:%d: includes %s by a way around its include path" % (
+            path, number, name)
+    top = name.split("/")[0]
+    if top in LAYERS and top not in LAYERS[layer]:
+        yield "%s:%d: %s must not include from %s" % (
+            path, number, layer, top)
+
+
+def knowledge(path, number, line):
+    for pattern, allowed, why in ONLY:
+        if re.search(pattern, line) and path not in allowed:
+            yield "%s:%d: %s (%s)" % (path, number, line.strip(), why)
+
+
+def main():
+    root, _ = tree.arguments()
+    problems, looked_at = [], 0
+    for path in tree.files(root, ".c", ".h", ".S", ".cpp", ".def"):
+        looked_at += 1
+        text = "\n".join(tree.lines(root, path))
+        layer = layer_of(path)
+        for number, line in enumerate(without_comments(text).split("\n"), 1):
+            if layer:
+                problems += includes(path, layer, number, line)
+            if layer in ("context", "hub", "monkeypatch"):
+                problems += knowledge(path, number, STRING.sub('""', line)
+                                      if "include" not in line else line)
+    for path in tree.files(root, ".c", ".h", ".S", ".cpp", ".def", ".py",
+                           ".sh", ".txt", ".cmake", ".md"):
+        for number, line in enumerate(tree.lines(root, path), 1):
+            if UNFINISHED.search(line):
+                problems.append("%s:%d: unfinished: %s" % (
+                    path, number, line.strip()))
+    tree.verdict(problems, looked_at)
+
+
+if __name__ == "__main__":
+    main()
