@@ -1,5 +1,4 @@
 /* conformance.c - what the conformance programs share; see conformance.h */
-#define _GNU_SOURCE 1
 #include "conformance.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,4 @@
 /* read(2) and readv(2) on streams, by each of their spellings */
-#define _GNU_SOURCE 1
 #include "conformance.h"
 
 #include <errno.h>

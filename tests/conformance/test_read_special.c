@@ -1,6 +1,5 @@
 /* read(2) and write(2) on what is no stream: eventfd, timerfd, inotify, files
  * and devices */
-#define _GNU_SOURCE 1
 #include "conformance.h"
 
 #include <errno.h>

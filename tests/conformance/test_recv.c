@@ -1,5 +1,4 @@
 /* recv(2), recvfrom(2) and recvmsg(2): waiting, flags, time limits */
-#define _GNU_SOURCE 1
 #include "conformance.h"
 
 #include <errno.h>

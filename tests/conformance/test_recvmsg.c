@@ -1,6 +1,5 @@
 /* recvmsg(2), recvfrom(2) and sendmsg(2), sendto(2) beyond bytes: addresses,
  * datagrams, control data, fds that travel */
-#define _GNU_SOURCE 1
 #include "conformance.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,4 @@
 /* send(2), sendto(2) and sendmsg(2): all or an error, flags, time limits */
-#define _GNU_SOURCE 1
 #include "conformance.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 /* write(2) and writev(2) on streams: a blocking write writes everything */
-#define _GNU_SOURCE 1
 #include "conformance.h"
 
 #include <errno.h>
