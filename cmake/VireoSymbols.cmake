@@ -15,3 +15,10 @@ function(vireo_symbols mode output)
         COMMENT "Generating ${output} from symbols.def"
         VERBATIM)
 endfunction()
+
+# `symbols_docs` writes docs/symbols.md again; a test compares them.
+add_custom_target(symbols_docs
+    COMMAND python3 -B ${PROJECT_SOURCE_DIR}/cmake/symbols_docs.py
+        ${PROJECT_SOURCE_DIR}/monkeypatch/symbols.def
+        > ${PROJECT_SOURCE_DIR}/docs/symbols.md
+    VERBATIM)

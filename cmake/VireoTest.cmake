@@ -47,6 +47,8 @@ function(vireo_test_support folder result)
         add_library(${folder}_support STATIC ${sources})
         vireo_c(${folder}_support)
         target_link_libraries(${folder}_support PUBLIC Check::check)
+        set_target_properties(${folder}_support PROPERTIES
+            ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
         target_include_directories(${folder}_support PRIVATE
             ${PROJECT_BINARY_DIR}/layers/monkeypatch)
         set(${result} ${folder}_support PARENT_SCOPE)
