@@ -1,8 +1,8 @@
 /* bench_greenlet.c - the library's own calls: switch, yield, spawn, park */
 #include "bench.h"
 
-#include "context/greenlet.h"
-#include "hub/hub.h"
+#include <vireo/greenlet.h>
+#include <vireo/hub.h>
 
 #include <errno.h>
 #include <unistd.h>
