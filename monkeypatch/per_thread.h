@@ -1,0 +1,27 @@
+/* per_thread.h - what the kernel keeps per thread, while greenlets share one
+ *
+ * Scheduling and names are recorded for each mapped thread, reported, and not
+ * applied.  Credentials are either the process's or refused. */
+#ifndef PER_THREAD_H
+#define PER_THREAD_H
+
+#include "monkeypatch/monkeypatch_impl.h"
+
+/* thread_sched.c */
+
+/* A new mapped thread: what it inherits from the calling one, and what `attr`
+ * (may be NULL) asks for. */
+void mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr);
+void mp__sched_free(struct mp__thread *thread);
+/* The mapped thread with this id (0: the caller); NULL: not one of ours. */
+struct mp__thread *mp__thread_by_id(pid_t id);
+
+/* thread_name.c: prctl() by names and timer slack.  True: *result is set. */
+bool mp__prctl_recorded(int option, unsigned long value, long *result);
+
+/* credentials.c: a raw system call that changes what one kernel thread has.
+ * *handled false: not such a one, or harmless; else a result or -errno. */
+long mp__credential_syscall(long number, long a, long b, long c,
+                            bool *handled);
+
+#endif

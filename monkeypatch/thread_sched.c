@@ -1,0 +1,375 @@
+/* thread_sched.c - CPUs, policy, priority and nice value of mapped threads
+ *
+ * One kernel thread runs them all, so these are recorded for each, checked as
+ * the kernel would, reported, and not applied.  Before the first thread, and for
+ * real threads and other processes, the kernel's own. */
+#include "monkeypatch/per_thread.h"
+#include "monkeypatch/sys.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+struct mp__attr_record {
+    bool has_cpus, has_policy, has_nice;
+    cpu_set_t cpus;
+    int policy, priority, nice;
+};
+
+/* ---- finding ---- */
+
+struct mp__thread *mp__thread_by_id(pid_t id)
+{
+    struct mp__thread *thread;
+
+    if (!mp__mapped())
+        return NULL;
+    if (id == 0)
+        return mp__self;
+    if ((uint32_t)id == mp__main.id)
+        return &mp__main;
+    for (thread = mp__all; thread != NULL; thread = thread->all_next)
+        if (thread->id == (uint32_t)id)
+            return thread;
+    return NULL;
+}
+
+static struct mp__thread *by_handle(pthread_t handle)
+{
+    mp__init();
+    return mp__thread_of(handle);
+}
+
+static struct mp__thread *by_id(pid_t id)
+{
+    mp__init();
+    return mp__thread_by_id(id);
+}
+
+/* NULL: no memory. */
+static struct mp__attr_record *record_of(struct mp__thread *thread)
+{
+    if (thread->sched == NULL)
+        thread->sched = calloc(1, sizeof *thread->sched);
+    return thread->sched;
+}
+
+void mp__sched_free(struct mp__thread *thread)
+{
+    free(thread->sched);
+    thread->sched = NULL;
+}
+
+/* ---- CPUs; these return an error number ---- */
+
+static int set_cpus(struct mp__thread *thread, size_t size,
+                    const cpu_set_t *wanted)
+{
+    struct mp__attr_record *record;
+    cpu_set_t allowed, cpus;
+    int error = errno, rc;
+
+    CPU_ZERO(&cpus);
+    memcpy(&cpus, wanted, size < sizeof cpus ? size : sizeof cpus);
+    rc = mp__real.sched_getaffinity(0, sizeof allowed, &allowed);
+    errno = error;
+    if (rc == 0) {
+        CPU_AND(&cpus, &cpus, &allowed);
+        if (CPU_COUNT(&cpus) == 0)
+            return EINVAL;
+    }
+    record = record_of(thread);
+    if (record == NULL)
+        return ENOMEM;
+    record->cpus = cpus;
+    record->has_cpus = true;
+    return 0;
+}
+
+/* The kernel has checked the size and filled `set`. */
+static void get_cpus(const struct mp__thread *thread, size_t size,
+                     cpu_set_t *set)
+{
+    const struct mp__attr_record *record = thread->sched;
+
+    if (record != NULL && record->has_cpus)
+        memcpy(set, &record->cpus,
+               size < sizeof record->cpus ? size : sizeof record->cpus);
+}
+
+MP_EXPORT int pthread_setaffinity_np(pthread_t handle, size_t size,
+                                     const cpu_set_t *set)
+{
+    struct mp__thread *thread = by_handle(handle);
+
+    if (thread == NULL)
+        return mp__real.pthread_setaffinity_np(handle, size, set);
+    return set_cpus(thread, size, set);
+}
+
+MP_EXPORT int pthread_getaffinity_np(pthread_t handle, size_t size,
+                                     cpu_set_t *set)
+{
+    struct mp__thread *thread = by_handle(handle);
+    int rc = mp__real.pthread_getaffinity_np(handle, size, set);
+
+    if (thread != NULL && rc == 0)
+        get_cpus(thread, size, set);
+    return rc;
+}
+
+MP_EXPORT int sched_setaffinity(pid_t id, size_t size, const cpu_set_t *set)
+{
+    struct mp__thread *thread = by_id(id);
+    int rc;
+
+    if (thread == NULL)
+        return mp__real.sched_setaffinity(id, size, set);
+    rc = set_cpus(thread, size, set);
+    return rc == 0 ? 0 : mp__fail(-rc);
+}
+
+MP_EXPORT int sched_getaffinity(pid_t id, size_t size, cpu_set_t *set)
+{
+    struct mp__thread *thread = by_id(id);
+    int rc = mp__real.sched_getaffinity(thread != NULL ? 0 : id, size, set);
+
+    if (thread != NULL && rc == 0)
+        get_cpus(thread, size, set);
+    return rc;
+}
+
+/* ---- policy and priority; these return an error number ---- */
+
+static int get_policy(const struct mp__thread *thread, int *policy,
+                      int *priority)
+{
+    const struct mp__attr_record *record = thread->sched;
+    struct sched_param param;
+
+    if (record != NULL && record->has_policy) {
+        *policy = record->policy;
+        *priority = record->priority;
+        return 0;
+    }
+    *policy = mp__real.sched_getscheduler(0);
+    if (*policy < 0 || mp__real.sched_getparam(0, &param) < 0)
+        return errno;
+    *priority = param.sched_priority;
+    return 0;
+}
+
+static int set_policy(struct mp__thread *thread, int policy, int priority)
+{
+    int plain = policy & ~SCHED_RESET_ON_FORK;
+    struct mp__attr_record *record;
+    struct rlimit limit = {0, 0};
+
+    if (plain != SCHED_OTHER && plain != SCHED_BATCH && plain != SCHED_IDLE &&
+        plain != SCHED_FIFO && plain != SCHED_RR)
+        return EINVAL;
+    if (priority < sched_get_priority_min(plain) ||
+        priority > sched_get_priority_max(plain))
+        return EINVAL;
+    if (priority > 0 && geteuid() != 0 &&
+        (getrlimit(RLIMIT_RTPRIO, &limit) < 0 ||
+         (rlim_t)priority > limit.rlim_cur))
+        return EPERM;
+    record = record_of(thread);
+    if (record == NULL)
+        return ENOMEM;
+    record->policy = policy;
+    record->priority = priority;
+    record->has_policy = true;
+    return 0;
+}
+
+static int set_priority_only(struct mp__thread *thread, int priority)
+{
+    int policy, old;
+    int rc = get_policy(thread, &policy, &old);
+
+    return rc != 0 ? rc : set_policy(thread, policy, priority);
+}
+
+MP_EXPORT int pthread_setschedparam(pthread_t handle, int policy,
+                                    const struct sched_param *param)
+{
+    struct mp__thread *thread = by_handle(handle);
+
+    if (thread == NULL)
+        return mp__real.pthread_setschedparam(handle, policy, param);
+    return set_policy(thread, policy, param->sched_priority);
+}
+
+MP_EXPORT int pthread_getschedparam(pthread_t handle, int *policy,
+                                    struct sched_param *param)
+{
+    struct mp__thread *thread = by_handle(handle);
+
+    if (thread == NULL)
+        return mp__real.pthread_getschedparam(handle, policy, param);
+    return get_policy(thread, policy, &param->sched_priority);
+}
+
+MP_EXPORT int pthread_setschedprio(pthread_t handle, int priority)
+{
+    struct mp__thread *thread = by_handle(handle);
+
+    if (thread == NULL)
+        return mp__real.pthread_setschedprio(handle, priority);
+    return set_priority_only(thread, priority);
+}
+
+MP_EXPORT int sched_setscheduler(pid_t id, int policy,
+                                 const struct sched_param *param)
+{
+    struct mp__thread *thread = by_id(id);
+    int rc;
+
+    if (thread == NULL || param == NULL)
+        return mp__real.sched_setscheduler(id, policy, param);
+    rc = set_policy(thread, policy, param->sched_priority);
+    return rc == 0 ? 0 : mp__fail(-rc);
+}
+
+MP_EXPORT int sched_getscheduler(pid_t id)
+{
+    struct mp__thread *thread = by_id(id);
+    int policy, priority, rc;
+
+    if (thread == NULL)
+        return mp__real.sched_getscheduler(id);
+    rc = get_policy(thread, &policy, &priority);
+    return rc == 0 ? policy : mp__fail(-rc);
+}
+
+MP_EXPORT int sched_setparam(pid_t id, const struct sched_param *param)
+{
+    struct mp__thread *thread = by_id(id);
+    int rc;
+
+    if (thread == NULL || param == NULL)
+        return mp__real.sched_setparam(id, param);
+    rc = set_priority_only(thread, param->sched_priority);
+    return rc == 0 ? 0 : mp__fail(-rc);
+}
+
+MP_EXPORT int sched_getparam(pid_t id, struct sched_param *param)
+{
+    struct mp__thread *thread = by_id(id);
+    int policy, rc;
+
+    if (thread == NULL || param == NULL)
+        return mp__real.sched_getparam(id, param);
+    rc = get_policy(thread, &policy, &param->sched_priority);
+    return rc == 0 ? 0 : mp__fail(-rc);
+}
+
+/* ---- nice ---- */
+
+/* A mapped thread other than the main one, whose value is the kernel's. */
+static struct mp__thread *niced(__priority_which_t which, id_t who)
+{
+    struct mp__thread *thread;
+
+    if (which != PRIO_PROCESS)
+        return NULL;
+    thread = by_id((pid_t)who);
+    return thread == &mp__main ? NULL : thread;
+}
+
+static int get_nice(const struct mp__thread *thread)
+{
+    if (thread->sched != NULL && thread->sched->has_nice)
+        return thread->sched->nice;
+    return mp__real.getpriority(PRIO_PROCESS, 0);
+}
+
+/* Returns an error number. */
+static int set_nice(struct mp__thread *thread, int nice_value)
+{
+    struct mp__attr_record *record;
+    struct rlimit limit = {0, 0};
+
+    if (nice_value < -20)
+        nice_value = -20;
+    if (nice_value > 19)
+        nice_value = 19;
+    if (nice_value < get_nice(thread) && geteuid() != 0 &&
+        (getrlimit(RLIMIT_NICE, &limit) < 0 ||
+         20 - nice_value > (long)limit.rlim_cur))
+        return EACCES;
+    record = record_of(thread);
+    if (record == NULL)
+        return ENOMEM;
+    record->nice = nice_value;
+    record->has_nice = true;
+    return 0;
+}
+
+MP_EXPORT int setpriority(__priority_which_t which, id_t who, int priority)
+{
+    struct mp__thread *thread = niced(which, who);
+    int rc;
+
+    if (thread == NULL)
+        return mp__real.setpriority(which, who, priority);
+    rc = set_nice(thread, priority);
+    return rc == 0 ? 0 : mp__fail(-rc);
+}
+
+MP_EXPORT int getpriority(__priority_which_t which, id_t who)
+{
+    struct mp__thread *thread = niced(which, who);
+
+    if (thread == NULL)
+        return mp__real.getpriority(which, who);
+    return get_nice(thread);
+}
+
+MP_EXPORT int nice(int increment)
+{
+    struct mp__thread *thread = niced(PRIO_PROCESS, 0);
+    int rc;
+
+    if (thread == NULL)
+        return mp__real.nice(increment);
+    rc = set_nice(thread, get_nice(thread) + increment);
+    if (rc != 0)
+        return mp__fail(rc == EACCES ? -EPERM : -rc);
+    return get_nice(thread);
+}
+
+/* ---- new threads ---- */
+
+static void apply_attr(struct mp__thread *thread, const pthread_attr_t *attr)
+{
+    struct sched_param param = {0};
+    cpu_set_t cpus;
+    int inherit = PTHREAD_INHERIT_SCHED, policy = SCHED_OTHER;
+
+    if (pthread_attr_getaffinity_np(attr, sizeof cpus, &cpus) == 0 &&
+        CPU_COUNT(&cpus) < CPU_SETSIZE) /* all bits: none was set */
+        set_cpus(thread, sizeof cpus, &cpus);
+    pthread_attr_getinheritsched(attr, &inherit);
+    if (inherit != PTHREAD_EXPLICIT_SCHED)
+        return;
+    pthread_attr_getschedpolicy(attr, &policy);
+    pthread_attr_getschedparam(attr, &param);
+    set_policy(thread, policy, param.sched_priority);
+}
+
+void mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
+{
+    const struct mp__thread *parent = mp__self;
+
+    if (parent != NULL) {
+        memcpy(thread->name, parent->name, sizeof thread->name);
+        if (parent->sched != NULL && record_of(thread) != NULL)
+            *thread->sched = *parent->sched;
+    }
+    if (attr != NULL)
+        apply_attr(thread, attr);
+}
