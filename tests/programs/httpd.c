@@ -77,7 +77,7 @@ static void *serve(void *arg)
 
 static int listen_on(uint16_t port)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
     socklen_t size = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 

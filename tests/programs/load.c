@@ -29,10 +29,10 @@
 enum state {
     CLOSED,
     CONNECTING,
-    GREETED,  /* SOCKS greeting sent */
-    ASKED,    /* SOCKS CONNECT sent */
-    IDLE,     /* open, no request under way */
-    WAITING,  /* request sent, answer not complete */
+    GREETED, /* SOCKS greeting sent */
+    ASKED,   /* SOCKS CONNECT sent */
+    IDLE,    /* open, no request under way */
+    WAITING, /* request sent, answer not complete */
 };
 
 enum phase { OPENING, RUNNING, ENDING };
@@ -40,27 +40,31 @@ enum phase { OPENING, RUNNING, ENDING };
 struct conn {
     int fd;
     enum state state;
-    bool opened;         /* the first request has been answered */
-    bool active;         /* one of the K */
-    bool answered_last;  /* answered a request of the last phase */
+    bool opened;        /* the first request has been answered */
+    bool active;        /* one of the K */
+    bool answered_last; /* answered a request of the last phase */
     bool head_done;
-    bool closing;        /* the server ends the connection with this answer */
-    bool ask;            /* send a request as soon as the connection is open */
+    bool closing; /* the server ends the connection with this answer */
+    bool ask;     /* send a request as soon as the connection is open */
     int64_t asked_ns;
-    int64_t body_left;   /* -1: up to the end of the connection */
-    size_t have;         /* bytes of the head in buf */
+    int64_t body_left;
+    size_t have; /* bytes of the head in buf */
     char buf[1024];
 };
 
 static struct {
     const char *host, *path;
-    int port, target;    /* target != 0: port is a SOCKS5 proxy */
+    int port, target; /* target != 0: port is a SOCKS5 proxy */
     int count, active, at_once;
     double seconds, limit;
     long requests;
     bool talk;
-} opt = { .host = "127.0.0.1", .path = "/", .count = 1, .active = -1,
-          .at_once = 256, .limit = 60 };
+} opt = {.host = "127.0.0.1",
+         .path = "/",
+         .count = 1,
+         .active = -1,
+         .at_once = 256,
+         .limit = 60};
 
 static struct conn *conns;
 static int epfd;
@@ -84,8 +88,8 @@ static int64_t now_ns(void)
 
 /* The connection ends here, with an error that is counted; the first one is
  * kept for the report. */
-__attribute__((format(printf, 2, 3)))
-static void fail(struct conn *c, const char *why, ...)
+__attribute__((format(printf, 2, 3))) static void fail(struct conn *c,
+                                                       const char *why, ...)
 {
     if (first_error[0] == '\0') {
         va_list args;
@@ -121,8 +125,8 @@ static void send_request(struct conn *c)
  * 28,000 ports towards one server, fewer while old ones are in TIME_WAIT. */
 static void open_conn(struct conn *c)
 {
-    struct epoll_event want = { .events = EPOLLOUT, .data.ptr = c };
-    struct sockaddr_in to = { .sin_family = AF_INET }, from = to;
+    struct epoll_event want = {.events = EPOLLOUT, .data.ptr = c};
+    struct sockaddr_in to = {.sin_family = AF_INET}, from = to;
     int one = 1;
 
     to.sin_port = htons((uint16_t)opt.port);
@@ -282,7 +286,7 @@ static void ready(struct conn *c)
 /* The two answers of a SOCKS5 proxy: method, then the result of CONNECT. */
 static void take_socks(struct conn *c)
 {
-    unsigned char ask[10] = { 5, 1, 0, 1, 127, 0, 0, 1 };
+    unsigned char ask[10] = {5, 1, 0, 1, 127, 0, 0, 1};
     size_t want = c->state == GREETED ? 2 : 10;
     ssize_t n = recv(c->fd, c->buf + c->have, want - c->have, 0);
 
@@ -308,7 +312,7 @@ static void take_socks(struct conn *c)
 
 static void connected(struct conn *c)
 {
-    struct epoll_event want = { .events = EPOLLIN, .data.ptr = c };
+    struct epoll_event want = {.events = EPOLLIN, .data.ptr = c};
     int error = 0, one = 1;
     socklen_t size = sizeof error;
 
@@ -455,8 +459,8 @@ static void report(double open_s, double run_s)
     long counted = opt.requests ? answers : answers_in_time;
 
     for (int i = 0; i < opt.count; i++)
-        answering += conns[i].state == IDLE && conns[i].opened &&
-                     conns[i].answered_last;
+        answering +=
+            conns[i].state == IDLE && conns[i].opened && conns[i].answered_last;
     qsort(latency_us, latencies, sizeof *latency_us, compare);
     printf("{\"phase\": \"end\", \"connections\": %d, \"opened\": %d, "
            "\"open_s\": %.3f, \"answering\": %d, \"requests\": %ld, "
@@ -465,8 +469,7 @@ static void report(double open_s, double run_s)
            "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, "
            "\"first_error\": \"%s\"}\n",
            opt.count, opened, open_s, answering, answers, errors, reconnects,
-           run_s,
-           window > 0 ? (double)counted / window : 0, percentile(0.5),
+           run_s, window > 0 ? (double)counted / window : 0, percentile(0.5),
            percentile(0.99), percentile(1), first_error);
     fflush(stdout);
 }
@@ -484,25 +487,44 @@ static const char usage[] =
     "  -t secs    limit for each phase (60)\n"
     "  -i         after each phase, wait for a line on stdin\n";
 
+static const struct {
+    char letter;
+    int *number;
+} numbers[] = {{'p', &opt.port},
+               {'n', &opt.count},
+               {'a', &opt.active},
+               {'s', &opt.target},
+               {'w', &opt.at_once}};
+
+static void take_option(int letter)
+{
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (numbers[i].letter == letter)
+            *numbers[i].number = atoi(optarg);
+    if (letter == 'h')
+        opt.host = optarg;
+    if (letter == 'u')
+        opt.path = optarg;
+    if (letter == 'd')
+        opt.seconds = atof(optarg);
+    if (letter == 't')
+        opt.limit = atof(optarg);
+    if (letter == 'r')
+        opt.requests = atol(optarg);
+    if (letter == 'i')
+        opt.talk = true;
+}
+
 static void parse_options(int argc, char **argv)
 {
-    int c;
+    int letter;
 
-    while ((c = getopt(argc, argv, "p:h:n:a:d:r:u:s:w:t:i")) != -1) {
-        switch (c) {
-        case 'p': opt.port = atoi(optarg); break;
-        case 'h': opt.host = optarg; break;
-        case 'n': opt.count = atoi(optarg); break;
-        case 'a': opt.active = atoi(optarg); break;
-        case 'd': opt.seconds = atof(optarg); break;
-        case 'r': opt.requests = atol(optarg); break;
-        case 'u': opt.path = optarg; break;
-        case 's': opt.target = atoi(optarg); break;
-        case 'w': opt.at_once = atoi(optarg); break;
-        case 't': opt.limit = atof(optarg); break;
-        case 'i': opt.talk = true; break;
-        default: opt.port = 0; optind = argc; break;
+    while ((letter = getopt(argc, argv, "p:h:n:a:d:r:u:s:w:t:i")) != -1) {
+        if (letter == '?') {
+            fputs(usage, stderr);
+            exit(2);
         }
+        take_option(letter);
     }
     if (opt.active < 0 || opt.active > opt.count)
         opt.active = opt.count;

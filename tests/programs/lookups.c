@@ -20,8 +20,7 @@ static long ticks;
 
 static void *look_up(void *arg)
 {
-    struct addrinfo hints = { .ai_family = AF_INET,
-                              .ai_socktype = SOCK_STREAM };
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     unsigned n = (unsigned)(uintptr_t)arg;
     char name[32];
@@ -76,6 +75,7 @@ int main(int argc, char **argv)
     over = 1;
     pthread_join(ticker, NULL);
     printf("{\"asked\": %d, \"right\": %d, \"done\": %d, \"seconds\": %.3f, "
-           "\"ticks\": %ld}\n", count, right, done, start, ticks);
+           "\"ticks\": %ld}\n",
+           count, right, done, start, ticks);
     return 0;
 }

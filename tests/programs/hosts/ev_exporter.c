@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TRAP(name) \
-    void name(void); \
-    void name(void) \
-    { \
+#define TRAP(name)                                          \
+    void name(void);                                        \
+    void name(void)                                         \
+    {                                                       \
         fputs("the host's " #name " was called\n", stderr); \
-        abort(); \
+        abort();                                            \
     }
 
 TRAP(ev_run)

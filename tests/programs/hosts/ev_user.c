@@ -51,7 +51,7 @@ static void ticked(struct ev_loop *loop, ev_timer *timer, int events)
 static void *run_loop(void *arg)
 {
     int i = (int)(intptr_t)arg;
-    struct own own = { .bytes = 0 };
+    struct own own = {.bytes = 0};
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
 
     ev_set_userdata(loop, &own);
