@@ -75,6 +75,9 @@ def variables(root, pages):
     for path in tree.files(root, ".c", ".h", folders=("context", "hub",
                                                       "monkeypatch")):
         in_code |= set(re.findall(r"\"(VIREO_[A-Z_]+)", read(root, path)))
+    # init.c looks at what comes behind the prefix.
+    in_code |= {"VIREO_" + name for name in re.findall(
+        r"strcmp\(name, \"([A-Z_]+)\"", read(root, "monkeypatch/init.c"))}
     in_docs = set()
     for path in pages:
         in_docs |= set(re.findall(r"\bVIREO_[A-Z_]+\b", read(root, path)))
