@@ -63,6 +63,7 @@ static int after_wait(int rc)
 
 int mp__io_wait(struct mp__io *io)
 {
+    unsigned how = MP_CANCEL | MP_INTERRUPTIBLE;
     long flags;
     int rc;
 
@@ -82,8 +83,9 @@ int mp__io_wait(struct mp__io *io)
 
     io->waited = 1;
     mp__io_budget = MP_IO_BUDGET;
-    rc = mp__wait_fd(&io->fd, io->events, io->deadline,
-                     MP_CANCEL | MP_INTERRUPTIBLE);
+    if (io->deadline == HUB_FOREVER)
+        how |= MP_RESTARTS; /* signal(7): not with a time-out of the socket's */
+    rc = mp__wait_fd(&io->fd, io->events, io->deadline, how);
     return after_wait(rc);
 }
 

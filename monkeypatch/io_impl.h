@@ -20,6 +20,10 @@
         mp__real.name;                                                    \
     }))
 
+/* For what not every libc has. */
+#define MP_REAL_FOUND(name) \
+    (mp__real.name != NULL || (mp__init(), mp__real.name != NULL))
+
 /* True where a wrapper of `group` does anything but call the original. */
 #define MP_ACTIVE(group) \
     (unlikely(mp__self != NULL) && mp__io_active(MP_##group))
@@ -111,7 +115,6 @@ static inline long mp__io_end(long rc)
 long mp__read(int fd, void *buf, size_t len);
 long mp__write(int fd, const void *buf, size_t len);
 long mp__poll(struct pollfd *fds, nfds_t count, int64_t deadline);
-bool mp__poll_valid_signals(const void *mask, size_t size);
 long mp__accept(int fd, struct sockaddr *address, socklen_t *len, int flags);
 
 /* A part of an iovec array: the first `room` pieces behind `skip` bytes. */
@@ -123,12 +126,14 @@ void mp__window_fill(struct mp__window *window, const struct iovec *vec,
                      int count, size_t skip);
 size_t mp__iov_total(const struct iovec *vec, int count);
 
-/* wrap_sigmask.c: ppoll() and its like, with a mask of their own */
+/* sigmask.c: waits with a signal mask of their own, as in ppoll().  Signals that
+ * the mask lets through are let through until the end. */
 struct mp__masked_wait {
-    uint64_t unblocked; /* by this wait, for its time */
+    uint64_t unblocked; /* bit n - 1: signal n */
 };
 void mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask);
 void mp__mask_end(struct mp__masked_wait *wait);
+#define MP_MASK_CLEANUP __attribute__((cleanup(mp__mask_end)))
 
 /* stdio: the child of fork() is alone */
 void mp__stdio_forked(void);

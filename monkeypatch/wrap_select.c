@@ -1,0 +1,306 @@
+/* wrap_select.c - select and pselect
+ *
+ * Turned into poll() only for the wait.  What the program gets is what the
+ * kernel's own select says, on copies of the sets; the sets may be larger than
+ * FD_SETSIZE, as the kernel allows. */
+#include "monkeypatch/io_impl.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORD_BITS (8 * sizeof(unsigned long))
+#define FEW_WORDS (FD_SETSIZE / WORD_BITS)
+#define FEW_FDS 16
+#define SETS 3
+
+static const short poll_events[SETS] = { POLLIN, POLLOUT, POLLPRI };
+
+struct selection {
+    int count;
+    size_t words;
+    unsigned long *given[SETS]; /* the program's; NULL: none */
+    unsigned long few_bits[SETS * FEW_WORDS], *bits; /* copies, to ask with */
+    struct pollfd few_fds[FEW_FDS], *fds;
+    nfds_t fd_count;
+};
+
+static void selection_close(struct selection *selection)
+{
+    if (selection->bits != selection->few_bits)
+        free(selection->bits);
+    if (selection->fds != selection->few_fds)
+        free(selection->fds);
+}
+
+static int selection_open(struct selection *selection)
+{
+    size_t size;
+
+    selection->bits = selection->few_bits;
+    selection->fds = selection->few_fds;
+    if (selection->count < 0)
+        return -EINVAL;
+    selection->words = ((size_t)selection->count + WORD_BITS - 1) / WORD_BITS;
+    if (selection->words > FEW_WORDS) {
+        size = selection->words * sizeof(unsigned long);
+        selection->bits = malloc(SETS * size);
+        if (selection->bits == NULL)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static unsigned long *copy_of(const struct selection *selection, int set)
+{
+    if (selection->given[set] == NULL)
+        return NULL;
+    return selection->bits + (size_t)set * selection->words;
+}
+
+/* The kernel's answer for now, in the copies. */
+static long ask(struct selection *selection)
+{
+    struct timespec zero = { 0, 0 };
+
+    for (int set = 0; set < SETS; set++)
+        if (selection->given[set] != NULL)
+            memcpy(copy_of(selection, set), selection->given[set],
+                   selection->words * sizeof(unsigned long));
+    return SYS_CALL(SYS_pselect6, selection->count, copy_of(selection, 0),
+                    copy_of(selection, 1), copy_of(selection, 2), &zero, NULL);
+}
+
+static void answer(struct selection *selection)
+{
+    for (int set = 0; set < SETS; set++)
+        if (selection->given[set] != NULL)
+            memcpy(selection->given[set], copy_of(selection, set),
+                   selection->words * sizeof(unsigned long));
+}
+
+static short wanted(const struct selection *selection, size_t word,
+                    unsigned bit)
+{
+    short events = 0;
+
+    for (int set = 0; set < SETS; set++)
+        if (selection->given[set] != NULL &&
+            (selection->given[set][word] >> bit & 1) != 0)
+            events |= poll_events[set];
+    return events;
+}
+
+static unsigned long any_of(const struct selection *selection, size_t word)
+{
+    unsigned long bits = 0;
+
+    for (int set = 0; set < SETS; set++)
+        if (selection->given[set] != NULL)
+            bits |= selection->given[set][word];
+    return bits;
+}
+
+static int list_fds(struct selection *selection)
+{
+    size_t room = 0;
+
+    for (size_t word = 0; word < selection->words; word++)
+        room += (size_t)__builtin_popcountl(any_of(selection, word));
+    selection->fd_count = 0;
+    if (room > FEW_FDS) {
+        selection->fds = calloc(room, sizeof *selection->fds);
+        if (selection->fds == NULL)
+            return -ENOMEM;
+    }
+    for (size_t word = 0; word < selection->words; word++) {
+        unsigned long bits = any_of(selection, word);
+
+        for (; bits != 0; bits &= bits - 1) {
+            unsigned bit = (unsigned)__builtin_ctzl(bits);
+            int fd = (int)(word * WORD_BITS + bit);
+
+            if (fd >= selection->count)
+                return 0;
+            selection->fds[selection->fd_count].fd = fd;
+            selection->fds[selection->fd_count++].events =
+                wanted(selection, word, bit);
+        }
+    }
+    return 0;
+}
+
+static void set_bit(struct selection *selection, int set, int fd)
+{
+    copy_of(selection, set)[(size_t)fd / WORD_BITS] |=
+        1ul << ((size_t)fd % WORD_BITS);
+}
+
+/* poll()'s words as select()'s, with the kernel's table of equivalents. */
+static long translate(struct selection *selection)
+{
+    static const short means[SETS] = {
+        POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR,
+        POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR, POLLPRI
+    };
+    long total = 0;
+
+    memset(selection->bits, 0,
+           SETS * selection->words * sizeof(unsigned long));
+    for (nfds_t i = 0; i < selection->fd_count; i++) {
+        const struct pollfd *poll = &selection->fds[i];
+
+        if ((poll->revents & POLLNVAL) != 0)
+            return -EBADF;
+        for (int set = 0; set < SETS; set++) {
+            if ((poll->events & poll_events[set]) == 0 ||
+                (poll->revents & means[set]) == 0)
+                continue;
+            set_bit(selection, set, poll->fd);
+            total++;
+        }
+    }
+    return total;
+}
+
+/* Something poll() reports and select() does not, as a hang-up for one who only
+ * wants to write, must not turn into a busy loop: such an fd is left out. */
+static void drop_silent(struct selection *selection)
+{
+    for (nfds_t i = 0; i < selection->fd_count; i++)
+        if (selection->fds[i].revents != 0)
+            selection->fds[i].fd = -1;
+}
+
+static long run(struct selection *selection, int64_t deadline)
+{
+    long rc = selection_open(selection);
+
+    if (rc < 0)
+        return rc;
+    rc = ask(selection);
+    if (rc < 0)
+        return rc;
+    if (rc > 0 || deadline == 0) {
+        answer(selection);
+        return rc;
+    }
+    rc = list_fds(selection);
+    while (rc == 0) {
+        rc = mp__poll(selection->fds, selection->fd_count, deadline);
+        if (rc < 0)
+            return rc;
+        if (rc > 0) {
+            rc = translate(selection);
+            if (rc < 0)
+                return rc;
+            if (rc == 0) {
+                drop_silent(selection);
+                continue;
+            }
+        } else {
+            translate(selection);
+        }
+        answer(selection);
+        return rc;
+    }
+    return rc;
+}
+
+static long do_select(int count, fd_set *in, fd_set *out, fd_set *urgent,
+                      int64_t deadline)
+{
+    struct selection selection __attribute__((cleanup(selection_close))) = {
+        .count = count,
+        .given = { (unsigned long *)in, (unsigned long *)out,
+                   (unsigned long *)urgent }
+    };
+
+    return run(&selection, deadline);
+}
+
+/* glibc takes a second's worth of microseconds and more. */
+static bool deadline_of(const struct timeval *timeout, int64_t *deadline)
+{
+    struct timespec relative;
+
+    *deadline = HUB_FOREVER;
+    if (timeout == NULL)
+        return true;
+    if (timeout->tv_sec < 0 || timeout->tv_usec < 0)
+        return false;
+    relative.tv_sec = timeout->tv_sec;
+    if (relative.tv_sec < LONG_MAX - timeout->tv_usec / 1000000)
+        relative.tv_sec += timeout->tv_usec / 1000000;
+    relative.tv_nsec = timeout->tv_usec % 1000000 * 1000;
+    *deadline = relative.tv_sec == 0 && relative.tv_nsec == 0
+                    ? 0
+                    : mp__after(&relative);
+    return true;
+}
+
+/* Linux tells how much time was left, however the call ended. */
+static void write_remainder(struct timeval *timeout, int64_t deadline)
+{
+    int64_t left = 0;
+
+    if (timeout == NULL || deadline == HUB_FOREVER)
+        return;
+    if (deadline != 0)
+        left = deadline - mp__now();
+    left = left > 0 ? left : 0;
+    timeout->tv_sec = left / 1000000000;
+    timeout->tv_usec = left % 1000000000 / 1000;
+}
+
+MP_EXPORT int select(int count, fd_set *in, fd_set *out, fd_set *urgent,
+                     struct timeval *timeout)
+{
+    int64_t deadline;
+    long rc;
+
+    if (!MP_ACTIVE(poll))
+        return MP_REAL(select)(count, in, out, urgent, timeout);
+    mp__io_begin();
+    if (!deadline_of(timeout, &deadline))
+        return (int)mp__io_end(-EINVAL);
+    rc = do_select(count, in, out, urgent, deadline);
+    write_remainder(timeout, deadline);
+    return (int)mp__io_end(rc);
+}
+MP_SPELLING(select, __select);
+
+static long do_pselect(int count, fd_set *in, fd_set *out, fd_set *urgent,
+                       const struct timespec *timeout, const sigset_t *mask)
+{
+    struct mp__masked_wait masked MP_MASK_CLEANUP = { 0 };
+    struct timespec zero = { 0, 0 };
+    int64_t deadline = HUB_FOREVER;
+    long rc;
+
+    if (timeout != NULL) {
+        if (!mp__timespec_ok(timeout))
+            return -EINVAL;
+        deadline = timeout->tv_sec == 0 && timeout->tv_nsec == 0
+                       ? 0
+                       : mp__after(timeout);
+    }
+    if (mask != NULL) {
+        /* Signals that wait come in now. */
+        rc = SYS_CALL(SYS_ppoll, NULL, 0, &zero, mask, MP_SIGSET_BYTES, 0);
+        if (rc < 0)
+            return rc;
+        mp__mask_begin(&masked, mask);
+    }
+    return do_select(count, in, out, urgent, deadline);
+}
+
+MP_EXPORT int pselect(int count, fd_set *in, fd_set *out, fd_set *urgent,
+                      const struct timespec *timeout, const sigset_t *mask)
+{
+    if (!MP_ACTIVE(poll))
+        return MP_REAL(pselect)(count, in, out, urgent, timeout, mask);
+    mp__io_begin();
+    return (int)mp__io_end(
+        do_pselect(count, in, out, urgent, timeout, mask));
+}

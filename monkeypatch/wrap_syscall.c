@@ -1,0 +1,199 @@
+/* wrap_syscall.c - syscall(): the numbers whose functions are wrapped
+ *
+ * Rust, GLib, libstdc++ and the interpreters call the kernel this way.  All
+ * other numbers, and all of them outside mapped threads, go to the kernel. */
+#include "monkeypatch/io_impl.h"
+
+#include <stdarg.h>
+#include <sys/epoll.h>
+
+/* sync_futex.c, wrap_credentials.c */
+long mp__futex(uint32_t *uaddr, int op, uint32_t val,
+               const struct timespec *timeout, uint32_t *uaddr2,
+               uint32_t val3);
+long mp__credential_syscall(long n, long a, long b, long c, bool *handled);
+
+struct arguments {
+    long n, a[6];
+};
+
+#define INT(i) ((int)call->a[i])
+#define SIZE(i) ((size_t)call->a[i])
+#define PTR(i) ((void *)call->a[i])
+
+/* The wrappers of this library: its own names, hidden from nobody. */
+static bool transfer(const struct arguments *call, long *rc)
+{
+    switch (call->n) {
+    case SYS_read:
+        *rc = read(INT(0), PTR(1), SIZE(2));
+        return true;
+    case SYS_readv:
+        *rc = readv(INT(0), PTR(1), INT(2));
+        return true;
+    case SYS_write:
+        *rc = write(INT(0), PTR(1), SIZE(2));
+        return true;
+    case SYS_writev:
+        *rc = writev(INT(0), PTR(1), INT(2));
+        return true;
+    case SYS_recvfrom:
+        *rc = recvfrom(INT(0), PTR(1), SIZE(2), INT(3), PTR(4), PTR(5));
+        return true;
+    case SYS_recvmsg:
+        *rc = recvmsg(INT(0), PTR(1), INT(2));
+        return true;
+    case SYS_sendto:
+        *rc = sendto(INT(0), PTR(1), SIZE(2), INT(3), PTR(4),
+                     (socklen_t)call->a[5]);
+        return true;
+    case SYS_sendmsg:
+        *rc = sendmsg(INT(0), PTR(1), INT(2));
+        return true;
+    case SYS_accept:
+        *rc = accept(INT(0), PTR(1), PTR(2));
+        return true;
+    case SYS_accept4:
+        *rc = accept4(INT(0), PTR(1), PTR(2), INT(3));
+        return true;
+    case SYS_connect:
+        *rc = connect(INT(0), PTR(1), (socklen_t)call->a[2]);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool descriptor(const struct arguments *call, long *rc)
+{
+    switch (call->n) {
+    case SYS_close:
+        *rc = close(INT(0));
+        return true;
+    case SYS_close_range:
+        *rc = close_range((unsigned)call->a[0], (unsigned)call->a[1], INT(2));
+        return true;
+    case SYS_dup:
+        *rc = dup(INT(0));
+        return true;
+#ifdef SYS_dup2
+    case SYS_dup2:
+        *rc = dup2(INT(0), INT(1));
+        return true;
+#endif
+    case SYS_dup3:
+        *rc = dup3(INT(0), INT(1), INT(2));
+        return true;
+    case SYS_fcntl:
+        *rc = fcntl(INT(0), INT(1), PTR(2));
+        return true;
+    case SYS_setsockopt:
+        *rc = setsockopt(INT(0), INT(1), INT(2), PTR(3),
+                         (socklen_t)call->a[4]);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The kernel's masks have another size than libc's type, and the same bits. */
+static bool polling(const struct arguments *call, long *rc)
+{
+    switch (call->n) {
+#ifdef SYS_poll
+    case SYS_poll:
+        *rc = poll(PTR(0), (nfds_t)call->a[1], INT(2));
+        return true;
+    case SYS_select:
+        *rc = select(INT(0), PTR(1), PTR(2), PTR(3), PTR(4));
+        return true;
+    case SYS_epoll_wait:
+        *rc = epoll_wait(INT(0), PTR(1), INT(2), INT(3));
+        return true;
+#endif
+    case SYS_ppoll:
+        *rc = ppoll(PTR(0), (nfds_t)call->a[1], PTR(2), PTR(3));
+        return true;
+    case SYS_epoll_pwait:
+        *rc = epoll_pwait(INT(0), PTR(1), INT(2), INT(3), PTR(4));
+        return true;
+#ifdef SYS_epoll_pwait2
+    case SYS_epoll_pwait2:
+        *rc = epoll_pwait2(INT(0), PTR(1), INT(2), PTR(3), PTR(4));
+        return true;
+#endif
+    default:
+        return false;
+    }
+}
+
+static long from_error(int error)
+{
+    return error == 0 ? 0 : mp__fail(-error);
+}
+
+static bool timing(const struct arguments *call, long *rc)
+{
+    switch (call->n) {
+    case SYS_nanosleep:
+        *rc = nanosleep(PTR(0), PTR(1));
+        return true;
+    case SYS_clock_nanosleep:
+        *rc = from_error(
+            clock_nanosleep((clockid_t)call->a[0], INT(1), PTR(2), PTR(3)));
+        return true;
+    case SYS_sched_yield:
+        *rc = sched_yield();
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool credentials(const struct arguments *call, long *rc)
+{
+    bool handled = false;
+    long done = mp__credential_syscall(call->n, call->a[0], call->a[1],
+                                       call->a[2], &handled);
+
+    if (handled)
+        *rc = done < 0 ? mp__fail((int)done) : done;
+    return handled;
+}
+
+static long raw(const struct arguments *call)
+{
+    return MP_REAL(syscall)(call->n, call->a[0], call->a[1], call->a[2],
+                            call->a[3], call->a[4], call->a[5]);
+}
+
+static long mapped_syscall(const struct arguments *call)
+{
+    long rc;
+
+    if (call->n == SYS_futex) {
+        if (!MP_ACTIVE(sync))
+            return raw(call);
+        rc = mp__futex(PTR(0), INT(1), (uint32_t)call->a[2], PTR(3), PTR(4),
+                       (uint32_t)call->a[5]);
+        return rc < 0 ? mp__fail((int)rc) : rc;
+    }
+    if (call->n == SYS_gettid)
+        return mp__in_vfork_child != 0 ? raw(call) : (long)mp__self->id;
+    if (transfer(call, &rc) || descriptor(call, &rc) || polling(call, &rc) ||
+        timing(call, &rc) || credentials(call, &rc))
+        return rc;
+    return raw(call);
+}
+
+MP_EXPORT long syscall(long n, ...)
+{
+    struct arguments call = { .n = n };
+    va_list list;
+
+    va_start(list, n);
+    for (int i = 0; i < 6; i++)
+        call.a[i] = va_arg(list, long);
+    va_end(list);
+    return unlikely(mp__self != NULL) ? mapped_syscall(&call) : raw(&call);
+}
