@@ -10,7 +10,6 @@
  * one of them asked for would hold for all: refused with EPERM and one line,
  * unless the caller is the only one there is. */
 #include "monkeypatch/per_thread.h"
-#include "monkeypatch/sync_impl.h"
 #include "monkeypatch/sys.h"
 
 #include <grp.h>
@@ -128,7 +127,7 @@ static bool refused(const char *what)
 {
     if (alone())
         return false;
-    mp__say(1, "%s refused: it would change all threads, which share one "
+    mp__say(0, "%s refused: it would change all threads, which share one "
             "kernel thread", what);
     return true;
 }

@@ -13,8 +13,6 @@
  * (may be NULL) asks for. */
 void mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr);
 void mp__sched_free(struct mp__thread *thread);
-/* The mapped thread with this id (0: the caller); NULL: not one of ours. */
-struct mp__thread *mp__thread_by_id(pid_t id);
 
 /* thread_name.c: prctl() by names and timer slack.  True: *result is set. */
 bool mp__prctl_recorded(int option, unsigned long value, long *result);

@@ -19,32 +19,21 @@ struct mp__attr_record {
 
 /* ---- finding ---- */
 
-struct mp__thread *mp__thread_by_id(pid_t id)
-{
-    struct mp__thread *thread;
-
-    if (!mp__mapped())
-        return NULL;
-    if (id == 0)
-        return mp__self;
-    if ((uint32_t)id == mp__main.id)
-        return &mp__main;
-    for (thread = mp__all; thread != NULL; thread = thread->all_next)
-        if (thread->id == (uint32_t)id)
-            return thread;
-    return NULL;
-}
-
 static struct mp__thread *by_handle(pthread_t handle)
 {
     mp__init();
     return mp__thread_of(handle);
 }
 
+/* 0 is the caller.  NULL: not a mapped thread. */
 static struct mp__thread *by_id(pid_t id)
 {
     mp__init();
-    return mp__thread_by_id(id);
+    if (!mp__mapped())
+        return NULL;
+    if (id == 0)
+        return mp__self;
+    return (uint32_t)id == mp__main.id ? &mp__main : mp__thread_by_id(id);
 }
 
 /* NULL: no memory. */

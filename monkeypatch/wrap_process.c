@@ -61,7 +61,7 @@ static int wait_on_pidfd(int fd)
     __attribute__((cleanup(close_pidfd))) struct pidfd pidfd = {fd, fd};
 
     return mp__wait_fd(&pidfd.now, HUB_READ, HUB_FOREVER,
-                       MP_CANCEL | MP_INTERRUPTIBLE);
+                       MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
 }
 
 static void wait_on_helper(void *arg)
