@@ -1,0 +1,305 @@
+/* sync_futex.c - SYS_futex by way of syscall()
+ *
+ * Rust's locks, GLib's, and libstdc++'s guards of static variables come here.
+ * Waiters are in the lot, private or not: libstdc++ and others leave the private
+ * flag out for words that nobody shares.  Without that flag another process may
+ * be meant, so a wake-up also goes to the kernel, and a wait on a page that
+ * really is shared is made in the kernel by a helper.  Where nobody can say
+ * whether the page is shared, the wait is in the lot and looks at the word now
+ * and then. */
+#include "monkeypatch/sync_impl.h"
+#include "monkeypatch/sys.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+
+/* How often a wait of the last kind looks. */
+#define FUTEX_SLICE 20000000
+
+struct kernel_wait {
+    uint32_t *word;
+    uint32_t expected;
+    int64_t deadline;
+    long rc;
+};
+
+static void kernel_wait_run(void *arg)
+{
+    struct kernel_wait *w = arg;
+    struct timespec until = {w->deadline / 1000000000,
+                             w->deadline % 1000000000};
+
+    w->rc = SYS_CALL(SYS_futex, w->word, FUTEX_WAIT_BITSET, w->expected,
+                     w->deadline == HUB_FOREVER ? NULL : &until, NULL,
+                     FUTEX_BITSET_MATCH_ANY);
+}
+
+int sync_kernel_wait(uint32_t *word, uint32_t expected, int64_t deadline)
+{
+    struct kernel_wait wait = {word, expected, deadline, 0};
+
+    mp__offload(kernel_wait_run, &wait, HUB_OFFLOAD_LONG);
+    return (int)wait.rc;
+}
+
+int sync_kernel_wake(uint32_t *word, int n)
+{
+    return (int)SYS_CALL(SYS_futex, word, FUTEX_WAKE, n, 0, 0, 0);
+}
+
+/* ---- is it shared? ---- */
+
+enum page { PAGE_PRIVATE, PAGE_SHARED, PAGE_UNKNOWN };
+
+#define PAGEMAP_PRESENT ((uint64_t)1 << 63)
+#define PAGEMAP_FILE ((uint64_t)1 << 61) /* or shared memory */
+
+/* Of a page that was touched a moment ago.  A private page of a file that was
+ * never written counts as shared, which is slow but right. */
+static enum page page_of(const uint32_t *word)
+{
+    uint64_t entry = 0;
+    uintptr_t page = (uintptr_t)word / (uintptr_t)getpagesize();
+    long fd = SYS_CALL(SYS_openat, AT_FDCWD, "/proc/self/pagemap",
+                       O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    long got;
+
+    if (fd < 0)
+        return PAGE_UNKNOWN;
+    got = SYS_CALL(SYS_pread64, fd, &entry, sizeof entry, page * sizeof entry,
+                   0, 0);
+    sys_close((int)fd);
+    if (got != sizeof entry || (entry & PAGEMAP_PRESENT) == 0)
+        return PAGE_UNKNOWN;
+    return (entry & PAGEMAP_FILE) != 0 ? PAGE_SHARED : PAGE_PRIVATE;
+}
+
+/* ---- wait ---- */
+
+static long wait_and_look(uint32_t *word, uint32_t expected, int64_t deadline)
+{
+    for (;;) {
+        int64_t slice = mp__now() + FUTEX_SLICE;
+        int rc = mp__lot_wait(word, expected,
+                              slice < deadline ? slice : deadline,
+                              MP_INTERRUPTIBLE);
+
+        if (rc != -ETIMEDOUT || slice >= deadline)
+            return rc;
+        if (SYNC_LOAD_ACQUIRE(word) != expected)
+            return 0;
+    }
+}
+
+static long futex_wait(uint32_t *word, long op, uint32_t expected,
+                       const struct timespec *timeout)
+{
+    int64_t deadline = HUB_FOREVER;
+    bool absolute = (op & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
+
+    if (SYNC_LOAD_ACQUIRE(word) != expected)
+        return -EAGAIN;
+    if (timeout != NULL) {
+        if (!sync_nanoseconds_ok(timeout) || timeout->tv_sec < 0)
+            return -EINVAL;
+        deadline = !absolute ? mp__after(timeout)
+                             : mp__at((op & FUTEX_CLOCK_REALTIME) != 0
+                                          ? CLOCK_REALTIME
+                                          : CLOCK_MONOTONIC,
+                                      timeout);
+    }
+    if ((op & FUTEX_PRIVATE_FLAG) == 0) {
+        switch (page_of(word)) {
+        case PAGE_SHARED:
+            return sync_kernel_wait(word, expected, deadline);
+        case PAGE_UNKNOWN:
+            return wait_and_look(word, expected, deadline);
+        case PAGE_PRIVATE:
+            break;
+        }
+    }
+    return mp__lot_wait(word, expected, deadline, MP_INTERRUPTIBLE);
+}
+
+/* ---- wake ---- */
+
+static long futex_wake(uint32_t *word, long op, int n)
+{
+    long woken;
+
+    if (n <= 0)
+        n = 1; /* as the kernel does */
+    woken = mp__lot_wake(word, n);
+    if ((op & FUTEX_PRIVATE_FLAG) == 0 && woken < n) {
+        long more = sync_kernel_wake(word, n - (int)woken);
+
+        if (more < 0)
+            return more;
+        woken += more;
+    }
+    return woken;
+}
+
+/* The lot does not know which bits a waiter waits for: a wake-up for some of
+ * them wakes all waiters, to whom it is one without a reason. */
+static long futex_wake_bits(uint32_t *word, long op, int n, uint32_t bits)
+{
+    long woken;
+
+    if (bits == 0)
+        return -EINVAL;
+    if (bits == FUTEX_BITSET_MATCH_ANY)
+        return futex_wake(word, op, n);
+    woken = futex_wake(word, op, INT_MAX);
+    return woken > n && n > 0 ? n : woken;
+}
+
+static long futex_requeue(uint32_t *from, long op, int n, int move,
+                          uint32_t *to)
+{
+    long done;
+
+    if (n < 0 || move < 0)
+        return -EINVAL;
+    done = mp__hub->lot_requeue(from, n, move, to);
+    if ((op & FUTEX_PRIVATE_FLAG) == 0) {
+        long more = SYS_CALL(SYS_futex, from, FUTEX_REQUEUE, n, move, to, 0);
+
+        if (more > 0)
+            done += more;
+    }
+    return done;
+}
+
+static uint32_t wake_op_apply(unsigned op, uint32_t old, uint32_t arg)
+{
+    switch (op) {
+    case FUTEX_OP_SET:
+        return arg;
+    case FUTEX_OP_ADD:
+        return old + arg;
+    case FUTEX_OP_OR:
+        return old | arg;
+    case FUTEX_OP_ANDN:
+        return old & ~arg;
+    default:
+        return old ^ arg;
+    }
+}
+
+static bool wake_op_holds(unsigned cmp, int old, int arg)
+{
+    switch (cmp) {
+    case FUTEX_OP_CMP_EQ:
+        return old == arg;
+    case FUTEX_OP_CMP_NE:
+        return old != arg;
+    case FUTEX_OP_CMP_LT:
+        return old < arg;
+    case FUTEX_OP_CMP_LE:
+        return old <= arg;
+    case FUTEX_OP_CMP_GT:
+        return old > arg;
+    default:
+        return old >= arg;
+    }
+}
+
+/* Twelve bits of `code`, with their sign. */
+static int wake_op_arg(uint32_t code, unsigned shift)
+{
+    int bits = (int)(code >> shift & 0xfff);
+
+    return bits >= 0x800 ? bits - 0x1000 : bits;
+}
+
+static long futex_wake_op(uint32_t *word, long op, int n, int n2,
+                          uint32_t *word2, uint32_t code)
+{
+    unsigned kind = code >> 28 & 7, cmp = code >> 24 & 15;
+    uint32_t arg = (uint32_t)wake_op_arg(code, 12);
+    uint32_t old = SYNC_LOAD(word2);
+    long woken, more;
+
+    if (kind > FUTEX_OP_XOR || cmp > FUTEX_OP_CMP_GE)
+        return -ENOSYS;
+    if ((code >> 28 & FUTEX_OP_OPARG_SHIFT) != 0)
+        arg = (uint32_t)1 << (arg & 31);
+    while (!SYNC_CAS(word2, &old, wake_op_apply(kind, old, arg)))
+        continue;
+    woken = futex_wake(word, op, n);
+    if (woken < 0 || !wake_op_holds(cmp, (int)old, wake_op_arg(code, 0)))
+        return woken;
+    more = futex_wake(word2, op, n2);
+    return more < 0 ? more : woken + more;
+}
+
+static bool bad_address(long address, long *error)
+{
+    *error = (address & 3) != 0 ? -EINVAL : -EFAULT;
+    return (address & 3) != 0 || (unsigned long)address < 4096;
+}
+
+/* One of two words is bad; of operations on one the other is not looked at. */
+static bool bad_words(long op, long address, long address2, long *error)
+{
+    switch (op & FUTEX_CMD_MASK) {
+    case FUTEX_REQUEUE:
+    case FUTEX_CMP_REQUEUE:
+    case FUTEX_WAKE_OP:
+        return bad_address(address, error) || bad_address(address2, error);
+    default:
+        return bad_address(address, error);
+    }
+}
+
+static long in_kernel(long address, long op, long value, long timeout,
+                      long address2, long value3)
+{
+    return SYS_CALL(SYS_futex, address, op, value, timeout, address2, value3);
+}
+
+long mp__futex(long address, long op, long value, long timeout, long address2,
+               long value3)
+{
+    uint32_t *word = (uint32_t *)address, *word2 = (uint32_t *)address2;
+    uint32_t bits = (uint32_t)value3;
+    long error;
+
+    if (mp__hub == NULL || mp__in_vfork_child)
+        return in_kernel(address, op, value, timeout, address2, value3);
+    if (bad_words(op, address, address2, &error))
+        return error;
+    switch (op & FUTEX_CMD_MASK) {
+    case FUTEX_WAIT_BITSET:
+        if (bits == 0)
+            return -EINVAL;
+        /* fall through */
+    case FUTEX_WAIT:
+        return futex_wait(word, op, (uint32_t)value,
+                          (const struct timespec *)timeout);
+    case FUTEX_WAKE:
+        return futex_wake(word, op, (int)value);
+    case FUTEX_WAKE_BITSET:
+        return futex_wake_bits(word, op, (int)value, bits);
+    case FUTEX_CMP_REQUEUE:
+        if (SYNC_LOAD_ACQUIRE(word) != bits)
+            return -EAGAIN;
+        /* fall through */
+    case FUTEX_REQUEUE:
+        return futex_requeue(word, op, (int)value, (int)timeout, word2);
+    case FUTEX_WAKE_OP:
+        return futex_wake_op(word, op, (int)value, (int)timeout, word2, bits);
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+    case FUTEX_TRYLOCK_PI:
+    case FUTEX_UNLOCK_PI:
+    case FUTEX_WAIT_REQUEUE_PI:
+    case FUTEX_CMP_REQUEUE_PI:
+        if (mp__self != NULL)
+            return -ENOSYS; /* the word would have to hold a kernel tid */
+        /* fall through */
+    default:
+        return in_kernel(address, op, value, timeout, address2, value3);
+    }
+}

@@ -1,0 +1,239 @@
+/* sync_impl.h - what the locks of the preload library share
+ *
+ * The state of every lock is inside the bytes that the program gave it, is
+ * valid when they are all zero, and waits on words of it by mp__lot_wait(), so
+ * that one lock works between greenlets and real threads alike.  What other
+ * processes may share (process-shared, robust, PI and PP mutexes; shared conds,
+ * rwlocks, barriers, semaphores) keeps libc's format: the other side may not run
+ * under this library.
+ *
+ * Rule for all of them: once a lock is given up its bytes may be gone (unlock,
+ * then another thread locks, unlocks, frees).  After the releasing store only
+ * the address of a word may be used, as the lot does. */
+#ifndef SYNC_IMPL_H
+#define SYNC_IMPL_H
+
+#include "monkeypatch/monkeypatch_impl.h"
+
+_Static_assert(sizeof(pthread_cond_t) == 48, "pthread_cond_t");
+_Static_assert(sizeof(pthread_rwlock_t) == 56, "pthread_rwlock_t");
+_Static_assert(sizeof(pthread_barrier_t) == 32, "pthread_barrier_t");
+_Static_assert(sizeof(sem_t) == 32, "sem_t");
+_Static_assert(sizeof(pthread_once_t) == 4, "pthread_once_t");
+_Static_assert(sizeof(once_flag) == 4, "once_flag");
+_Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "mtx_t");
+_Static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t), "cnd_t");
+#if defined(__x86_64__)
+_Static_assert(sizeof(pthread_mutex_t) == 40, "pthread_mutex_t");
+#elif defined(__aarch64__)
+_Static_assert(sizeof(pthread_mutex_t) == 48, "pthread_mutex_t");
+#endif
+_Static_assert(offsetof(pthread_mutex_t, __data.__kind) == 16, "kind");
+
+#define SYNC_LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
+#define SYNC_LOAD_ACQUIRE(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define SYNC_STORE(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define SYNC_ADD(p, v) __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL)
+#define SYNC_CAS(p, old, new_value) \
+    __atomic_compare_exchange_n(p, old, new_value, false, __ATOMIC_ACQ_REL, \
+                                __ATOMIC_ACQUIRE)
+
+/* state.c: run fn on this stack with the thread pointer of the OS thread. */
+void mp__on_os_tcb(void (*fn)(void *), void *arg);
+
+/* ---- for the rest of the library ---- */
+
+/* A mapped thread has left its last function: robust mutexes that it holds
+ * become owner-dead. */
+void mp__mutex_thread_ends(struct mp__thread *thread);
+/* In the child of a fork(). */
+void mp__sync_forked(void);
+/* SYS_futex: a result or -errno. */
+long mp__futex(long address, long op, long value, long timeout, long address2,
+               long value3);
+
+/* ---- ids ---- */
+
+static inline uint32_t sync_self(void)
+{
+    return likely(mp__self != NULL) ? mp__self->id : mp__owner_id();
+}
+
+/* A try failed.  Programs that only try, in a loop, would keep the holder from
+ * ever running: now and then, let it. */
+void sync_busy(void);
+
+/* ---- time ---- */
+
+static inline bool sync_nanoseconds_ok(const struct timespec *t)
+{
+    return (unsigned long)t->tv_nsec < 1000000000ul;
+}
+
+static inline bool sync_clock_ok(clockid_t clock)
+{
+    return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
+}
+
+/* *deadline for `until` (NULL: never).  Returns 0 or EINVAL. */
+int sync_deadline(clockid_t clock, const struct timespec *until,
+                  int64_t *deadline);
+
+/* ---- the word: a mutex in 32 bits ----
+ *
+ * WAITERS: somebody may wait in the lot.  STARVING: one of them was woken
+ * before and found the word taken again; without help it could lose for ever,
+ * since the holder goes on running when it unlocks and locks again.  So a
+ * starving word is not freed but PROMISED: who comes then lets others run once,
+ * which puts the woken waiter first, before it takes the word itself. */
+enum {
+    WORD_FREE,
+    WORD_LOCKED,
+    WORD_WAITERS,
+    WORD_STARVING,
+    WORD_PROMISED
+};
+
+static inline bool sync_word_try(uint32_t *word)
+{
+    uint32_t old = WORD_FREE;
+
+    if (likely(__atomic_compare_exchange_n(word, &old, WORD_LOCKED, false,
+                                           __ATOMIC_ACQUIRE,
+                                           __ATOMIC_RELAXED)))
+        return true;
+    return old == WORD_PROMISED && SYNC_CAS(word, &old, WORD_WAITERS);
+}
+
+/* The same, but a promised word is left to whom it was promised. */
+static inline bool sync_word_fast(uint32_t *word)
+{
+    uint32_t old = WORD_FREE;
+
+    return __atomic_compare_exchange_n(word, &old, WORD_LOCKED, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* Returns 0 or -ETIMEDOUT. */
+int sync_word_lock(uint32_t *word, int64_t deadline);
+void sync_word_unlock_slow(uint32_t *word);
+
+static inline void sync_word_unlock(uint32_t *word)
+{
+    uint32_t old = WORD_LOCKED;
+
+    if (unlikely(!__atomic_compare_exchange_n(word, &old, WORD_FREE, false,
+                                              __ATOMIC_RELEASE,
+                                              __ATOMIC_RELAXED)))
+        sync_word_unlock_slow(word);
+}
+
+/* ---- mutexes ---- */
+
+/* Bits of libc's __kind. */
+enum {
+    KIND_TYPE = 3,
+    KIND_ROBUST = 16,
+    KIND_INHERIT = 32,
+    KIND_PROTECT = 64,
+    KIND_SHARED = 128,
+    KIND_FOREIGN = KIND_ROBUST | KIND_INHERIT | KIND_PROTECT | KIND_SHARED
+};
+#define KIND_DESTROYED (-1) /* also foreign, by its bits */
+
+/* Types whose owner decides what a call does. */
+static inline bool sync_has_owner(int kind)
+{
+    int type = kind & KIND_TYPE;
+
+    return type == PTHREAD_MUTEX_RECURSIVE_NP ||
+           type == PTHREAD_MUTEX_ERRORCHECK_NP;
+}
+
+static inline uint32_t *sync_mutex_word(pthread_mutex_t *mutex)
+{
+    return (uint32_t *)&mutex->__data.__lock;
+}
+
+/* Others than checking types keep the owner for debuggers only, if it costs
+ * nothing. */
+static inline void sync_mutex_own(pthread_mutex_t *mutex, int kind)
+{
+    if (likely(mp__self != NULL))
+        SYNC_STORE(&mutex->__data.__owner, (int)mp__self->id);
+    else if (sync_has_owner(kind))
+        SYNC_STORE(&mutex->__data.__owner, (int)mp__owner_id());
+}
+
+/* All return 0 or a positive errno, as the functions of libc do. */
+int sync_mutex_lock_slow(pthread_mutex_t *mutex, clockid_t clock,
+                         const struct timespec *until);
+int sync_mutex_unlock_slow(pthread_mutex_t *mutex);
+int sync_mutex_trylock(pthread_mutex_t *mutex);
+
+static inline int sync_mutex_lock_until(pthread_mutex_t *mutex,
+                                        clockid_t clock,
+                                        const struct timespec *until)
+{
+    int kind = SYNC_LOAD(&mutex->__data.__kind);
+
+    if (likely((kind & KIND_FOREIGN) == 0) &&
+        likely(sync_word_fast(sync_mutex_word(mutex)))) {
+        sync_mutex_own(mutex, kind);
+        return 0;
+    }
+    return sync_mutex_lock_slow(mutex, clock, until);
+}
+
+static inline int sync_mutex_lock(pthread_mutex_t *mutex)
+{
+    return sync_mutex_lock_until(mutex, CLOCK_REALTIME, NULL);
+}
+
+static inline int sync_mutex_unlock(pthread_mutex_t *mutex)
+{
+    int kind = SYNC_LOAD(&mutex->__data.__kind);
+
+    if (unlikely((kind & KIND_FOREIGN) != 0 || sync_has_owner(kind)))
+        return sync_mutex_unlock_slow(mutex);
+    SYNC_STORE(&mutex->__data.__owner, 0);
+    sync_word_unlock(sync_mutex_word(mutex));
+    return 0;
+}
+
+/* sync_mutex_shared.c: those in libc's format */
+int sync_foreign_lock(pthread_mutex_t *mutex, clockid_t clock,
+                      const struct timespec *until);
+int sync_foreign_trylock(pthread_mutex_t *mutex);
+int sync_foreign_unlock(pthread_mutex_t *mutex);
+void sync_foreign_forked(void);
+
+/* sync_once.c */
+int sync_once(uint32_t *once, void (*function)(void));
+void sync_once_forked(void);
+
+/* sync_futex.c: wait by the kernel, on a helper while the greenlet is parked.
+ * Returns 0, -EAGAIN, -EINTR, -ETIMEDOUT. */
+int sync_kernel_wait(uint32_t *word, uint32_t expected, int64_t deadline);
+/* For waiters of other processes and for helpers. */
+int sync_kernel_wake(uint32_t *word, int n);
+
+/* sync_cond.c */
+int sync_cond_init(pthread_cond_t *cond, bool shared, clockid_t clock);
+int sync_cond_destroy(pthread_cond_t *cond);
+int sync_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                   int64_t deadline);
+int sync_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                        const struct timespec *until);
+int sync_cond_signal(pthread_cond_t *cond);
+int sync_cond_broadcast(pthread_cond_t *cond);
+
+/* The originals, also for calls that come before our constructor. */
+static inline const struct mp__real *sync_real(void)
+{
+    if (unlikely(mp__real.pthread_mutex_lock == NULL))
+        mp__init();
+    return &mp__real;
+}
+
+#endif
