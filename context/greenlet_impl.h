@@ -154,15 +154,17 @@ extern unsigned greenlet__masked; /* features to treat as absent */
 int greenlet__tls_find(const char **why);
 
 /* A mapped thread: slot, TLS block and main greenlet, one piece of memory.
- * `room` bytes at the very top are the caller's, zeroed. */
+ * `room` bytes at the very top are the caller's, zeroed.  `memory`, if not NULL,
+ * is a stack of the program's own, of stack_size bytes, without a guard. */
 struct greenlet__mapped {
     struct greenlet__thread thread;
     void *room;
     char *tls_start; /* lowest byte of the TLS block: the stack's top */
+    bool foreign;    /* the memory is the program's */
     struct greenlet__mapped *next, **back; /* all of the process */
 };
 struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
-                                              size_t room);
+                                              size_t room, void *memory);
 /* Free what libc keeps for the block, and the slot. */
 void greenlet__unmap_thread(struct greenlet__mapped *mapped);
 /* First thing on a mapped thread's own stack: locale tables. */

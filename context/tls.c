@@ -27,6 +27,7 @@ bool greenlet__fsgsbase;
 static void *(*dl_allocate_tls)(void *);
 static void (*dl_deallocate_tls)(void *, bool);
 static void (*ctype_init)(void);
+static void (*program_free)(void *);
 static struct greenlet__mapped *mapped_threads;
 
 #ifdef __x86_64__
@@ -231,6 +232,7 @@ static const char *find_described(void)
     *(void **)&dl_allocate_tls = symbol("_dl_allocate_tls");
     *(void **)&dl_deallocate_tls = symbol("_dl_deallocate_tls");
     *(void **)&ctype_init = symbol("__ctype_init");
+    *(void **)&program_free = symbol("free");
     if (size == NULL || *size < 256 || *size > 65536)
         return "the size of struct pthread";
     if (info == NULL || dl_allocate_tls == NULL || dl_deallocate_tls == NULL ||
@@ -388,8 +390,24 @@ static struct greenlet__mapped *place(const struct greenlet__slot *slot,
     return mapped;
 }
 
+static void give_slot(struct greenlet__os *os,
+                      const struct greenlet__slot *slot, bool foreign)
+{
+    if (!foreign)
+        greenlet__slot_give(&os->pool, slot);
+}
+
+static void link_mapped(struct greenlet__mapped *mapped)
+{
+    mapped->next = mapped_threads;
+    mapped->back = &mapped_threads;
+    if (mapped->next != NULL)
+        mapped->next->back = &mapped->next;
+    mapped_threads = mapped;
+}
+
 struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
-                                              size_t room)
+                                              size_t room, void *memory)
 {
     struct greenlet__thread *self = greenlet__thread_self();
     struct greenlet__os *os = self->os;
@@ -397,16 +415,19 @@ struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
     struct greenlet__mapped *mapped;
     char *pointer;
 
-    if (greenlet__slot_take(&os->pool, stack_size, guard, &slot) < 0)
+    if (memory != NULL)
+        slot = (struct greenlet__slot){ memory, stack_size, 0 };
+    else if (greenlet__slot_take(&os->pool, stack_size, guard, &slot) < 0)
         return NULL;
     mapped = place(&slot, room);
+    mapped->foreign = memory != NULL;
     pointer = place_block((char *)mapped, &mapped->tls_start);
     memset(pthread_of(pointer), 0, greenlet__tls.pthread_size);
 #ifndef __x86_64__
     memset(pointer, 0, 16);
 #endif
     if (dl_allocate_tls(pointer) == NULL) {
-        greenlet__slot_give(&os->pool, &slot);
+        give_slot(os, &slot, memory != NULL);
         return NULL;
     }
     fill_pthread(pthread_of(pointer), pthread_of(os->thread_pointer), &slot);
@@ -416,22 +437,19 @@ struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
     *(struct greenlet__thread **)(pointer + ((char *)&greenlet__word -
                                              (char *)greenlet__thread_pointer())) =
         &mapped->thread;
-    mapped->next = mapped_threads;
-    mapped->back = &mapped_threads;
-    if (mapped->next != NULL)
-        mapped->next->back = &mapped->next;
-    mapped_threads = mapped;
+    link_mapped(mapped);
     return mapped;
 }
 
-/* pthread_setspecific() allocates the upper levels of its table. */
+/* pthread_setspecific() allocates the upper levels of its table, by the malloc
+ * of the program, which ours need not be. */
 static void free_specific(char *pthread)
 {
     uintptr_t *table = (uintptr_t *)(pthread + greenlet__tls.specific);
 
     for (unsigned i = 1; i < greenlet__tls.specific_count; i++)
         if (table[i] != 0) {
-            free((void *)table[i]);
+            program_free((void *)table[i]);
             table[i] = 0;
         }
 }
@@ -446,7 +464,10 @@ void greenlet__unmap_thread(struct greenlet__mapped *mapped)
         mapped->next->back = mapped->back;
     free_specific(pthread_of(mapped->thread.thread_pointer));
     dl_deallocate_tls(mapped->thread.thread_pointer, false);
-    greenlet__slot_give(&os->pool, &slot);
+    /* A handle that is used after its end is no thread to libc either. */
+    memset(pthread_of(mapped->thread.thread_pointer) + greenlet__tls.tid, 0xff,
+           sizeof(int32_t));
+    give_slot(os, &slot, mapped->foreign);
 }
 
 void greenlet__tls_enter(void)
@@ -509,6 +530,10 @@ void greenlet__tls_forked(struct greenlet__mapped *self, pid_t tid)
     }
     memcpy(pthread_of(os->thread_pointer) + greenlet__tls.tid, &value,
            sizeof value);
+    /* fork() told the kernel of the caller's list; that block may end. */
+    if (greenlet__tls.robust >= 0)
+        syscall(SYS_set_robust_list,
+                pthread_of(os->thread_pointer) + greenlet__tls.robust, 24);
 }
 
 /* ---- ld.so's load lock ---- */

@@ -27,7 +27,7 @@ struct hub__api {
     void (*forked)(struct greenlet__mapped *self, pid_t tid);
     /* mapped threads */
     struct greenlet__mapped *(*map_thread)(size_t stack, size_t guard,
-                                           size_t room);
+                                           size_t room, void *memory);
     void (*unmap_thread)(struct greenlet__mapped *);
     void (*prepare)(struct greenlet *, void (*entry)(struct greenlet *));
     void (*ready)(struct hub *, struct greenlet *);

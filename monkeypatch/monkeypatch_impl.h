@@ -40,16 +40,15 @@ struct mp__thread {
     uint8_t exiting;
     uint8_t cancel_state, cancel_type; /* PTHREAD_CANCEL_* */
     uint8_t cancel_pending;            /* atomic */
-    uint8_t in_wait_cancelable;
-    uint8_t deny_park; /* > 0: no switch now (fork, loader, ...) */
-    struct hub__waiter *waiter; /* cancelable wait it is in, or NULL */
+    uint8_t deny_park;          /* > 0: no switch now */
+    struct hub__waiter *waiter; /* the wait that pthread_cancel() ends */
+    struct hub__waiter *interruptible; /* the wait that pthread_kill() ends */
+    struct mp__thread *joining;        /* whom it waits for */
+    uint64_t signal_mask;
     void *(*start)(void *);
-    int (*start_c11)(void *);
     void *arg;
     void *result;
-    struct mp__dtor *dtors; /* thread_local destructors, newest first */
     size_t guard_size;
-    void *stack_user; /* of pthread_attr_setstack() */
     struct mp__thread *all_next, *all_prev;
     struct mp__attr_record *sched; /* what was set and has no effect */
     struct mp__credentials *credentials; /* NULL: as the process started */
@@ -59,6 +58,8 @@ struct mp__thread {
 extern __thread struct mp__thread *mp__self
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 extern const struct hub__api *mp__hub; /* NULL: the runtime has not started */
+extern ptrdiff_t mp__self_offset; /* of mp__self, from a thread pointer; 0: not
+                                     known, nothing was mapped */
 extern struct mp__thread mp__main;
 extern struct mp__thread *mp__all; /* list of live mapped threads */
 
@@ -94,7 +95,8 @@ bool mp__may_park(void);
 
 enum {
     MP_CANCEL = 1,       /* cancellation point: may unwind, may end -ECANCELED */
-    MP_INTERRUPTIBLE = 2 /* may end with -EINTR when a signal handler ran */
+    MP_INTERRUPTIBLE = 2, /* may end with -EINTR when a signal handler ran */
+    MP_RESTARTS = 4       /* but not after one with SA_RESTART (signal(7)) */
 };
 
 /* Park.  All return 0, -ETIMEDOUT, -EINTR; deadline as in hub.h.  Must not be
@@ -130,13 +132,34 @@ static inline int mp__fail(int error)
 /* Own id of the calling thread for lock owners: unique among all live threads
  * of the process, mapped or not; never 0. */
 uint32_t mp__owner_id(void);
+void mp__owner_id_forked(void); /* the child of fork() has another tid */
 
-/* thread.c */
+/* state.c */
+/* Run function(arg) with the OS thread's own TLS block; it must not park. */
+void mp__on_os_tcb(void (*function)(void *), void *arg);
 struct mp__thread *mp__thread_of(pthread_t handle); /* NULL: a real thread */
+struct mp__thread *mp__thread_by_id(pid_t id);      /* virtual tid; or NULL */
+
+/* thread_*.c */
+int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
+                     void *(*start)(void *), void *arg);
 _Noreturn void mp__thread_exit(void *result);
+void mp__thread_destructors(void); /* thread_local and keys, of the caller */
+void mp__mutex_thread_ends(struct mp__thread *thread); /* sync_mutex_shared.c */
+extern uint32_t mp__live; /* lot word: mapped threads alive, main included */
+
+/* dlopen.c */
+extern bool mp__blocks_linked;
+void mp__unlink_blocks(void);
+
+/* signal.c */
+void mp__signals_start(void);
+void mp__signals_thread_begins(struct mp__thread *thread);
+void mp__signals_thread_ends(struct mp__thread *thread);
+void mp__signals_forked(struct mp__thread *self);
 
 /* vfork: set in the child until it execs or exits */
-extern int mp__in_vfork_child;
+extern int mp__in_vfork_child __attribute__((visibility("hidden")));
 
 /* fdtable.c: what we know of the program's fds */
 void mp__fd_forget(int fd);      /* the number may name another file now */

@@ -1,0 +1,87 @@
+/* fork.c - the child has the calling thread alone, on a loop of its own */
+#include "monkeypatch/io_impl.h"
+#include "monkeypatch/sync_impl.h"
+#include "monkeypatch/thread_impl.h"
+
+#include <unistd.h>
+
+/* fork() runs the program's handlers with a lock of libc's held; a handler may
+ * wait for a lock of the program's, so a second fork() must wait here. */
+static uint32_t forking;
+
+static void lock_forks(void)
+{
+    while (__atomic_exchange_n(&forking, 1, __ATOMIC_ACQUIRE) != 0)
+        mp__lot_wait(&forking, 1, HUB_FOREVER, 0);
+}
+
+static void unlock_forks(void)
+{
+    __atomic_store_n(&forking, 0, __ATOMIC_RELEASE);
+    mp__lot_wake(&forking, 1);
+}
+
+static void child_begins(void)
+{
+    struct mp__thread *self = mp__self;
+    pid_t pid = getpid();
+
+    mp__owner_id_forked();
+    if (self == NULL)
+        return;
+    mp__threads_forked(self);
+    mp__hub->forked(self->mapped, pid);
+    self->id = (uint32_t)pid;
+    mp__signals_forked(self);
+    mp__stdio_forked();
+    mp__sync_forked();
+    if (self != &mp__main)
+        mp__main.ended = 1;
+}
+
+MP_EXPORT pid_t fork(void)
+{
+    pid_t pid;
+
+    mp__init();
+    if (mp__self == NULL || mp__in_vfork_child)
+        return mp__real.fork();
+    lock_forks();
+    mp__fd_shared();
+    if (unlikely(mp__blocks_linked))
+        mp__unlink_blocks();
+    pid = mp__real.fork();
+    if (pid == 0)
+        forking = 0;
+    else
+        unlock_forks();
+    return pid;
+}
+
+MP_SPELLING(fork, __fork);
+
+/* No handlers, async-signal-safe (POSIX 2024). */
+MP_EXPORT pid_t _Fork(void)
+{
+    pid_t pid;
+
+    mp__init();
+    pid = mp__real._Fork();
+    if (pid == 0)
+        child_begins();
+    return pid;
+}
+
+/* vfork.S calls this with a positive error number. */
+long mp__vfork_failed(int error) __attribute__((visibility("hidden")));
+long mp__vfork_failed(int error)
+{
+    return mp__fail(-error);
+}
+
+/* The child must be ready before the program's own child handlers run; libc
+ * runs them in the order of registration, and ours is registered first. */
+__attribute__((constructor(102))) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, child_begins);
+}

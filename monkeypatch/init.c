@@ -1,0 +1,317 @@
+/* init.c - the moments of start-up: constructor, first thread
+ *
+ * The constructor reads the options and opens libvireo.so (after a chroot it
+ * could not be found); it makes no thread and no fd.  Everything else waits for
+ * the first pthread_create(), so that a program without threads never sees it. */
+#include "monkeypatch/monkeypatch_impl.h"
+
+#include <ctype.h>
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct mp__options mp__options = { .stack = 1024 * 1024, .groups = MP_ALL };
+const struct hub__api *mp__hub;
+struct mp__stats mp__stats;
+
+static int state; /* 0 nothing done, 1 initialised */
+static int started; /* 0 not yet, 1 runs, -1 stands aside */
+
+void mp__say(int level, const char *format, ...)
+{
+    char line[512];
+    va_list list;
+    int saved = errno, length;
+    ssize_t ignored;
+
+    if (level > mp__options.verbose)
+        return;
+    length = snprintf(line, sizeof line, "vireo: ");
+    va_start(list, format);
+    length += vsnprintf(line + length, sizeof line - (size_t)length - 1, format,
+                        list);
+    va_end(list);
+    if (length > (int)sizeof line - 2)
+        length = (int)sizeof line - 2;
+    line[length++] = '\n';
+    ignored = mp__real.write(STDERR_FILENO, line, (size_t)length);
+    (void)ignored;
+    errno = saved;
+}
+
+/* ---- options ---- */
+
+struct word {
+    const char *name;
+    unsigned bit;
+};
+
+static const struct word groups[] = {
+    { "file", MP_file },       { "socket", MP_socket },
+    { "poll", MP_poll },       { "time", MP_time },
+    { "dns", MP_dns },         { "thread", MP_thread },
+    { "sync", MP_sync },       { "process", MP_process },
+    { "signal", MP_signal },   { "stdio", MP_stdio },
+    { "all", MP_ALL },         { NULL, 0 }
+};
+
+static const struct word features[] = {
+    { "guard", FEATURE_GUARD },       { "rwf_nowait", FEATURE_RWF_NOWAIT },
+    { "epoll_pwait2", FEATURE_EPOLL_PWAIT2 },
+    { "fsgsbase", FEATURE_FSGSBASE }, { "pidfd", FEATURE_PIDFD },
+    { "robust", FEATURE_ROBUST },     { "rseq", FEATURE_RSEQ },
+    { NULL, 0 }
+};
+
+static unsigned bit_of(const struct word *words, const char *text,
+                       size_t length)
+{
+    for (; words->name != NULL; words++)
+        if (strlen(words->name) == length &&
+            strncmp(words->name, text, length) == 0)
+            return words->bit;
+    return 0;
+}
+
+/* "a,b,-c": a list without a leading `-` word begins from nothing. */
+static bool parse_list(const struct word *words, const char *text,
+                       unsigned *bits)
+{
+    unsigned result = *text == '-' ? *bits : 0;
+
+    while (*text != '\0') {
+        size_t length = strcspn(text, ",");
+        bool off = *text == '-';
+        unsigned bit = bit_of(words, text + off, length - off);
+
+        if (bit == 0)
+            return false;
+        result = off ? result & ~bit : result | bit;
+        text += length;
+        text += *text == ',';
+    }
+    *bits = result;
+    return true;
+}
+
+static bool parse_size(const char *text, size_t *size)
+{
+    unsigned long long value;
+    char *end;
+
+    if (strcmp(text, "native") == 0) {
+        *size = 0;
+        return true;
+    }
+    if (!isdigit((unsigned char)*text))
+        return false;
+    errno = 0;
+    value = strtoull(text, &end, 10);
+    if (errno == 0 && (*end == 'K' || *end == 'k') && value < 1ull << 40) {
+        value <<= 10;
+        end++;
+    } else if (errno == 0 && (*end == 'M' || *end == 'm') &&
+               value < 1ull << 30) {
+        value <<= 20;
+        end++;
+    }
+    if (errno != 0 || *end != '\0' || value < (unsigned long long)PTHREAD_STACK_MIN ||
+        value > 1ull << 32)
+        return false;
+    *size = (size_t)value;
+    return true;
+}
+
+static bool parse_flag(const char *text, bool *flag)
+{
+    if ((text[0] != '0' && text[0] != '1') || text[1] != '\0')
+        return false;
+    *flag = text[0] == '1';
+    return true;
+}
+
+static bool parse_level(const char *text, int *level)
+{
+    if (text[0] < '0' || text[0] > '3' || text[1] != '\0')
+        return false;
+    *level = text[0] - '0';
+    return true;
+}
+
+static bool parse_groups(const char *text)
+{
+    unsigned wanted = MP_ALL;
+
+    if (!parse_list(groups, text, &wanted))
+        return false;
+    if ((wanted & (MP_thread | MP_sync)) == MP_thread) {
+        mp__say(0, "VIREO_PATCH: threads cannot be mapped without `sync`; "
+                   "`sync` stays on");
+        wanted |= MP_sync;
+    }
+    mp__options.groups = wanted;
+    return true;
+}
+
+/* False: there is such an option and its value is no good. */
+static bool parse_option(const char *name, const char *value, bool *known)
+{
+    *known = true;
+    if (strcmp(name, "STACK") == 0)
+        return parse_size(value, &mp__options.stack);
+    if (strcmp(name, "PATCH") == 0)
+        return parse_groups(value);
+    if (strcmp(name, "STATS") == 0)
+        return parse_flag(value, &mp__options.stats);
+    if (strcmp(name, "REQUIRE") == 0)
+        return parse_flag(value, &mp__options.require);
+    if (strcmp(name, "VERBOSE") == 0)
+        return parse_level(value, &mp__options.verbose);
+    if (strcmp(name, "TEST_MASK") == 0)
+        return parse_list(features, value, &mp__options.masked);
+    *known = false;
+    return true;
+}
+
+static void parse_environment(void)
+{
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+        char name[32];
+        size_t length;
+        bool known;
+
+        if (strncmp(*entry, "VIREO_", 6) != 0)
+            continue;
+        length = strcspn(*entry, "=");
+        if ((*entry)[length] == '\0' || length - 6 >= sizeof name)
+            continue;
+        memcpy(name, *entry + 6, length - 6);
+        name[length - 6] = '\0';
+        if (!parse_option(name, *entry + length + 1, &known))
+            mp__say(0, "%s: not a value it can have; the default is used",
+                    *entry);
+        else if (!known)
+            mp__say(0, "VIREO_%s: no such option; ignored", name);
+    }
+}
+
+/* ---- constructor ---- */
+
+/* Under a sanitizer's runtime RTLD_DEEPBIND would hide its interceptors. */
+extern int __asan_init __attribute__((weak));
+
+static void open_library(void)
+{
+    const struct hub__api *(*table)(void);
+    char path[PATH_MAX];
+    char *slash;
+    Dl_info info;
+    void *library;
+    int flags = RTLD_NOW | RTLD_LOCAL;
+
+    if (dladdr(&mp__options, &info) == 0 ||
+        strlen(info.dli_fname) + 16 > sizeof path)
+        return;
+    strcpy(path, info.dli_fname);
+    slash = strrchr(path, '/');
+    strcpy(slash != NULL ? slash + 1 : path, "libvireo.so");
+    if (&__asan_init == NULL)
+        flags |= RTLD_DEEPBIND;
+    library = mp__real.dlopen(path, flags);
+    if (library == NULL) {
+        mp__say(0, "%s cannot be opened; running native", path);
+        return;
+    }
+    *(void **)&table = dlsym(library, "vireo_api");
+    if (table == NULL || table()->version != HUB__API_VERSION ||
+        table()->size != sizeof *mp__hub) {
+        mp__say(0, "%s is of another version; running native", path);
+        return;
+    }
+    mp__hub = table();
+    mp__hub->libc->pthread_create = mp__real.pthread_create;
+    mp__hub->libc->pthread_join = mp__real.pthread_join;
+    *mp__hub->masked = mp__options.masked;
+}
+
+void mp__init(void)
+{
+    int saved = errno;
+
+    if (likely(__atomic_load_n(&state, __ATOMIC_ACQUIRE) != 0))
+        return;
+    state = 1;
+    mp__real_resolve();
+    parse_environment();
+    open_library();
+    errno = saved;
+}
+
+__attribute__((constructor(101))) static void construct(void)
+{
+    mp__init();
+}
+
+/* ---- the first thread ---- */
+
+static int stand_aside(const char *why)
+{
+    started = -1;
+    if (mp__options.require) {
+        mp__say(0, "cannot map threads: %s (VIREO_REQUIRE=1)", why);
+        _exit(97);
+    }
+    mp__say(0, "cannot map threads: %s; running native", why);
+    return -ENOTSUP;
+}
+
+static void adopt_main_thread(void)
+{
+    struct mp__thread *main_thread = &mp__main;
+
+    main_thread->identity = mp__hub->thread_self();
+    main_thread->handle = pthread_self();
+    main_thread->id = (uint32_t)getpid();
+    mp__self_offset =
+        (char *)&mp__self - (char *)main_thread->identity->thread_pointer;
+    mp__all = main_thread;
+    mp__live = 1;
+    mp__self = main_thread;
+}
+
+int mp__start(void)
+{
+    const char *why = "";
+    sigset_t all, before;
+    int rc;
+
+    if (likely(started != 0))
+        return started > 0 ? 0 : -ENOTSUP;
+    mp__init();
+    if (!(mp__options.groups & MP_thread)) {
+        started = -1;
+        return -ENOTSUP;
+    }
+    if (mp__hub == NULL)
+        return stand_aside("libvireo.so is missing");
+    if (getpid() != (pid_t)mp__real.syscall(SYS_gettid))
+        return stand_aside("the first thread was not made by the main one");
+    sigfillset(&all);
+    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = mp__hub->tls_find(&why);
+    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc < 0)
+        return stand_aside(why);
+    if (mp__hub->get() == NULL)
+        return stand_aside("no descriptor or memory for the loop");
+    adopt_main_thread();
+    mp__signals_start();
+    started = 1;
+    mp__say(2, "runs, guards: %s", mp__hub->guard_kind());
+    return 0;
+}

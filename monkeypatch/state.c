@@ -1,0 +1,285 @@
+/* state.c - who the caller is, and how it waits */
+#include "monkeypatch/monkeypatch_impl.h"
+#include "thread_pointer.h"
+
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+__thread struct mp__thread *mp__self;
+ptrdiff_t mp__self_offset;
+struct mp__thread mp__main;
+struct mp__thread *mp__all;
+uint32_t mp__live;
+int mp__in_vfork_child;
+
+static __thread uint32_t native_id
+    __attribute__((tls_model("initial-exec")));
+
+uint32_t mp__owner_id(void)
+{
+    struct mp__thread *self = mp__self;
+
+    if (likely(self != NULL))
+        return self->id;
+    if (unlikely(native_id == 0))
+        native_id = (uint32_t)mp__real.syscall(SYS_gettid);
+    return native_id;
+}
+
+void mp__owner_id_forked(void)
+{
+    native_id = 0;
+}
+
+bool mp__may_park(void)
+{
+    struct mp__thread *self = mp__self;
+    struct greenlet__os *os;
+
+    if (self == NULL || mp__in_vfork_child != 0 || self->deny_park != 0)
+        return false;
+    os = self->identity->os;
+    if (self->identity->current == ((struct hub *)os->hub)->greenlet)
+        return false;
+    return !mp__hub->in_loader();
+}
+
+/* The word of the block that `handle` stands for: any thread's block has it. */
+struct mp__thread *mp__thread_of(pthread_t handle)
+{
+    char *pointer = (char *)handle - (mp__hub != NULL
+                                          ? mp__hub->tls->pthread_start
+                                          : 0);
+
+    if (mp__self_offset == 0)
+        return NULL; /* nothing was ever mapped */
+    return *(struct mp__thread **)(pointer + mp__self_offset);
+}
+
+struct mp__thread *mp__thread_by_id(pid_t id)
+{
+    struct mp__thread *thread;
+
+    for (thread = mp__all; thread != NULL; thread = thread->all_next)
+        if ((pid_t)thread->id == id)
+            return thread;
+    return NULL;
+}
+
+void mp__on_os_tcb(void (*function)(void *), void *arg)
+{
+    struct mp__thread *self = mp__self;
+
+    if (self != NULL && self->mapped != NULL) {
+        greenlet__set_thread_pointer(self->identity->os->thread_pointer);
+        function(arg);
+        greenlet__set_thread_pointer(self->identity->thread_pointer);
+    } else {
+        function(arg);
+    }
+}
+
+/* ---- waiting ---- */
+
+static bool cancel_is_due(const struct mp__thread *self)
+{
+    return self->cancel_pending && !self->exiting &&
+           self->cancel_state == PTHREAD_CANCEL_ENABLE;
+}
+
+void mp__testcancel(void)
+{
+    struct mp__thread *self = mp__self;
+
+    if (self == NULL)
+        return;
+    if (unlikely(cancel_is_due(self)))
+        mp__thread_exit(PTHREAD_CANCELED);
+}
+
+/* What all waits do before the greenlet is suspended ... */
+static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
+                        unsigned flags)
+{
+    if (unlikely(mp__blocks_linked))
+        mp__unlink_blocks();
+    mp__hub->waiter_init(waiter);
+    if (flags & MP_INTERRUPTIBLE) {
+        if (self == &mp__main)
+            waiter->interruptible = flags & MP_RESTARTS
+                                        ? HUB_INTERRUPTED_UNLESS_RESTART
+                                        : HUB_ALWAYS_INTERRUPTED;
+        self->interruptible = waiter;
+    }
+    if ((flags & MP_CANCEL) || self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
+        self->waiter = waiter;
+    mp__stats.parks++;
+}
+
+/* ... and after it runs again. */
+static void wait_ends(struct mp__thread *self)
+{
+    self->waiter = NULL;
+    self->interruptible = NULL;
+}
+
+/* A cancelled wait unwinds when nothing of it is linked any more. */
+static int wait_result(struct mp__thread *self, int rc, unsigned flags)
+{
+    if ((flags & MP_CANCEL) || self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
+        mp__testcancel();
+    return rc == -ECANCELED ? -EINTR : rc;
+}
+
+static int watch_and_park(struct hub__fd_wait *wait, struct hub__waiter *waiter,
+                          int64_t deadline)
+{
+    struct hub *hub = mp__self->identity->os->hub;
+    int rc = mp__hub->watch(hub, wait);
+
+    if (rc < 0)
+        return rc;
+    rc = mp__hub->park(waiter, deadline);
+    mp__hub->unwatch(hub, wait);
+    return rc;
+}
+
+int mp__wait_fd(int *fd, int events, int64_t deadline, unsigned flags)
+{
+    struct mp__thread *self = mp__self;
+    struct hub__waiter waiter;
+    struct hub__fd_wait wait = { .waiter = &waiter,
+                                 .fd = *fd,
+                                 .events = (uint8_t)events,
+                                 .exclusive = 1 };
+    int rc;
+
+    if (flags & MP_CANCEL)
+        mp__testcancel();
+    wait_begins(self, &waiter, flags);
+    rc = watch_and_park(&wait, &waiter, deadline);
+    wait_ends(self);
+    if (unlikely(wait.fd != *fd)) {
+        if ((flags & MP_CANCEL) && cancel_is_due(self))
+            mp__hub->fd_release(wait.fd);
+        *fd = wait.fd;
+    }
+    return wait_result(self, rc, flags);
+}
+
+void mp__wait_done(int original, int fd)
+{
+    if (unlikely(fd != original))
+        mp__hub->fd_release(fd);
+}
+
+int mp__wait_fds(struct hub__fd_wait *waits, unsigned count, int64_t deadline,
+                 unsigned flags)
+{
+    struct mp__thread *self = mp__self;
+    struct hub *hub = self->identity->os->hub;
+    struct hub__waiter waiter;
+    unsigned watched = 0;
+    int rc = 0;
+
+    if (flags & MP_CANCEL)
+        mp__testcancel();
+    wait_begins(self, &waiter, flags);
+    for (; watched < count && rc == 0; watched++) {
+        waits[watched].waiter = &waiter;
+        waits[watched].exclusive = 0;
+        rc = mp__hub->watch(hub, &waits[watched]);
+    }
+    if (rc == 0 || !mp__hub->waiter_close(&waiter))
+        rc = mp__hub->park(&waiter, deadline);
+    while (watched-- > 0)
+        mp__hub->unwatch(hub, &waits[watched]);
+    wait_ends(self);
+    return wait_result(self, rc, flags);
+}
+
+int mp__sleep_until(int64_t deadline, unsigned flags)
+{
+    struct mp__thread *self = mp__self;
+    struct hub__waiter waiter;
+    int rc;
+
+    if (flags & MP_CANCEL)
+        mp__testcancel();
+    wait_begins(self, &waiter, flags);
+    rc = mp__hub->park(&waiter, deadline);
+    wait_ends(self);
+    return wait_result(self, rc, flags);
+}
+
+/* Without the runtime all threads are real: a futex of the kernel's does. */
+static int futex_wait(uint32_t *address, uint32_t expected, int64_t deadline)
+{
+    struct timespec until = { (time_t)(deadline / 1000000000),
+                              (long)(deadline % 1000000000) };
+    int saved = errno;
+    long rc = mp__real.syscall(SYS_futex, address, FUTEX_WAIT_BITSET_PRIVATE,
+                               expected, deadline == HUB_FOREVER ? NULL : &until,
+                               NULL, FUTEX_BITSET_MATCH_ANY);
+    int error = errno;
+
+    errno = saved;
+    return rc < 0 ? -error : 0;
+}
+
+int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
+                 unsigned flags)
+{
+    struct mp__thread *self = mp__self;
+    struct hub__waiter waiter;
+    int rc;
+
+    if (unlikely(mp__hub == NULL))
+        return futex_wait(address, expected, deadline);
+    if (self == NULL || unlikely(mp__in_vfork_child != 0)) {
+        mp__hub->waiter_init(&waiter);
+        return mp__hub->lot_wait_on(&waiter, address, expected, deadline);
+    }
+    if (flags & MP_CANCEL)
+        mp__testcancel();
+    wait_begins(self, &waiter, flags);
+    rc = mp__hub->lot_wait_on(&waiter, address, expected, deadline);
+    wait_ends(self);
+    return wait_result(self, rc, flags);
+}
+
+int mp__lot_wake(uint32_t *address, int n)
+{
+    if (unlikely(mp__hub == NULL))
+        return (int)mp__real.syscall(SYS_futex, address, FUTEX_WAKE_PRIVATE, n,
+                                     NULL, NULL, 0);
+    return mp__hub->lot_wake(address, n);
+}
+
+int mp__offload(void (*function)(void *), void *arg,
+                enum hub__offload_kind kind)
+{
+    if (mp__self == NULL || !mp__may_park()) {
+        function(arg);
+        return 0;
+    }
+    if (unlikely(mp__blocks_linked))
+        mp__unlink_blocks();
+    mp__stats.offloads++;
+    if (mp__hub->offload(function, arg, kind) < 0) {
+        mp__stats.native_waits++; /* no thread to be had: stop everybody */
+        function(arg);
+    }
+    return 0;
+}
+
+void mp__yield(void)
+{
+    if (!mp__may_park())
+        return;
+    if (unlikely(mp__blocks_linked))
+        mp__unlink_blocks();
+    mp__hub->yield();
+}

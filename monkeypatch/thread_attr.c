@@ -1,0 +1,57 @@
+/* thread_attr.c - what a thread is told of itself: attributes and ids */
+#include "monkeypatch/monkeypatch_impl.h"
+
+#include <sys/syscall.h>
+
+/* The stack as glibc reports it: the block it was cut from, TLS included, the
+ * guard not. */
+static void report_stack(const struct mp__thread *thread,
+                         pthread_attr_t *attributes)
+{
+    const struct greenlet__slot *slot = &thread->mapped->thread.main.slot;
+    char *low = slot->base + slot->guard;
+
+    pthread_attr_setstack(attributes, low, slot->size - slot->guard);
+    pthread_attr_setguardsize(attributes, thread->guard_size);
+}
+
+/* Garbage collectors, interpreters and recursion checks ask this of the stack
+ * they run on. */
+MP_EXPORT int pthread_getattr_np(pthread_t handle, pthread_attr_t *attributes)
+{
+    struct mp__thread *thread = mp__thread_of(handle);
+    int rc;
+
+    mp__init();
+    if (thread == NULL || thread->mapped == NULL)
+        return mp__real.pthread_getattr_np(handle, attributes);
+    rc = pthread_attr_init(attributes);
+    if (rc != 0)
+        return rc;
+    report_stack(thread, attributes);
+    pthread_attr_setdetachstate(attributes, thread->detached == 1
+                                                ? PTHREAD_CREATE_DETACHED
+                                                : PTHREAD_CREATE_JOINABLE);
+    return 0;
+}
+
+MP_EXPORT pid_t gettid(void)
+{
+    struct mp__thread *self = mp__self;
+
+    if (self != NULL && !mp__in_vfork_child)
+        return (pid_t)self->id;
+    mp__init();
+    return (pid_t)mp__real.syscall(SYS_gettid);
+}
+
+/* All mapped threads run on one clock: the hub's OS thread's. */
+MP_EXPORT int pthread_getcpuclockid(pthread_t handle, clockid_t *clock)
+{
+    struct mp__thread *thread = mp__thread_of(handle);
+
+    mp__init();
+    if (thread == NULL || thread->ended)
+        return mp__real.pthread_getcpuclockid(handle, clock);
+    return mp__real.pthread_getcpuclockid(mp__main.handle, clock);
+}

@@ -1,0 +1,213 @@
+/* thread_create.c - pthread_create(): a greenlet with a TLS block of its own */
+#include "monkeypatch/per_thread.h"
+#include "monkeypatch/thread_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_ID 0x400000u /* above PID_MAX_LIMIT: no kernel thread has it */
+#define LAST_ID 0x3fffffffu /* FUTEX_TID_MASK */
+
+static uint32_t next_id = FIRST_ID;
+
+/* Unique among the living: ids come round after a thousand million threads. */
+static uint32_t new_id(void)
+{
+    uint32_t id;
+
+    do {
+        id = next_id;
+        next_id = id == LAST_ID ? FIRST_ID : id + 1;
+    } while (unlikely(id < FIRST_ID));
+    return id;
+}
+
+static void link_thread(struct mp__thread *thread)
+{
+    thread->all_prev = NULL;
+    thread->all_next = mp__all;
+    if (mp__all != NULL)
+        mp__all->all_prev = thread;
+    mp__all = thread;
+    mp__live++;
+}
+
+static void unlink_thread(struct mp__thread *thread)
+{
+    if (thread->all_prev != NULL)
+        thread->all_prev->all_next = thread->all_next;
+    else
+        mp__all = thread->all_next;
+    if (thread->all_next != NULL)
+        thread->all_next->all_prev = thread->all_prev;
+}
+
+void mp__thread_free(struct mp__thread *thread)
+{
+    mp__sched_free(thread);
+    *(struct mp__thread **)((char *)thread->identity->thread_pointer +
+                            mp__self_offset) = NULL;
+    mp__hub->unmap_thread(thread->mapped);
+}
+
+/* On the next stack, when the thread has left its own for good. */
+static void thread_left(struct greenlet *g)
+{
+    struct mp__thread *thread =
+        container_of(container_of(g, struct greenlet__thread, main),
+                     struct greenlet__mapped, thread)->room;
+
+    unlink_thread(thread);
+    mp__live--;
+    if (unlikely(mp__live == 1 || mp__main.ended))
+        mp__lot_wake(&mp__live, INT32_MAX);
+    if (thread->detached == 1) {
+        mp__thread_free(thread);
+        return;
+    }
+    __atomic_store_n(&thread->ended, 1, __ATOMIC_SEQ_CST);
+    mp__lot_wake(&thread->ended, INT32_MAX);
+}
+
+/* pthread_exit() and cancellation unwind to here; so does a normal end. */
+static void run_start(struct mp__thread *self)
+{
+    __pthread_unwind_buf_t buffer;
+
+    if (mp__set_jump(&buffer, 0) == 0) {
+        __pthread_register_cancel(&buffer);
+        self->result = self->start(self->arg);
+    }
+}
+
+static void finish(struct mp__thread *self)
+{
+    self->exiting = 1;
+    mp__thread_destructors();
+    mp__mutex_thread_ends(self);
+    mp__signals_thread_ends(self);
+    if (mp__live == 1) /* the main thread has gone before: nobody is left */
+        exit(0);
+    if (unlikely(mp__blocks_linked))
+        mp__unlink_blocks();
+    mp__hub->leave(self->identity->os->hub);
+}
+
+static void thread_entry(struct greenlet *g)
+{
+    struct mp__thread *self = mp__self;
+
+    (void)g;
+    mp__hub->tls_enter();
+    run_start(self);
+    finish(self);
+}
+
+struct wanted {
+    size_t stack, guard;
+    void *memory;
+    int detached;
+};
+
+/* The default size stands for ours; an explicit one is honoured. */
+static void read_attributes(const pthread_attr_t *attr, struct wanted *wanted)
+{
+    static size_t libc_default;
+    size_t size = 0;
+    void *memory = NULL;
+
+    if (libc_default == 0) {
+        pthread_attr_t fresh;
+
+        pthread_attr_init(&fresh);
+        pthread_attr_getstacksize(&fresh, &libc_default);
+        pthread_attr_destroy(&fresh);
+    }
+    *wanted = (struct wanted){ .stack = mp__options.stack, .guard = 4096,
+                               .detached = PTHREAD_CREATE_JOINABLE };
+    if (wanted->stack == 0)
+        wanted->stack = libc_default;
+    if (attr == NULL)
+        return;
+    pthread_attr_getdetachstate(attr, &wanted->detached);
+    pthread_attr_getguardsize(attr, &wanted->guard);
+    pthread_attr_getstacksize(attr, &size);
+    if (size != 0 && size != libc_default)
+        wanted->stack = size;
+    if (pthread_attr_getstack(attr, &memory, &size) == 0 && size != 0 &&
+        memory != NULL && (uintptr_t)memory + size != 0) {
+        wanted->memory = memory;
+        wanted->stack = size;
+    }
+}
+
+static void fill_thread(struct mp__thread *thread,
+                        struct greenlet__mapped *mapped,
+                        const struct wanted *wanted)
+{
+    char *pointer = mapped->thread.thread_pointer;
+
+    thread->mapped = mapped;
+    thread->identity = &mapped->thread;
+    thread->handle = (pthread_t)(pointer + mp__hub->tls->pthread_start);
+    thread->id = new_id();
+    thread->detached = wanted->detached == PTHREAD_CREATE_DETACHED;
+    thread->guard_size = wanted->guard;
+    memcpy(thread->name, mp__self->name, sizeof thread->name);
+    mapped->thread.main.on_left = thread_left;
+    *(struct mp__thread **)(pointer + mp__self_offset) = thread;
+}
+
+int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
+                     void *(*start)(void *), void *arg)
+{
+    struct greenlet__mapped *mapped;
+    struct mp__thread *thread;
+    struct wanted wanted;
+
+    read_attributes(attr, &wanted);
+    mapped = mp__hub->map_thread(wanted.stack, wanted.guard, sizeof *thread,
+                                 wanted.memory);
+    if (mapped == NULL)
+        return EAGAIN;
+    thread = mapped->room;
+    fill_thread(thread, mapped, &wanted);
+    thread->start = start;
+    thread->arg = arg;
+    mp__sched_created(thread, attr);
+    mp__signals_thread_begins(thread);
+    mp__hub->prepare(&mapped->thread.main, thread_entry);
+    link_thread(thread);
+    mp__stats.threads++;
+    *handle = thread->handle;
+    mp__hub->ready(mp__self->identity->os->hub, &mapped->thread.main);
+    return 0;
+}
+
+MP_EXPORT int pthread_create(pthread_t *handle, const pthread_attr_t *attr,
+                             void *(*start)(void *), void *arg)
+{
+    int saved = errno, rc;
+
+    mp__init();
+    if (mp__in_vfork_child || mp__start() < 0 || mp__self == NULL)
+        return mp__real.pthread_create(handle, attr, start, arg);
+    rc = mp__thread_spawn(handle, attr, start, arg);
+    errno = saved;
+    return rc;
+}
+
+/* In the child of a fork() the others are gone; their memory comes back. */
+void mp__threads_forked(struct mp__thread *self)
+{
+    struct mp__thread *thread = mp__all, *next;
+
+    for (; thread != NULL; thread = next) {
+        next = thread->all_next;
+        if (thread != self && thread != &mp__main)
+            mp__thread_free(thread);
+    }
+    mp__all = self;
+    self->all_next = self->all_prev = NULL;
+    mp__live = 1;
+}

@@ -1,0 +1,148 @@
+/* thread_exit.c - the end of a thread: pthread_exit, destructors, main */
+#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/thread_impl.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#define KEYS 1024 /* PTHREAD_KEYS_MAX */
+
+static void (*key_destructors[KEYS])(void *);
+static unsigned keys_end; /* above the highest key that has one */
+
+MP_EXPORT int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
+{
+    int rc;
+
+    mp__init();
+    rc = mp__real.pthread_key_create(key, destroy);
+    if (rc == 0 && *key < KEYS) {
+        key_destructors[*key] = destroy;
+        if (destroy != NULL && *key >= keys_end)
+            keys_end = *key + 1;
+    }
+    return rc;
+}
+
+MP_SPELLING(pthread_key_create, __pthread_key_create);
+
+MP_EXPORT int pthread_key_delete(pthread_key_t key)
+{
+    mp__init();
+    if (key < KEYS)
+        key_destructors[key] = NULL;
+    return mp__real.pthread_key_delete(key);
+}
+
+/* POSIX: in no order, again while there are values, a bounded number of times. */
+static bool destroy_values_once(void)
+{
+    bool any = false;
+
+    for (unsigned key = 0; key < keys_end; key++) {
+        void *value;
+
+        if (key_destructors[key] == NULL)
+            continue;
+        value = pthread_getspecific(key);
+        if (value == NULL)
+            continue;
+        pthread_setspecific(key, NULL);
+        key_destructors[key](value);
+        any = true;
+    }
+    return any;
+}
+
+void mp__thread_destructors(void)
+{
+    static void (*call_tls_dtors)(void);
+    static bool looked;
+
+    if (!looked) {
+        looked = true;
+        *(void **)&call_tls_dtors = dlsym(RTLD_DEFAULT, "__call_tls_dtors");
+    }
+    if (call_tls_dtors != NULL)
+        call_tls_dtors(); /* C++ thread_local: a list in our own block */
+    for (int round = 0; round < PTHREAD_DESTRUCTOR_ITERATIONS; round++)
+        if (!destroy_values_once())
+            break;
+    if (call_tls_dtors != NULL)
+        call_tls_dtors(); /* what key destructors made */
+}
+
+_Noreturn void mp__thread_exit(void *result)
+{
+    struct mp__thread *self = mp__self;
+
+    self->exiting = 1;
+    self->result = result;
+    mp__real.pthread_exit(result); /* unwinds to run_start() or call_main() */
+    abort();
+}
+
+MP_EXPORT void pthread_exit(void *result)
+{
+    mp__init();
+    if (mp__self != NULL)
+        mp__thread_exit(result);
+    mp__real.pthread_exit(result);
+    abort();
+}
+
+/* ---- the main thread ---- */
+
+/* main() ended by pthread_exit(): the process goes on until its last thread
+ * ends, and its status is 0 then. */
+static _Noreturn void main_exits(void)
+{
+    struct mp__thread *self = mp__self;
+    uint32_t live;
+
+    mp__thread_destructors();
+    mp__mutex_thread_ends(self);
+    mp__signals_thread_ends(self);
+    __atomic_store_n(&mp__main.ended, 1, __ATOMIC_SEQ_CST);
+    mp__lot_wake(&mp__main.ended, INT_MAX);
+    while ((live = __atomic_load_n(&mp__live, __ATOMIC_SEQ_CST)) > 1)
+        mp__lot_wait(&mp__live, live, HUB_FOREVER, 0);
+    exit(0);
+}
+
+static int (*program_main)(int, char **, char **);
+
+/* The frame below main(): what pthread_exit() in main unwinds to. */
+static int call_main(int argc, char **argv, char **envp)
+{
+    __pthread_unwind_buf_t buffer;
+
+    if (mp__set_jump(&buffer, 0) == 0) {
+        int status;
+
+        __pthread_register_cancel(&buffer);
+        status = program_main(argc, argv, envp);
+        __pthread_unregister_cancel(&buffer);
+        return status;
+    }
+    __pthread_unregister_cancel(&buffer);
+    if (mp__self != NULL)
+        main_exits();
+    mp__real.pthread_exit(NULL); /* on to libc's own */
+    abort();
+}
+
+int __libc_start_main(int (*main)(int, char **, char **), int argc,
+                      char **argv, void (*init)(void), void (*fini)(void),
+                      void (*rtld_fini)(void), void *stack_end);
+
+MP_EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc,
+                                char **argv, void (*init)(void),
+                                void (*fini)(void), void (*rtld_fini)(void),
+                                void *stack_end)
+{
+    mp__init();
+    program_main = main;
+    return mp__real.__libc_start_main(call_main, argc, argv, init, fini,
+                                      rtld_fini, stack_end);
+}
