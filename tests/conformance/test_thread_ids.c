@@ -1,0 +1,200 @@
+/* gettid(2), and the calls that take what it gives */
+#include "conf_threads.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+enum { THREADS = 50 };
+
+static sem_t noted, go_on;
+
+static void setup(void)
+{
+    ck_assert_int_eq(sem_init(&noted, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&go_on, 0, 0), 0);
+}
+
+START_TEST(main_has_the_id_of_the_process)
+{
+    ck_assert_int_eq(gettid(), getpid());
+    ck_assert_int_eq(syscall(SYS_gettid), getpid());
+}
+END_TEST
+
+static void *note_id(void *argument)
+{
+    pid_t id = gettid();
+
+    *(pid_t *)argument = id;
+    CONF_CHECK(syscall(SYS_gettid) == id);
+    CONF_CHECK(sem_post(&noted) == 0);
+    CONF_CHECK(sem_wait(&go_on) == 0);
+    CONF_CHECK(gettid() == id);
+    sched_yield();
+    CONF_CHECK(syscall(SYS_gettid) == id);
+    return NULL;
+}
+
+START_TEST(living_threads_have_different_ids)
+{
+    pthread_t threads[THREADS];
+    pid_t ids[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = start_thread(note_id, &ids[i]);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(sem_wait(&noted), 0);
+    for (int i = 0; i < THREADS; i++) {
+        ck_assert_int_gt(ids[i], 0);
+        ck_assert_int_ne(ids[i], getpid());
+        for (int j = 0; j < i; j++)
+            ck_assert_int_ne(ids[i], ids[j]);
+    }
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(sem_post(&go_on), 0);
+    for (int i = 0; i < THREADS; i++)
+        join_thread(threads[i]);
+    ck_assert_int_eq(gettid(), getpid());
+}
+END_TEST
+
+static void ids_in_child(void)
+{
+    CONF_CHECK(gettid() == getpid());
+    CONF_CHECK(syscall(SYS_gettid) == getpid());
+}
+
+static void *fork_here(void *argument)
+{
+    (void)argument;
+    return (void *)(long)run_child(ids_in_child);
+}
+
+START_TEST(the_only_thread_of_a_child_is_its_main)
+{
+    ck_assert_ptr_null(fork_here(NULL));
+    ck_assert_ptr_null(join_thread(start_thread(fork_here, NULL)));
+}
+END_TEST
+
+static int64_t cpu_time(pthread_t thread)
+{
+    struct timespec now;
+    clockid_t clock;
+
+    CONF_CHECK(pthread_getcpuclockid(thread, &clock) == 0);
+    CONF_CHECK(clock_gettime(clock, &now) == 0);
+    return now.tv_sec * CONF_S + now.tv_nsec;
+}
+
+static volatile int stop;
+
+static void *burn(void *argument)
+{
+    pid_t id = gettid();
+
+    (void)argument;
+    while (!stop)
+        CONF_CHECK(gettid() == id);
+    return NULL;
+}
+
+START_TEST(a_thread_has_a_cpu_clock)
+{
+    pthread_t thread;
+    int64_t before = cpu_time(pthread_self());
+
+    stop = 0;
+    thread = start_thread(burn, NULL);
+    for (int tries = 0; cpu_time(thread) == 0; tries++) {
+        ck_assert_int_lt(tries, 2000);
+        sleep_ms(1);
+    }
+    stop = 1;
+    join_thread(thread);
+    ck_assert_int_ge(cpu_time(pthread_self()), before);
+}
+END_TEST
+
+static void *ask_for_oneself(void *argument)
+{
+    struct sched_param param;
+    pid_t id = gettid();
+    cpu_set_t cpus;
+
+    CONF_CHECK(sched_getscheduler(id) == SCHED_OTHER);
+    CONF_CHECK(sched_getparam(id, &param) == 0);
+    CONF_CHECK(param.sched_priority == 0);
+    CONF_CHECK(sched_getaffinity(id, sizeof cpus, &cpus) == 0);
+    CONF_CHECK(CPU_COUNT(&cpus) > 0);
+    CONF_CHECK(syscall(SYS_tgkill, getpid(), id, 0) == 0);
+    CONF_CHECK(syscall(SYS_tkill, id, 0) == 0);
+    return argument;
+}
+
+START_TEST(calls_take_the_id)
+{
+    ask_for_oneself(NULL);
+    join_thread(start_thread(ask_for_oneself, NULL));
+}
+END_TEST
+
+static volatile sig_atomic_t handled_by;
+
+static void note_handler(int signo)
+{
+    (void)signo;
+    handled_by = gettid();
+}
+
+static void *wait_for_signal(void *argument)
+{
+    *(pid_t *)argument = gettid();
+    CONF_CHECK(sem_post(&noted) == 0);
+    for (int tries = 0; handled_by == 0; tries++) {
+        CONF_CHECK(tries < 5000);
+        sleep_ms(1);
+    }
+    return NULL;
+}
+
+START_TEST(a_signal_goes_to_the_thread_of_the_id)
+{
+    struct sigaction action, before;
+    pthread_t thread;
+    pid_t id;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = note_handler;
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, &before), 0);
+    handled_by = 0;
+    thread = start_thread(wait_for_signal, &id);
+    ck_assert_int_eq(sem_wait(&noted), 0);
+    if (_i == 0)
+        ck_assert_int_eq(tgkill(getpid(), id, SIGUSR1), 0);
+    else
+        ck_assert_int_eq(pthread_kill(thread, SIGUSR1), 0);
+    join_thread(thread);
+    ck_assert_int_eq(handled_by, id);
+    ck_assert_int_eq(sigaction(SIGUSR1, &before, NULL), 0);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+    tcase_add_checked_fixture(tcase, setup, NULL);
+    conf_test(tcase, main_has_the_id_of_the_process, 1);
+    conf_test(tcase, living_threads_have_different_ids, 1);
+    conf_test(tcase, the_only_thread_of_a_child_is_its_main, 1);
+    conf_test(tcase, a_thread_has_a_cpu_clock, 1);
+    conf_test(tcase, calls_take_the_id, 1);
+    conf_test(tcase, a_signal_goes_to_the_thread_of_the_id, 2);
+}
+
+int main(void)
+{
+    return conf_main("thread_ids", add, CONF_THREADS);
+}
