@@ -23,8 +23,8 @@ struct barrier {
 } __attribute__((may_alias));
 
 #define BARRIER_ROUND ((uint64_t)1 << 32)
-#define BARRIER_GONE 0x80000000u /* in `inside`: destroy waits for the last */
-#define BARRIER_MOST (UINT_MAX / 2)
+#define BARRIER_GONE  0x80000000u /* in `inside`: destroy waits for the last */
+#define BARRIER_MOST  (UINT_MAX / 2)
 
 _Static_assert(offsetof(struct barrier, round) == 4, "little endian");
 

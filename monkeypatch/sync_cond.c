@@ -8,8 +8,8 @@
  * signals are libc's, so that processes without this library are woken.  Its
  * waiters here cannot be libc's: that wait is one with the mutex's unlock, in a
  * call that would stop the hub.  They are woken at once by signals of this
- * process, and end by themselves every SHARED_SLICE, which the program sees as a
- * wake-up without a signal and looks at what it waits for. */
+ * process, and end by themselves every SHARED_SLICE, which the program sees as
+ * a wake-up without a signal and looks at what it waits for. */
 #include "monkeypatch/sync_impl.h"
 
 #include <limits.h>
@@ -28,9 +28,10 @@ struct cond {
 } __attribute__((may_alias));
 
 _Static_assert(offsetof(struct cond, flags) ==
-                   offsetof(pthread_cond_t, __data.__wrefs), "flags");
+                   offsetof(pthread_cond_t, __data.__wrefs),
+               "flags");
 
-#define COND_GONE 0x80000000u
+#define COND_GONE    0x80000000u
 #define SHARED_SLICE 2000000
 
 /* Signals of this process to shared conds, counted by address; two conds may
@@ -83,7 +84,7 @@ static int wait_on(struct cond_waiter *start, pthread_mutex_t *mutex,
     if (rc != 0)
         return rc;
     waiter.mutex = mutex;
-    rc = mp__lot_wait(word, seq, deadline, MP_CANCEL);
+    rc = sync_lot_wait_cancel(word, seq, deadline, 0);
     waiter_leave(&waiter);
     waiter.mutex = NULL;
     relocked = sync_mutex_lock(mutex);

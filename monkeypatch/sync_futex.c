@@ -1,12 +1,12 @@
 /* sync_futex.c - SYS_futex by way of syscall()
  *
  * Rust's locks, GLib's, and libstdc++'s guards of static variables come here.
- * Waiters are in the lot, private or not: libstdc++ and others leave the private
- * flag out for words that nobody shares.  Without that flag another process may
- * be meant, so a wake-up also goes to the kernel, and a wait on a page that
- * really is shared is made in the kernel by a helper.  Where nobody can say
- * whether the page is shared, the wait is in the lot and looks at the word now
- * and then. */
+ * Waiters are in the lot, private or not: libstdc++ and others leave the
+ * private flag out for words that nobody shares.  Without that flag another
+ * process may be meant, so a wake-up also goes to the kernel, and a wait on a
+ * page that really is shared is made in the kernel by a helper.  Where nobody
+ * can say whether the page is shared, the wait is in the lot and looks at the
+ * word now and then. */
 #include "monkeypatch/sync_impl.h"
 #include "monkeypatch/sys.h"
 
@@ -52,7 +52,7 @@ int sync_kernel_wake(uint32_t *word, int n)
 enum page { PAGE_PRIVATE, PAGE_SHARED, PAGE_UNKNOWN };
 
 #define PAGEMAP_PRESENT ((uint64_t)1 << 63)
-#define PAGEMAP_FILE ((uint64_t)1 << 61) /* or shared memory */
+#define PAGEMAP_FILE    ((uint64_t)1 << 61) /* or shared memory */
 
 /* Of a page that was touched a moment ago.  A private page of a file that was
  * never written counts as shared, which is slow but right. */
@@ -80,9 +80,9 @@ static long wait_and_look(uint32_t *word, uint32_t expected, int64_t deadline)
 {
     for (;;) {
         int64_t slice = mp__now() + FUTEX_SLICE;
-        int rc = mp__lot_wait(word, expected,
-                              slice < deadline ? slice : deadline,
-                              MP_INTERRUPTIBLE);
+        int rc =
+            mp__lot_wait(word, expected, slice < deadline ? slice : deadline,
+                         MP_INTERRUPTIBLE);
 
         if (rc != -ETIMEDOUT || slice >= deadline)
             return rc;
@@ -91,7 +91,7 @@ static long wait_and_look(uint32_t *word, uint32_t expected, int64_t deadline)
     }
 }
 
-static long futex_wait(uint32_t *word, long op, uint32_t expected,
+static long futex_wait(uint32_t *word, int op, uint32_t expected,
                        const struct timespec *timeout)
 {
     int64_t deadline = HUB_FOREVER;
@@ -123,7 +123,7 @@ static long futex_wait(uint32_t *word, long op, uint32_t expected,
 
 /* ---- wake ---- */
 
-static long futex_wake(uint32_t *word, long op, int n)
+static long futex_wake(uint32_t *word, int op, int n)
 {
     long woken;
 
@@ -133,16 +133,14 @@ static long futex_wake(uint32_t *word, long op, int n)
     if ((op & FUTEX_PRIVATE_FLAG) == 0 && woken < n) {
         long more = sync_kernel_wake(word, n - (int)woken);
 
-        if (more < 0)
-            return more;
-        woken += more;
+        woken += more > 0 ? more : 0;
     }
     return woken;
 }
 
 /* The lot does not know which bits a waiter waits for: a wake-up for some of
  * them wakes all waiters, to whom it is one without a reason. */
-static long futex_wake_bits(uint32_t *word, long op, int n, uint32_t bits)
+static long futex_wake_bits(uint32_t *word, int op, int n, uint32_t bits)
 {
     long woken;
 
@@ -154,8 +152,7 @@ static long futex_wake_bits(uint32_t *word, long op, int n, uint32_t bits)
     return woken > n && n > 0 ? n : woken;
 }
 
-static long futex_requeue(uint32_t *from, long op, int n, int move,
-                          uint32_t *to)
+static long futex_requeue(uint32_t *from, int op, int n, int move, uint32_t *to)
 {
     long done;
 
@@ -213,7 +210,7 @@ static int wake_op_arg(uint32_t code, unsigned shift)
     return bits >= 0x800 ? bits - 0x1000 : bits;
 }
 
-static long futex_wake_op(uint32_t *word, long op, int n, int n2,
+static long futex_wake_op(uint32_t *word, int op, int n, int n2,
                           uint32_t *word2, uint32_t code)
 {
     unsigned kind = code >> 28 & 7, cmp = code >> 24 & 15;
@@ -234,72 +231,88 @@ static long futex_wake_op(uint32_t *word, long op, int n, int n2,
     return more < 0 ? more : woken + more;
 }
 
-static bool bad_address(long address, long *error)
+static bool bad_address(const uint32_t *word, long *error)
 {
-    *error = (address & 3) != 0 ? -EINVAL : -EFAULT;
-    return (address & 3) != 0 || (unsigned long)address < 4096;
+    *error = ((uintptr_t)word & 3) != 0 ? -EINVAL : -EFAULT;
+    return ((uintptr_t)word & 3) != 0 || (uintptr_t)word < 4096;
 }
 
-/* One of two words is bad; of operations on one the other is not looked at. */
-static bool bad_words(long op, long address, long address2, long *error)
+/* Of operations on one word the other is not looked at. */
+static bool bad_words(int op, const uint32_t *word, const uint32_t *word2,
+                      long *error)
 {
     switch (op & FUTEX_CMD_MASK) {
     case FUTEX_REQUEUE:
     case FUTEX_CMP_REQUEUE:
     case FUTEX_WAKE_OP:
-        return bad_address(address, error) || bad_address(address2, error);
+        return bad_address(word, error) || bad_address(word2, error);
     default:
-        return bad_address(address, error);
+        return bad_address(word, error);
     }
 }
 
-static long in_kernel(long address, long op, long value, long timeout,
-                      long address2, long value3)
+/* Operations on words that hold kernel tids, which greenlets do not have. */
+static bool wants_tids(int op)
 {
-    return SYS_CALL(SYS_futex, address, op, value, timeout, address2, value3);
-}
-
-long mp__futex(long address, long op, long value, long timeout, long address2,
-               long value3)
-{
-    uint32_t *word = (uint32_t *)address, *word2 = (uint32_t *)address2;
-    uint32_t bits = (uint32_t)value3;
-    long error;
-
-    if (mp__hub == NULL || mp__in_vfork_child)
-        return in_kernel(address, op, value, timeout, address2, value3);
-    if (bad_words(op, address, address2, &error))
-        return error;
     switch (op & FUTEX_CMD_MASK) {
-    case FUTEX_WAIT_BITSET:
-        if (bits == 0)
-            return -EINVAL;
-        /* fall through */
-    case FUTEX_WAIT:
-        return futex_wait(word, op, (uint32_t)value,
-                          (const struct timespec *)timeout);
-    case FUTEX_WAKE:
-        return futex_wake(word, op, (int)value);
-    case FUTEX_WAKE_BITSET:
-        return futex_wake_bits(word, op, (int)value, bits);
-    case FUTEX_CMP_REQUEUE:
-        if (SYNC_LOAD_ACQUIRE(word) != bits)
-            return -EAGAIN;
-        /* fall through */
-    case FUTEX_REQUEUE:
-        return futex_requeue(word, op, (int)value, (int)timeout, word2);
-    case FUTEX_WAKE_OP:
-        return futex_wake_op(word, op, (int)value, (int)timeout, word2, bits);
     case FUTEX_LOCK_PI:
     case FUTEX_LOCK_PI2:
     case FUTEX_TRYLOCK_PI:
     case FUTEX_UNLOCK_PI:
     case FUTEX_WAIT_REQUEUE_PI:
     case FUTEX_CMP_REQUEUE_PI:
-        if (mp__self != NULL)
-            return -ENOSYS; /* the word would have to hold a kernel tid */
-        /* fall through */
+        return true;
     default:
-        return in_kernel(address, op, value, timeout, address2, value3);
+        return false;
     }
+}
+
+static long in_lot(uint32_t *word, int op, uint32_t value,
+                   const struct timespec *timeout, uint32_t *word2,
+                   uint32_t value3, bool *handled)
+{
+    int n = (int)value, n2 = (int)(intptr_t)timeout; /* where it is a number */
+
+    *handled = true;
+    switch (op & FUTEX_CMD_MASK) {
+    case FUTEX_WAIT_BITSET:
+        if (value3 == 0)
+            return -EINVAL;
+        return futex_wait(word, op, value, timeout);
+    case FUTEX_WAIT:
+        return futex_wait(word, op, value, timeout);
+    case FUTEX_WAKE:
+        return futex_wake(word, op, n);
+    case FUTEX_WAKE_BITSET:
+        return futex_wake_bits(word, op, n, value3);
+    case FUTEX_CMP_REQUEUE:
+        if (SYNC_LOAD_ACQUIRE(word) != value3)
+            return -EAGAIN;
+        return futex_requeue(word, op, n, n2, word2);
+    case FUTEX_REQUEUE:
+        return futex_requeue(word, op, n, n2, word2);
+    case FUTEX_WAKE_OP:
+        return futex_wake_op(word, op, n, n2, word2, value3);
+    default:
+        *handled = false;
+        return 0;
+    }
+}
+
+long mp__futex(uint32_t *word, int op, uint32_t value,
+               const struct timespec *timeout, uint32_t *word2, uint32_t value3)
+{
+    bool handled;
+    long rc;
+
+    if (mp__hub != NULL && !mp__in_vfork_child) {
+        if (bad_words(op, word, word2, &rc))
+            return rc;
+        if (mp__self != NULL && wants_tids(op))
+            return -ENOSYS;
+        rc = in_lot(word, op, value, timeout, word2, value3, &handled);
+        if (handled)
+            return rc;
+    }
+    return SYS_CALL(SYS_futex, word, op, value, timeout, word2, value3);
 }

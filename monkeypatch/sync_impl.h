@@ -4,8 +4,8 @@
  * valid when they are all zero, and waits on words of it by mp__lot_wait(), so
  * that one lock works between greenlets and real threads alike.  What other
  * processes may share (process-shared, robust, PI and PP mutexes; shared conds,
- * rwlocks, barriers, semaphores) keeps libc's format: the other side may not run
- * under this library.
+ * rwlocks, barriers, semaphores) keeps libc's format: the other side may not
+ * run under this library.
  *
  * Rule for all of them: once a lock is given up its bytes may be gone (unlock,
  * then another thread locks, unlocks, frees).  After the releasing store only
@@ -30,27 +30,22 @@ _Static_assert(sizeof(pthread_mutex_t) == 48, "pthread_mutex_t");
 #endif
 _Static_assert(offsetof(pthread_mutex_t, __data.__kind) == 16, "kind");
 
-#define SYNC_LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
+#define SYNC_LOAD(p)         __atomic_load_n(p, __ATOMIC_RELAXED)
 #define SYNC_LOAD_ACQUIRE(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define SYNC_STORE(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
-#define SYNC_ADD(p, v) __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL)
-#define SYNC_CAS(p, old, new_value) \
+#define SYNC_STORE(p, v)     __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define SYNC_ADD(p, v)       __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL)
+#define SYNC_CAS(p, old, new_value)                                         \
     __atomic_compare_exchange_n(p, old, new_value, false, __ATOMIC_ACQ_REL, \
                                 __ATOMIC_ACQUIRE)
 
-/* state.c: run fn on this stack with the thread pointer of the OS thread. */
-void mp__on_os_tcb(void (*fn)(void *), void *arg);
-
 /* ---- for the rest of the library ---- */
 
-/* A mapped thread has left its last function: robust mutexes that it holds
- * become owner-dead. */
-void mp__mutex_thread_ends(struct mp__thread *thread);
 /* In the child of a fork(). */
 void mp__sync_forked(void);
 /* SYS_futex: a result or -errno. */
-long mp__futex(long address, long op, long value, long timeout, long address2,
-               long value3);
+long mp__futex(uint32_t *word, int op, uint32_t value,
+               const struct timespec *timeout, uint32_t *word2,
+               uint32_t value3);
 
 /* ---- ids ---- */
 
@@ -79,6 +74,10 @@ static inline bool sync_clock_ok(clockid_t clock)
 int sync_deadline(clockid_t clock, const struct timespec *until,
                   int64_t *deadline);
 
+/* mp__lot_wait() as a cancellation point, of native runs too. */
+int sync_lot_wait_cancel(uint32_t *word, uint32_t expected, int64_t deadline,
+                         unsigned flags);
+
 /* ---- the word: a mutex in 32 bits ----
  *
  * WAITERS: somebody may wait in the lot.  STARVING: one of them was woken
@@ -86,21 +85,14 @@ int sync_deadline(clockid_t clock, const struct timespec *until,
  * since the holder goes on running when it unlocks and locks again.  So a
  * starving word is not freed but PROMISED: who comes then lets others run once,
  * which puts the woken waiter first, before it takes the word itself. */
-enum {
-    WORD_FREE,
-    WORD_LOCKED,
-    WORD_WAITERS,
-    WORD_STARVING,
-    WORD_PROMISED
-};
+enum { WORD_FREE, WORD_LOCKED, WORD_WAITERS, WORD_STARVING, WORD_PROMISED };
 
 static inline bool sync_word_try(uint32_t *word)
 {
     uint32_t old = WORD_FREE;
 
     if (likely(__atomic_compare_exchange_n(word, &old, WORD_LOCKED, false,
-                                           __ATOMIC_ACQUIRE,
-                                           __ATOMIC_RELAXED)))
+                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
         return true;
     return old == WORD_PROMISED && SYNC_CAS(word, &old, WORD_WAITERS);
 }
@@ -122,9 +114,8 @@ static inline void sync_word_unlock(uint32_t *word)
 {
     uint32_t old = WORD_LOCKED;
 
-    if (unlikely(!__atomic_compare_exchange_n(word, &old, WORD_FREE, false,
-                                              __ATOMIC_RELEASE,
-                                              __ATOMIC_RELAXED)))
+    if (unlikely(!__atomic_compare_exchange_n(
+            word, &old, WORD_FREE, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
         sync_word_unlock_slow(word);
 }
 
@@ -171,8 +162,7 @@ int sync_mutex_lock_slow(pthread_mutex_t *mutex, clockid_t clock,
 int sync_mutex_unlock_slow(pthread_mutex_t *mutex);
 int sync_mutex_trylock(pthread_mutex_t *mutex);
 
-static inline int sync_mutex_lock_until(pthread_mutex_t *mutex,
-                                        clockid_t clock,
+static inline int sync_mutex_lock_until(pthread_mutex_t *mutex, clockid_t clock,
                                         const struct timespec *until)
 {
     int kind = SYNC_LOAD(&mutex->__data.__kind);

@@ -1,4 +1,5 @@
-/* sync_mutex.c - mutexes of one process: normal, recursive, errorcheck, adaptive
+/* sync_mutex.c - mutexes of one process: normal, recursive, errorcheck,
+ * adaptive
  *
  * libc's bytes are used for what libc uses them for: __lock is the word of
  * sync_impl.h, __count counts the locks of a recursive mutex beyond the first,
@@ -12,8 +13,9 @@ void sync_busy(void)
 {
     static uint32_t tries; /* of everybody: only a rate */
 
-    if (mp__self != NULL && __atomic_add_fetch(&tries, 1, __ATOMIC_RELAXED) %
-            32 == 0 && mp__may_park())
+    if (mp__self != NULL &&
+        __atomic_add_fetch(&tries, 1, __ATOMIC_RELAXED) % 32 == 0 &&
+        mp__may_park())
         mp__yield();
 }
 
@@ -27,6 +29,19 @@ int sync_deadline(clockid_t clock, const struct timespec *until,
         return EINVAL;
     *deadline = until->tv_sec < 0 ? 0 : mp__at(clock, until);
     return 0;
+}
+
+int sync_lot_wait_cancel(uint32_t *word, uint32_t expected, int64_t deadline,
+                         unsigned flags)
+{
+    int before, rc;
+
+    if (likely(mp__self != NULL || mp__hub != NULL))
+        return mp__lot_wait(word, expected, deadline, flags | MP_CANCEL);
+    mp__real.pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
+    rc = mp__lot_wait(word, expected, deadline, flags);
+    mp__real.pthread_setcanceltype(before, NULL);
+    return rc;
 }
 
 /* Say in the word that somebody waits.  Returns false when it changed. */

@@ -254,8 +254,7 @@ static int gate_again(struct gate *gate, int kind, bool try)
 
 /* Take the gate's word.  Returns 0 or an errno. */
 static int gate_enter(struct gate *gate, clockid_t clock,
-                      const struct timespec *until, bool try,
-                      int64_t *deadline)
+                      const struct timespec *until, bool try, int64_t *deadline)
 {
     int rc = sync_deadline(clock, until, deadline);
 
@@ -328,8 +327,8 @@ int sync_foreign_trylock(pthread_mutex_t *mutex)
 int sync_foreign_unlock(pthread_mutex_t *mutex)
 {
     int kind = SYNC_LOAD(&mutex->__data.__kind), rc = 0;
-    bool checks = sync_has_owner(kind) ||
-                  (kind & (KIND_ROBUST | KIND_INHERIT)) != 0;
+    bool checks =
+        sync_has_owner(kind) || (kind & (KIND_ROBUST | KIND_INHERIT)) != 0;
     struct gate *gate;
     uint32_t owner;
 
@@ -382,8 +381,7 @@ static void owner_dies(pthread_mutex_t *mutex)
     if (inherit && (value & FUTEX_WAITERS) != 0 &&
         SYS_CALL(SYS_futex, word, FUTEX_UNLOCK_PI, 0, 0, 0, 0) == 0)
         return;
-    while (!SYNC_CAS(word, &value,
-                     (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
+    while (!SYNC_CAS(word, &value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
         continue;
     if ((value & FUTEX_WAITERS) != 0)
         sync_kernel_wake(word, 1);
@@ -440,8 +438,8 @@ static void ceiling_run(void *arg)
 {
     struct ceiling_call *call = arg;
 
-    call->rc = mp__real.pthread_mutex_setprioceiling(call->mutex,
-                                                     call->ceiling, call->old);
+    call->rc = mp__real.pthread_mutex_setprioceiling(call->mutex, call->ceiling,
+                                                     call->old);
 }
 
 /* It locks and unlocks the mutex: a helper may as well wait for it. */

@@ -7,12 +7,7 @@
 
 #include <limits.h>
 
-enum {
-    ONCE_RUNNING = 1,
-    ONCE_DONE = 2,
-    ONCE_WAITERS = 4,
-    ONCE_GENERATION = 8
-};
+enum { ONCE_RUNNING = 1, ONCE_DONE = 2, ONCE_WAITERS = 4, ONCE_GENERATION = 8 };
 
 static uint32_t generation;
 
@@ -43,8 +38,8 @@ static void once_run(uint32_t *once, void (*function)(void))
     once_end(once, ONCE_DONE);
 }
 
-static int __attribute__((noinline)) once_slow(uint32_t *once,
-                                               void (*function)(void))
+static int __attribute__((noinline))
+once_slow(uint32_t *once, void (*function)(void))
 {
     uint32_t value = SYNC_LOAD_ACQUIRE(once);
 

@@ -25,18 +25,21 @@ struct rwlock {
 } __attribute__((may_alias));
 
 _Static_assert(offsetof(struct rwlock, writer) ==
-                   offsetof(pthread_rwlock_t, __data.__cur_writer), "writer");
+                   offsetof(pthread_rwlock_t, __data.__cur_writer),
+               "writer");
 _Static_assert(offsetof(struct rwlock, shared) ==
-                   offsetof(pthread_rwlock_t, __data.__shared), "shared");
+                   offsetof(pthread_rwlock_t, __data.__shared),
+               "shared");
 _Static_assert(offsetof(struct rwlock, kind) ==
-                   offsetof(pthread_rwlock_t, __data.__flags), "kind");
+                   offsetof(pthread_rwlock_t, __data.__flags),
+               "kind");
 
 /* state: 21 bits each of readers, waiting readers, waiting writers; writer */
-#define READER ((uint64_t)1)
+#define READER       ((uint64_t)1)
 #define READER_WAITS ((uint64_t)1 << 21)
 #define WRITER_WAITS ((uint64_t)1 << 42)
-#define WRITER ((uint64_t)1 << 63)
-#define COUNT_MASK ((uint64_t)0x1fffff)
+#define WRITER       ((uint64_t)1 << 63)
+#define COUNT_MASK   ((uint64_t)0x1fffff)
 
 static inline uint64_t readers(uint64_t state)
 {
@@ -155,8 +158,8 @@ static int wait_enter(struct rwlock *lock, bool write, int64_t deadline)
             rc = ETIMEDOUT;
             break;
         }
-        if (rc == 0 && !starving && !may_enter(lock, SYNC_LOAD(&lock->state),
-                                               write)) {
+        if (rc == 0 && !starving &&
+            !may_enter(lock, SYNC_LOAD(&lock->state), write)) {
             starving = true;
             SYNC_ADD(&lock->starving, 1);
         }
@@ -189,12 +192,11 @@ static void shared_run(void *arg)
         c->rc = c->write ? mp__real.pthread_rwlock_wrlock(c->lock)
                          : mp__real.pthread_rwlock_rdlock(c->lock);
     else
-        c->rc = c->write ? mp__real.pthread_rwlock_clockwrlock(c->lock,
-                                                               c->clock,
-                                                               c->until)
-                         : mp__real.pthread_rwlock_clockrdlock(c->lock,
-                                                               c->clock,
-                                                               c->until);
+        c->rc = c->write
+                    ? mp__real.pthread_rwlock_clockwrlock(c->lock, c->clock,
+                                                          c->until)
+                    : mp__real.pthread_rwlock_clockrdlock(c->lock, c->clock,
+                                                          c->until);
 }
 
 static int shared_enter(pthread_rwlock_t *user, bool write, bool try,
@@ -224,8 +226,8 @@ static int shared_unlock(pthread_rwlock_t *user)
     struct rwlock *lock = (struct rwlock *)user;
 
     if (mp__self != NULL && SYNC_LOAD(&lock->writer) == mp__self->id)
-        SYNC_STORE(&lock->writer, (uint32_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0,
-                                                     0));
+        SYNC_STORE(&lock->writer,
+                   (uint32_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0));
     return sync_real()->pthread_rwlock_unlock(user);
 }
 

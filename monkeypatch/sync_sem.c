@@ -86,8 +86,7 @@ static int waiter_sleep(struct sem *sem, int64_t deadline)
     int rc;
 
     if (sem->shared == 0)
-        return mp__lot_wait(&sem->value, 0, deadline,
-                            MP_CANCEL | MP_INTERRUPTIBLE);
+        return sync_lot_wait_cancel(&sem->value, 0, deadline, MP_INTERRUPTIBLE);
     mp__testcancel();
     slice = mp__now() + SEM_SLICE;
     rc = sync_kernel_wait(&sem->value, 0, slice < deadline ? slice : deadline);
@@ -97,8 +96,8 @@ static int waiter_sleep(struct sem *sem, int64_t deadline)
 /* Returns 0 or -errno; may unwind. */
 static int sem_sleep(struct sem *sem, int64_t deadline)
 {
-    struct sem_waiter waiter __attribute__((cleanup(waiter_gone))) = {sem,
-                                                                      false};
+    struct sem_waiter waiter
+        __attribute__((cleanup(waiter_gone))) = {sem, false};
     bool woken = false;
     int rc;
 
