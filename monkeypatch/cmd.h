@@ -1,0 +1,36 @@
+/* cmd.h - what the files of the `vireo` command share
+ *
+ * The command links nothing of the libraries: it only prepares the environment
+ * and executes the program. */
+#ifndef CMD_H
+#define CMD_H
+
+#include <limits.h>
+
+/* Exit statuses, as the shell and env(1) have them. */
+enum {
+    CMD_USAGE = 2,        /* the command line is wrong */
+    CMD_CANNOT_RUN = 126, /* the program is there and will not do */
+    CMD_NOT_FOUND = 127
+};
+
+/* One line on stderr: "vireo: ...". */
+void cmd_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print the usage on stdout; returns an exit status. */
+int cmd_help(void);
+
+/* cmd_run.c: `vireo run`, argv[0] being "run".  Returns an exit status; does
+ * not return when the program runs. */
+int cmd_run(int argc, char **argv);
+
+/* cmd_inspect.c */
+
+/* Where the shell would find `name`, into `path`.  Returns 0, CMD_NOT_FOUND or
+ * CMD_CANNOT_RUN (found and not executable), both without a word. */
+int cmd_find(const char *name, char path[PATH_MAX]);
+/* Can the program be run with a library preloaded?  Returns 0, or an exit
+ * status after one line that says why not. */
+int cmd_inspect(const char *path);
+
+#endif

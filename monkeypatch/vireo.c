@@ -1,0 +1,66 @@
+/* vireo.c - the `vireo` command: which of its commands is meant */
+#include "monkeypatch/cmd.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: vireo run [options] [--] program [argument...]\n"
+    "       vireo --version | --help\n"
+    "\n"
+    "Runs a threaded program with its threads mapped onto greenlets.\n"
+    "\n"
+    "  --stack=SIZE     stacks of threads that ask for no size: bytes, with K\n"
+    "                   or M, or `native` for the size they would get\n"
+    "  --patch=LIST     groups of functions to replace: file, socket, poll,\n"
+    "                   time, dns, thread, sync, process, signal, stdio, all;\n"
+    "                   `-group` turns one off\n"
+    "  --stats          print statistics on stderr when the program ends\n"
+    "  --verbose=N      0 (only what goes wrong) to 3\n"
+    "  --require        end the program where its threads would run natively\n"
+    "\n"
+    "The exit status is the program's; 2 for a wrong command line, 126 for a\n"
+    "program that cannot be run so, 127 for one that is not found.\n";
+
+void cmd_say(const char *format, ...)
+{
+    va_list list;
+
+    fputs("vireo: ", stderr);
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+}
+
+static int print(const char *text)
+{
+    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
+        return EXIT_FAILURE;
+    return EXIT_SUCCESS;
+}
+
+int cmd_help(void)
+{
+    return print(usage);
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (strcmp(command, "run") == 0)
+        return cmd_run(argc - 1, argv + 1);
+    if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0)
+        return print("vireo " VIREO_VERSION "\n");
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 ||
+        strcmp(command, "help") == 0)
+        return cmd_help();
+    if (argc < 2)
+        cmd_say("no command given; see `vireo --help`");
+    else
+        cmd_say("%s: no such command; see `vireo --help`", command);
+    return CMD_USAGE;
+}
