@@ -93,14 +93,15 @@ struct greenlet *greenlet__make(size_t stack_size)
     return g;
 }
 
-void greenlet__prepare(struct greenlet *g, void (*entry)(struct greenlet *g))
+void greenlet__prepare(struct greenlet *g, void *top,
+                       void (*entry)(struct greenlet *g))
 {
     char *bottom = g->slot.base + g->slot.guard;
 
     g->entry = entry;
     g->state = GREENLET_ACTIVE;
     g->context =
-        make_fcontext(g, (size_t)((char *)g - bottom), greenlet__entry);
+        make_fcontext(top, (size_t)((char *)top - bottom), greenlet__entry);
 }
 
 void greenlet__free(struct greenlet *g)
@@ -160,7 +161,7 @@ static void start(struct greenlet *g)
 {
     g->thread = greenlet__word;
     g->on_left = api_left;
-    greenlet__prepare(g, run_body);
+    greenlet__prepare(g, g, run_body);
 }
 
 /* The first ancestor that accepts what `self` ends with.  New parents are

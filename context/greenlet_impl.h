@@ -116,9 +116,10 @@ _Noreturn void greenlet__leave(struct greenlet *to);
 /* The tail of a switch away from one that is leaving. */
 void greenlet__left(struct greenlet *g);
 
-/* Prepare a fresh greenlet's first frame: `entry` runs on its stack at the
- * first greenlet__resume().  It must not return. */
-void greenlet__prepare(struct greenlet *g, void (*entry)(struct greenlet *g));
+/* Prepare a fresh greenlet's first frame below `top`: `entry` runs on its stack
+ * at the first greenlet__resume().  It must not return. */
+void greenlet__prepare(struct greenlet *g, void *top,
+                       void (*entry)(struct greenlet *g));
 
 /* A greenlet for the hub: slot taken, fields set, refs 1, thread = self, not
  * prepared.  NULL when no stack could be mapped. */

@@ -1,5 +1,6 @@
 /* api.c - the table that the preload library takes (api.h) */
 #include "hub/api.h"
+#include "thread_pointer.h"
 
 static struct hub *get_hub(void)
 {
@@ -17,6 +18,7 @@ static const struct hub__api table = {
     .libc = &greenlet__libc,
     .masked = &greenlet__masked,
     .tls = &greenlet__tls,
+    .fsgsbase = &greenlet__fsgsbase,
     .tls_find = greenlet__tls_find,
     .tls_enter = greenlet__tls_enter,
     .tls_link = greenlet__tls_link,

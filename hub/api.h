@@ -16,6 +16,7 @@ struct hub__api {
     struct greenlet__libc *libc; /* to be filled by the preload library */
     unsigned *masked;
     struct greenlet__tls_layout *tls;
+    const bool *fsgsbase;
     int (*tls_find)(const char **why);
     void (*tls_enter)(void);
     void (*tls_link)(bool on);
@@ -29,7 +30,8 @@ struct hub__api {
     struct greenlet__mapped *(*map_thread)(size_t stack, size_t guard,
                                            size_t room, void *memory);
     void (*unmap_thread)(struct greenlet__mapped *);
-    void (*prepare)(struct greenlet *, void (*entry)(struct greenlet *));
+    void (*prepare)(struct greenlet *, void *top,
+                    void (*entry)(struct greenlet *));
     void (*ready)(struct hub *, struct greenlet *);
     void (*leave)(struct hub *) __attribute__((noreturn));
     /* waiting */

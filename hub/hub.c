@@ -41,7 +41,7 @@ struct hub *hub__make(struct greenlet__os *os)
     hub->greenlet->thread = os->first;
     hub->polled_at = hub_now();
     os->hub = hub;
-    greenlet__prepare(hub->greenlet, run_loop);
+    greenlet__prepare(hub->greenlet, hub->greenlet, run_loop);
     return hub;
 }
 
@@ -80,5 +80,5 @@ void hub__forked(struct greenlet__mapped *self, pid_t tid)
     if (hub__loop_forked(hub) < 0)
         abort(); /* no descriptor left for a loop: nothing can ever wait */
     if (thread->current != hub->greenlet)
-        greenlet__prepare(hub->greenlet, run_loop);
+        greenlet__prepare(hub->greenlet, hub->greenlet, run_loop);
 }

@@ -52,7 +52,7 @@ struct greenlet *hub_spawn(void (*function)(void *arg), void *arg)
     g->value = arg;
     *(void (**)(void *))&g->hub_data[HUB_DATA_FUNCTION] = function;
     g->on_left = task_left;
-    greenlet__prepare(g, run_task);
+    greenlet__prepare(g, g, run_task);
     hub__enter(hub);
     hub__push_ready(hub, g);
     hub__exit(hub);

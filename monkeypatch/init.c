@@ -4,6 +4,7 @@
  * could not be found); it makes no thread and no fd.  Everything else waits for
  * the first pthread_create(), so that a program without threads never sees it. */
 #include "monkeypatch/monkeypatch_impl.h"
+#include "thread_pointer.h"
 
 #include <ctype.h>
 #include <dlfcn.h>
@@ -17,7 +18,6 @@
 
 struct mp__options mp__options = { .stack = 1024 * 1024, .groups = MP_ALL };
 const struct hub__api *mp__hub;
-struct mp__stats mp__stats;
 
 static int state; /* 0 nothing done, 1 initialised */
 static int started; /* 0 not yet, 1 runs, -1 stands aside */
@@ -277,6 +277,7 @@ static void adopt_main_thread(void)
     main_thread->identity = mp__hub->thread_self();
     main_thread->handle = pthread_self();
     main_thread->id = (uint32_t)getpid();
+    greenlet__fsgsbase = *mp__hub->fsgsbase;
     mp__self_offset =
         (char *)&mp__self - (char *)main_thread->identity->thread_pointer;
     mp__all = main_thread;

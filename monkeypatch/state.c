@@ -13,6 +13,7 @@ struct mp__thread mp__main;
 struct mp__thread *mp__all;
 uint32_t mp__live;
 int mp__in_vfork_child;
+bool greenlet__fsgsbase; /* libvireo.so's, for mp__on_os_tcb() */
 
 static __thread uint32_t native_id
     __attribute__((tls_model("initial-exec")));

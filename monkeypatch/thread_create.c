@@ -176,7 +176,7 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     thread->arg = arg;
     mp__sched_created(thread, attr);
     mp__signals_thread_begins(thread);
-    mp__hub->prepare(&mapped->thread.main, thread_entry);
+    mp__hub->prepare(&mapped->thread.main, mapped->tls_start, thread_entry);
     link_thread(thread);
     mp__stats.threads++;
     *handle = thread->handle;
