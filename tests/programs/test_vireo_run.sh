@@ -34,10 +34,10 @@ expect() {
 
 # prints TEXT command...: stdout is exactly TEXT.
 prints() {
-    text=$1
+    wanted=$1
     shift
     expect 0 - "$@"
-    [ "$(cat "$tmp/out")" = "$text" ] || fail "$*: prints: $(cat "$tmp/out")"
+    [ "$(cat "$tmp/out")" = "$wanted" ] || fail "$*: prints: $(cat "$tmp/out")"
 }
 
 build() {
