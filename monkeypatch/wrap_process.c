@@ -39,7 +39,6 @@ static int open_pidfd(pid_t pid)
     if (high < 0)
         return low; /* a full table: better low than not at all */
     sys_close(low);
-    mp__fd_forget(high);
     return high;
 }
 
@@ -51,7 +50,7 @@ static void close_pidfd(struct pidfd *pidfd)
 {
     mp__wait_done(pidfd->opened, pidfd->now);
     if (pidfd->now == pidfd->opened) {
-        mp__fd_forget(pidfd->opened);
+        mp__fd_closing(pidfd->opened);
         sys_close(pidfd->opened);
     }
 }
