@@ -131,7 +131,7 @@ def print_figure(figure):
     for row in figure["rows"]:
         times = "-" if row["ratio"] is None else number(row["ratio"]) + "x"
         print(f"    {row['series']:<40}{number(row['median']):>10} {times:>8}"
-              f"  {row.get('target', ''):<24}{row.get('verdict', '')}".rstrip())
+              f"  {row.get('target', ''):<28} {row.get('verdict', '')}".rstrip())
 
 
 def run_bench(bench, place, rounds):
