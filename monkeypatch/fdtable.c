@@ -7,6 +7,8 @@
  * belongs to the open file, which other processes may share. */
 #include "monkeypatch/io_impl.h"
 
+#include <sys/sysmacros.h>
+
 #define TABLE_SIZE 65536 /* higher numbers are looked at each time */
 
 struct entry {
@@ -34,6 +36,12 @@ static void store(uint32_t *word, uint32_t value)
     __atomic_store_n(word, value, __ATOMIC_RELAXED);
 }
 
+/* /dev/null, /dev/zero and their kin: never wait. */
+static bool is_memory(const struct stat *st)
+{
+    return S_ISCHR(st->st_mode) && major(st->st_rdev) == 1;
+}
+
 unsigned mp__fd_examine(int fd)
 {
     struct entry *entry = entry_of(fd);
@@ -44,8 +52,11 @@ unsigned mp__fd_examine(int fd)
         return 0;
     if (S_ISSOCK(st.st_mode))
         bits |= FD_SOCKET;
-    else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+    else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ||
+             S_ISDIR(st.st_mode) || is_memory(&st))
         bits |= FD_REGULAR;
+    else if (S_ISCHR(st.st_mode))
+        bits |= FD_TERMINAL;
     if (entry != NULL) {
         store(&entry->untimed, 0);
         store(&entry->bits, bits);

@@ -38,10 +38,11 @@ static inline bool mp__io_active(enum mp__group group)
 enum {
     FD_KNOWN = 1,
     FD_SOCKET = 2,
-    FD_REGULAR = 4,
+    FD_REGULAR = 4, /* or a block device, a directory, /dev/null */
     FD_POLL_READ = 8,   /* RWF_NOWAIT is refused for reading */
     FD_POLL_WRITE = 16, /* and for writing */
-    FD_OWN = 32         /* a socket that no other process has */
+    FD_OWN = 32,        /* a socket that no other process has */
+    FD_TERMINAL = 64    /* or another character device */
 };
 unsigned mp__fd_bits(int fd);    /* 0 for an fd that is not open */
 unsigned mp__fd_examine(int fd); /* the same, not trusting what is noted */

@@ -167,17 +167,20 @@ static long raw(const struct arguments *call)
                             call->a[3], call->a[4], call->a[5]);
 }
 
+static long futex(const struct arguments *call)
+{
+    long rc = mp__futex(PTR(0), INT(1), (uint32_t)call->a[2], PTR(3), PTR(4),
+                        (uint32_t)call->a[5]);
+
+    return rc < 0 ? mp__fail((int)rc) : rc;
+}
+
 static long mapped_syscall(const struct arguments *call)
 {
     long rc;
 
-    if (call->n == SYS_futex) {
-        if (!MP_ACTIVE(sync))
-            return raw(call);
-        rc = mp__futex(PTR(0), INT(1), (uint32_t)call->a[2], PTR(3), PTR(4),
-                       (uint32_t)call->a[5]);
-        return rc < 0 ? mp__fail((int)rc) : rc;
-    }
+    if (call->n == SYS_futex)
+        return MP_ACTIVE(sync) ? futex(call) : raw(call);
     if (call->n == SYS_gettid)
         return mp__in_vfork_child != 0 ? raw(call) : (long)mp__self->id;
     if (transfer(call, &rc) || descriptor(call, &rc) || polling(call, &rc) ||
@@ -195,5 +198,11 @@ MP_EXPORT long syscall(long n, ...)
     for (int i = 0; i < 6; i++)
         call.a[i] = va_arg(list, long);
     va_end(list);
-    return unlikely(mp__self != NULL) ? mapped_syscall(&call) : raw(&call);
+    if (unlikely(mp__self != NULL))
+        return mapped_syscall(&call);
+    /* A real thread may share the word with mapped ones. */
+    if (n == SYS_futex && mp__self_offset != 0 && mp__hub != NULL &&
+        (mp__options.groups & MP_sync) != 0)
+        return futex(&call);
+    return raw(&call);
 }
