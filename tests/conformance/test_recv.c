@@ -13,9 +13,10 @@ enum { SOME_ERRNO = 4242, DELAY_MS = 7 };
 
 extern ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room,
                           int flags);
-extern ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room,
-                              int flags, struct sockaddr *address,
-                              socklen_t *size);
+/* By another name here: a fortified <sys/socket.h> declares it as well. */
+extern ssize_t recvfrom_chk(int fd, void *buf, size_t len, size_t room,
+                            int flags, struct sockaddr *address,
+                            socklen_t *size) __asm__("__recvfrom_chk");
 
 static ssize_t by_recvfrom(int fd, void *buf, size_t len, int flags)
 {
@@ -37,7 +38,7 @@ static ssize_t by_chk(int fd, void *buf, size_t len, int flags)
 
 static ssize_t by_from_chk(int fd, void *buf, size_t len, int flags)
 {
-    return __recvfrom_chk(fd, buf, len, len, flags, NULL, NULL);
+    return recvfrom_chk(fd, buf, len, len, flags, NULL, NULL);
 }
 
 static ssize_t by_number(int fd, void *buf, size_t len, int flags)
