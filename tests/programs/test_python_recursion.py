@@ -9,9 +9,9 @@ import harness
 from harness import NATIVE, check
 
 
-def test_recursion_error():
+def recurse(*args, env=None):
     script = os.path.join(harness.HERE, "recursion.py")
-    done = {mode: harness.run([harness.PYTHON, script], mode)
+    done = {mode: harness.run([harness.PYTHON, script, *args], mode, env)
             for mode in harness.modes()}
     native = done[NATIVE]
     check(native[0] == 0 and native[1].count("RecursionError") >= 12,
@@ -19,6 +19,16 @@ def test_recursion_error():
     for mode, result in done.items():
         check(result[:2] == native[:2], "%s: status %d, %s %s", mode,
               *result)
+
+
+def test_with_the_default_stack():
+    recurse()
+
+
+def test_with_the_native_stack():
+    """Some ways take more than the default of 1 MiB has for 1,000 levels
+    (docs/limitations.md); with the stack that the program asks for, none."""
+    recurse("--greedy", env={"VIREO_STACK": "native"})
 
 
 if __name__ == "__main__":
