@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#pragma weak mp__stdio_forked
+
 /* fork() runs the program's handlers with a lock of libc's held; a handler may
  * wait for a lock of the program's, so a second fork() must wait here. */
 static uint32_t forking;
@@ -33,7 +35,8 @@ static void child_begins(void)
     mp__hub->forked(self->mapped, pid);
     self->id = (uint32_t)pid;
     mp__signals_forked(self);
-    mp__stdio_forked();
+    if (mp__stdio_forked != NULL)
+        mp__stdio_forked();
     mp__sync_forked();
     if (self != &mp__main)
         mp__main.ended = 1;
