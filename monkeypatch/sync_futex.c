@@ -118,7 +118,7 @@ static long futex_wait(uint32_t *word, int op, uint32_t expected,
             break;
         }
     }
-    return mp__lot_wait(word, expected, deadline, MP_INTERRUPTIBLE);
+    return mp__lot_wait(word, expected, deadline, sync_interruptible(deadline));
 }
 
 /* ---- wake ---- */

@@ -74,6 +74,14 @@ static inline bool sync_clock_ok(clockid_t clock)
 int sync_deadline(clockid_t clock, const struct timespec *until,
                   int64_t *deadline);
 
+/* The kernel goes on with a futex wait after a handler with SA_RESTART only if
+ * it has no end. */
+static inline unsigned sync_interruptible(int64_t deadline)
+{
+    return deadline == HUB_FOREVER ? MP_INTERRUPTIBLE | MP_RESTARTS
+                                   : MP_INTERRUPTIBLE;
+}
+
 /* mp__lot_wait() as a cancellation point, of native runs too. */
 int sync_lot_wait_cancel(uint32_t *word, uint32_t expected, int64_t deadline,
                          unsigned flags);
@@ -192,11 +200,15 @@ static inline int sync_mutex_unlock(pthread_mutex_t *mutex)
 }
 
 /* sync_mutex_shared.c: those in libc's format */
+int sync_foreign_init(pthread_mutex_t *mutex,
+                      const pthread_mutexattr_t *attributes);
 int sync_foreign_lock(pthread_mutex_t *mutex, clockid_t clock,
                       const struct timespec *until);
 int sync_foreign_trylock(pthread_mutex_t *mutex);
 int sync_foreign_unlock(pthread_mutex_t *mutex);
-void sync_foreign_forked(void);
+
+/* sync_gate.c */
+void sync_gate_forked(void);
 
 /* sync_once.c */
 int sync_once(uint32_t *once, void (*function)(void));

@@ -198,7 +198,7 @@ MP_EXPORT int pthread_mutex_init(pthread_mutex_t *mutex,
 
     if (attributes != NULL) {
         if (wants_foreign(attributes))
-            return sync_real()->pthread_mutex_init(mutex, attributes);
+            return sync_foreign_init(mutex, attributes);
         pthread_mutexattr_gettype(attributes, &type);
     }
     memset(mutex, 0, sizeof *mutex);
@@ -259,6 +259,6 @@ MP_SPELLING(pthread_mutex_unlock, __pthread_mutex_unlock);
 
 void mp__sync_forked(void)
 {
-    sync_foreign_forked();
+    sync_gate_forked();
     sync_once_forked();
 }

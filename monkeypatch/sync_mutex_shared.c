@@ -9,121 +9,20 @@
  *
  * A real thread has a tid and a robust list of its own: straight to libc.
  * Priorities are not inherited between greenlets. */
-#include "monkeypatch/sync_impl.h"
+#include "monkeypatch/sync_gate.h"
 #include "monkeypatch/sys.h"
 
 #include <limits.h>
 #include <linux/futex.h>
-#include <sched.h>
-#include <string.h>
-#include <sys/mman.h>
 
-struct gate {
-    struct gate *next;
-    pthread_mutex_t *mutex;
-    uint32_t owner; /* id of the greenlet that holds the mutex; 0: nobody */
-    uint32_t depth; /* its further locks of a recursive one */
-    uint32_t word;  /* taken by the one inside */
-    uint32_t users; /* who look at this, and the holder; gone with the last */
-};
+/* libc's __owner of a robust mutex that nobody repaired. */
+#define OWNER_LOST (INT_MAX - 1)
 
-enum { GATE_HEADS = 64 };
-
-/* `lock` is held for a few instructions and never across a switch. */
-static struct {
-    uint32_t lock;
-    uint32_t count; /* gates in use */
-    struct gate *free;
-    struct gate *heads[GATE_HEADS];
-} gates;
-
-static void gates_lock(void)
+int sync_foreign_init(pthread_mutex_t *mutex,
+                      const pthread_mutexattr_t *attributes)
 {
-    while (__atomic_exchange_n(&gates.lock, 1, __ATOMIC_ACQUIRE) != 0)
-        SYS_CALL(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-}
-
-static void gates_unlock(void)
-{
-    __atomic_store_n(&gates.lock, 0, __ATOMIC_RELEASE);
-}
-
-static struct gate **gate_head(const pthread_mutex_t *mutex)
-{
-    uintptr_t key = (uintptr_t)mutex >> 3;
-
-    return &gates.heads[(key ^ (key >> 9)) % GATE_HEADS];
-}
-
-/* A page of free gates.  mmap, since malloc may be what wants the mutex. */
-static bool gates_refill(void)
-{
-    size_t size = 4096, i;
-    struct gate *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (page == MAP_FAILED)
-        return false;
-    for (i = 0; i < size / sizeof *page; i++) {
-        page[i].next = gates.free;
-        gates.free = &page[i];
-    }
-    return true;
-}
-
-/* The gate of `mutex`, counted; NULL when there is none and `make` is false or
- * memory has run out. */
-static struct gate *gate_get(pthread_mutex_t *mutex, bool make)
-{
-    struct gate **head = gate_head(mutex), *gate;
-
-    gates_lock();
-    for (gate = *head; gate != NULL && gate->mutex != mutex;)
-        gate = gate->next;
-    if (gate == NULL && make && (gates.free != NULL || gates_refill())) {
-        gate = gates.free;
-        gates.free = gate->next;
-        *gate = (struct gate){.next = *head, .mutex = mutex};
-        *head = gate;
-        gates.count++;
-    }
-    if (gate != NULL)
-        gate->users++;
-    gates_unlock();
-    return gate;
-}
-
-static void gate_put(struct gate *gate)
-{
-    struct gate **link;
-
-    gates_lock();
-    if (--gate->users == 0) {
-        for (link = gate_head(gate->mutex); *link != gate;)
-            link = &(*link)->next;
-        *link = gate->next;
-        gate->next = gates.free;
-        gates.free = gate;
-        gates.count--;
-    }
-    gates_unlock();
-}
-
-/* The holder goes; its count with it. */
-static void gate_leave(struct gate *gate)
-{
-    SYNC_STORE(&gate->owner, 0);
-    sync_word_unlock(&gate->word);
-    gate_put(gate);
-}
-
-void sync_foreign_forked(void)
-{
-    /* The mutexes are held by the parent, whose tids are in them; the child
-     * holds none.  Gates that were in use are given up for ever. */
-    gates.lock = 0;
-    gates.count = 0;
-    memset(gates.heads, 0, sizeof gates.heads);
+    sync_gate_reset(mutex);
+    return sync_real()->pthread_mutex_init(mutex, attributes);
 }
 
 struct os_call {
@@ -161,6 +60,10 @@ static bool held_from_before(const pthread_mutex_t *mutex, int kind)
 
 static int try_inside(pthread_mutex_t *mutex, int kind)
 {
+    /* libc 2.36 leaves the word locked when it finds this out by a try. */
+    if ((kind & KIND_ROBUST) != 0 &&
+        SYNC_LOAD(&mutex->__data.__owner) == OWNER_LOST)
+        return ENOTRECOVERABLE;
     if (mp__self != &mp__main && held_from_before(mutex, kind))
         return EBUSY;
     return on_os_thread(mp__real.pthread_mutex_trylock, mutex);
@@ -235,7 +138,7 @@ static int lock_inside(pthread_mutex_t *mutex, int kind, int64_t deadline)
 }
 
 /* The caller holds it.  Returns 0 or an errno, or -1: block, as libc does. */
-static int gate_again(struct gate *gate, int kind, bool try)
+static int gate_again(struct sync_gate *gate, int kind, bool try)
 {
     switch (kind & KIND_TYPE) {
     case PTHREAD_MUTEX_RECURSIVE_NP:
@@ -253,7 +156,7 @@ static int gate_again(struct gate *gate, int kind, bool try)
 }
 
 /* Take the gate's word.  Returns 0 or an errno. */
-static int gate_enter(struct gate *gate, clockid_t clock,
+static int gate_enter(struct sync_gate *gate, clockid_t clock,
                       const struct timespec *until, bool try, int64_t *deadline)
 {
     int rc = sync_deadline(clock, until, deadline);
@@ -271,7 +174,7 @@ static int foreign_lock(pthread_mutex_t *mutex, clockid_t clock,
                         const struct timespec *until, bool try)
 {
     int kind = SYNC_LOAD(&mutex->__data.__kind);
-    struct gate *gate = gate_get(mutex, true);
+    struct sync_gate *gate = sync_gate_get(mutex, true);
     int64_t deadline;
     int rc;
 
@@ -280,13 +183,13 @@ static int foreign_lock(pthread_mutex_t *mutex, clockid_t clock,
     if (SYNC_LOAD(&gate->owner) == mp__self->id) {
         rc = gate_again(gate, kind, try);
         if (rc >= 0) {
-            gate_put(gate);
+            sync_gate_put(gate);
             return rc;
         }
     }
     rc = gate_enter(gate, clock, until, try, &deadline);
     if (rc != 0) {
-        gate_put(gate);
+        sync_gate_put(gate);
         return rc;
     }
     rc = try_inside(mutex, kind);
@@ -296,9 +199,10 @@ static int foreign_lock(pthread_mutex_t *mutex, clockid_t clock,
                  : lock_inside(mutex, kind, deadline);
     if (rc == 0 || rc == EOWNERDEAD) {
         gate->depth = 0;
+        gate->is_mutex = true;
         SYNC_STORE(&gate->owner, mp__self->id);
     } else {
-        gate_leave(gate);
+        sync_gate_leave(gate);
     }
     return rc;
 }
@@ -329,14 +233,14 @@ int sync_foreign_unlock(pthread_mutex_t *mutex)
     int kind = SYNC_LOAD(&mutex->__data.__kind), rc = 0;
     bool checks =
         sync_has_owner(kind) || (kind & (KIND_ROBUST | KIND_INHERIT)) != 0;
-    struct gate *gate;
+    struct sync_gate *gate;
     uint32_t owner;
 
     if (kind == KIND_DESTROYED)
         return EINVAL;
     if (mp__self == NULL)
         return sync_real()->pthread_mutex_unlock(mutex);
-    gate = gate_get(mutex, false);
+    gate = sync_gate_get(mutex, false);
     owner = gate != NULL ? SYNC_LOAD(&gate->owner) : 0;
     if (owner == mp__self->id && gate->depth > 0)
         gate->depth--;
@@ -346,10 +250,10 @@ int sync_foreign_unlock(pthread_mutex_t *mutex)
     else {
         rc = on_os_thread(mp__real.pthread_mutex_unlock, mutex);
         if (rc == 0 && owner != 0)
-            gate_leave(gate);
+            sync_gate_leave(gate);
     }
     if (gate != NULL)
-        gate_put(gate);
+        sync_gate_put(gate);
     return rc;
 }
 
@@ -387,31 +291,21 @@ static void owner_dies(pthread_mutex_t *mutex)
         sync_kernel_wake(word, 1);
 }
 
-static struct gate *robust_gate_of(uint32_t owner)
+static bool is_robust(const struct sync_gate *gate)
 {
-    struct gate *gate = NULL;
-    unsigned i;
+    const pthread_mutex_t *mutex = gate->object;
 
-    gates_lock();
-    for (i = 0; i < GATE_HEADS && gate == NULL; i++) {
-        gate = gates.heads[i];
-        while (gate != NULL &&
-               (gate->owner != owner ||
-                (SYNC_LOAD(&gate->mutex->__data.__kind) & KIND_ROBUST) == 0))
-            gate = gate->next;
-    }
-    gates_unlock();
-    return gate;
+    return gate->is_mutex &&
+           (SYNC_LOAD(&mutex->__data.__kind) & KIND_ROBUST) != 0;
 }
 
 void mp__mutex_thread_ends(struct mp__thread *thread)
 {
-    struct gate *gate;
+    struct sync_gate *gate;
 
-    while (SYNC_LOAD(&gates.count) > 0 &&
-           (gate = robust_gate_of(thread->id)) != NULL) {
-        owner_dies(gate->mutex);
-        gate_leave(gate);
+    while ((gate = sync_gate_of(thread->id, is_robust)) != NULL) {
+        owner_dies(gate->object);
+        sync_gate_leave(gate);
     }
 }
 

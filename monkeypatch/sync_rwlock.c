@@ -7,7 +7,7 @@
  * adds itself to the state; a release that has seen it changes the sequence
  * before it changes the state, and fails and looks again when a waiter came in
  * between.  So a waiter counts itself anew for each sleep. */
-#include "monkeypatch/sync_impl.h"
+#include "monkeypatch/sync_gate.h"
 #include "monkeypatch/sys.h"
 
 #include <limits.h>
@@ -171,10 +171,9 @@ static int wait_enter(struct rwlock *lock, bool write, int64_t deadline)
 
 /* ---- shared with other processes: libc's format ----
  *
- * libc knows a writer by its kernel tid, which greenlets share.  So the field
- * holds our id while a greenlet writes, which no tid equals.  Waiting is a
- * helper's: it makes the whole call, as read locks have no owner, and that of a
- * write lock is what we write over. */
+ * libc knows a writer by its kernel tid, which greenlets share: which of them
+ * it is, is in a gate.  Waiting is a helper's, which makes the whole call: read
+ * locks have no owner, and that of a write lock is what we write over. */
 
 struct shared_call {
     pthread_rwlock_t *lock;
@@ -199,10 +198,30 @@ static void shared_run(void *arg)
                                                           c->until);
 }
 
+static bool shared_is_mine(pthread_rwlock_t *lock)
+{
+    struct sync_gate *gate = sync_gate_get(lock, false);
+    bool mine = gate != NULL && SYNC_LOAD(&gate->owner) == mp__self->id;
+
+    if (gate != NULL)
+        sync_gate_put(gate);
+    return mine;
+}
+
+/* A greenlet has locked it for writing, perhaps by a helper. */
+static void shared_own(pthread_rwlock_t *user)
+{
+    struct rwlock *lock = (struct rwlock *)user;
+    struct sync_gate *gate = sync_gate_get(user, true);
+
+    SYNC_STORE(&lock->writer, (uint32_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0));
+    if (gate != NULL)
+        SYNC_STORE(&gate->owner, mp__self->id);
+}
+
 static int shared_enter(pthread_rwlock_t *user, bool write, bool try,
                         clockid_t clock, const struct timespec *until)
 {
-    struct rwlock *lock = (struct rwlock *)user;
     struct shared_call call = {user, clock, until, write, 0};
 
     sync_real();
@@ -210,24 +229,21 @@ static int shared_enter(pthread_rwlock_t *user, bool write, bool try,
         shared_run(&call);
         return call.rc;
     }
-    if (mp__self != NULL && !try && SYNC_LOAD(&lock->writer) == mp__self->id)
+    if (mp__self != NULL && !try && shared_is_mine(user))
         return EDEADLK;
     call.rc = write ? mp__real.pthread_rwlock_trywrlock(user)
                     : mp__real.pthread_rwlock_tryrdlock(user);
     if (call.rc == EBUSY && !try)
         mp__offload(shared_run, &call, HUB_OFFLOAD_LONG);
     if (call.rc == 0 && write && mp__self != NULL)
-        SYNC_STORE(&lock->writer, mp__self->id);
+        shared_own(user);
     return call.rc;
 }
 
 static int shared_unlock(pthread_rwlock_t *user)
 {
-    struct rwlock *lock = (struct rwlock *)user;
-
-    if (mp__self != NULL && SYNC_LOAD(&lock->writer) == mp__self->id)
-        SYNC_STORE(&lock->writer,
-                   (uint32_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0));
+    if (mp__self != NULL)
+        sync_gate_reset(user);
     return sync_real()->pthread_rwlock_unlock(user);
 }
 
@@ -285,8 +301,10 @@ MP_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock,
         pthread_rwlockattr_getpshared(attributes, &shared);
         pthread_rwlockattr_getkind_np(attributes, &kind);
     }
-    if (shared != PTHREAD_PROCESS_PRIVATE)
+    if (shared != PTHREAD_PROCESS_PRIVATE) {
+        sync_gate_reset(lock);
         return sync_real()->pthread_rwlock_init(lock, attributes);
+    }
     memset(lock, 0, sizeof *lock);
     ((struct rwlock *)lock)->kind = (uint32_t)kind;
     return 0;
