@@ -82,7 +82,7 @@ static long wait_and_look(uint32_t *word, uint32_t expected, int64_t deadline)
         int64_t slice = mp__now() + FUTEX_SLICE;
         int rc =
             mp__lot_wait(word, expected, slice < deadline ? slice : deadline,
-                         MP_INTERRUPTIBLE);
+                         sync_interruptible(deadline));
 
         if (rc != -ETIMEDOUT || slice >= deadline)
             return rc;

@@ -86,7 +86,8 @@ static int waiter_sleep(struct sem *sem, int64_t deadline)
     int rc;
 
     if (sem->shared == 0)
-        return sync_lot_wait_cancel(&sem->value, 0, deadline, MP_INTERRUPTIBLE);
+        return sync_lot_wait_cancel(&sem->value, 0, deadline,
+                                    sync_interruptible(deadline));
     mp__testcancel();
     slice = mp__now() + SEM_SLICE;
     rc = sync_kernel_wait(&sem->value, 0, slice < deadline ? slice : deadline);
