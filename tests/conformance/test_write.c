@@ -250,8 +250,7 @@ START_TEST(of_a_record_to_a_pipe_is_not_cut_by_other_writers)
     sleep_ms(DELAY_MS);
     for (int i = 0; i < WRITERS * RECORDS; i++) {
         conf_read_all(ends[0], record, sizeof record);
-        for (size_t at = 1; at < sizeof record; at++)
-            ck_assert_int_eq(record[at], record[0]);
+        ck_assert_mem_eq(record, record + 1, sizeof record - 1);
     }
     for (int i = 0; i < WRITERS; i++)
         join_thread(writers[i]);
@@ -295,6 +294,22 @@ START_TEST(refuses)
 }
 END_TEST
 
+START_TEST(from_a_bad_address_writes_nothing)
+{
+    int ends[2];
+    char byte;
+
+    conf_stream(_i / SPELLINGS, ends);
+    ck_assert_int_eq(
+        spellings[_i % SPELLINGS](ends[1], conf_bad_address(), 100), -1);
+    ck_assert_int_eq(errno, EFAULT);
+    ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    ck_assert_int_eq(read(ends[0], &byte, 1), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    conf_close_both(ends);
+}
+END_TEST
+
 START_TEST(writev_refuses_bad_vectors)
 {
     int ends[2];
@@ -333,6 +348,8 @@ static void add(TCase *tcase)
     conf_test(tcase, of_a_record_to_a_pipe_is_not_cut_by_other_writers, 2);
     conf_test(tcase, of_nothing_is_nothing_even_when_full_or_broken, 2);
     conf_test(tcase, refuses, SPELLINGS);
+    conf_test(tcase, from_a_bad_address_writes_nothing,
+              CONF_PTY * SPELLINGS);
     conf_test(tcase, writev_refuses_bad_vectors, 1);
 }
 
