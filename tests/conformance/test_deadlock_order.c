@@ -69,13 +69,13 @@ static void drop_gil(int me)
 }
 
 /* Computes with the lock held until it is asked to drop it. */
+static volatile int work;
+
 static void compute(void)
 {
-    volatile int work = 0;
-
     while (!stop && !__atomic_load_n(&gil.drop_request, __ATOMIC_SEQ_CST))
         for (int i = 0; i < 100; i++)
-            work += i;
+            work = i;
 }
 
 static void *hog(void *argument)
