@@ -32,9 +32,9 @@ QUICK = {"hold": 500, "socks": 300, "flask": 100, "active": 50,
          "flask_rounds": 1, "budget": 60}
 VIEWS = (("/", "hello"), ("/sleep", "sync view, sleeps 100 ms"),
          ("/async", "async view, awaits 100 ms"), ("/redis", "asks Redis"))
-# Hub, monitor, and a thread for each call that is offloaded at that moment:
-# name look-ups, which share a pool of 16.
-MAX_OS_THREADS = 20
+# Hub, monitor, and a thread for each call that is offloaded at that moment or
+# was in the last second (name look-ups): far below one for each connection.
+MAX_OS_THREADS = 66
 
 
 class OutOfTime(Exception):

@@ -145,6 +145,8 @@ class Echo(socketserver.StreamRequestHandler):
 
 
 def tcp_server():
+    # Its backlog of 5 would make this a test of retransmitted SYNs.
+    socketserver.ThreadingTCPServer.request_queue_size = 64
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
