@@ -1,54 +1,51 @@
-/* unwind.c - the unwinder that works on a frame of ours is the process's
+/* unwind.c - cancellation and exceptions pass through our frames
  *
- * Cancellation, pthread_exit() and C++ exceptions pass through wrappers that
- * have cleanups.  Their personality routine must come from the same libgcc as
- * the unwinder that calls it, which is the one that libc and libstdc++ load: a
- * copy linked into this library aborts, since its tables were never filled. And
- * this library must not need libgcc_s, which a program in C does without.  So
- * these two look it up, as libc's own do; when they are called it is loaded. */
+ * What gcc emits for cleanup attributes calls these two of libgcc.  A copy of
+ * our own would be given the contexts of another unwinder, the one that libc or
+ * the program uses; linking to libgcc_s would load it into every program.  When
+ * somebody unwinds it is there already. */
 #include "monkeypatch/monkeypatch_impl.h"
 
 #include <stdlib.h>
+#include <unwind.h>
 
-/* The types of <unwind.h>, which would make the names visible. */
-typedef int personality(int version, int actions, uint64_t class,
-                        void *exception, void *context);
-typedef void resume(void *exception);
+typedef _Unwind_Reason_Code personality(int, _Unwind_Action,
+                                        _Unwind_Exception_Class,
+                                        struct _Unwind_Exception *,
+                                        struct _Unwind_Context *);
 
-MP_HIDDEN personality __gcc_personality_v0;
-MP_HIDDEN resume _Unwind_Resume;
+personality __gcc_personality_v0 MP_HIDDEN;
 
-static void *of_libgcc(const char *name)
+static void *libgcc(const char *name)
 {
-    static void *library;
-    void *found;
+    void *library = mp__real.dlopen("libgcc_s.so.1", RTLD_NOW);
+    void *found = library != NULL ? dlsym(library, name) : NULL;
 
-    if (library == NULL)
-        library = mp__real.dlopen("libgcc_s.so.1", RTLD_NOW);
-    found = library != NULL ? dlsym(library, name) : NULL;
     if (found == NULL) {
-        mp__say(0, "libgcc_s.so.1 is needed to unwind");
+        mp__say(0, "libgcc_s.so.1 is missing: a thread cannot be unwound");
         abort();
     }
     return found;
 }
 
-int __gcc_personality_v0(int version, int actions, uint64_t class,
-                         void *exception, void *context)
+_Unwind_Reason_Code __gcc_personality_v0(int version, _Unwind_Action actions,
+                                         _Unwind_Exception_Class cls,
+                                         struct _Unwind_Exception *exception,
+                                         struct _Unwind_Context *context)
 {
-    static personality *theirs;
+    static personality *original;
 
-    if (theirs == NULL)
-        *(void **)&theirs = of_libgcc("__gcc_personality_v0");
-    return theirs(version, actions, class, exception, context);
+    if (original == NULL)
+        *(void **)&original = libgcc("__gcc_personality_v0");
+    return original(version, actions, cls, exception, context);
 }
 
-void _Unwind_Resume(void *exception)
+void _Unwind_Resume(struct _Unwind_Exception *exception)
 {
-    static resume *theirs;
+    static void (*original)(struct _Unwind_Exception *);
 
-    if (theirs == NULL)
-        *(void **)&theirs = of_libgcc("_Unwind_Resume");
-    theirs(exception);
+    if (original == NULL)
+        *(void **)&original = libgcc("_Unwind_Resume");
+    original(exception);
     abort();
 }
