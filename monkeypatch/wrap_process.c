@@ -4,10 +4,10 @@
  * child to stop, has nothing that could be polled: a helper thread waits with
  * WNOWAIT, which takes nothing away, and the caller reaps afterwards. */
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/private_fd.h"
 
 #include <fcntl.h>
 #include <pty.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <utmp.h>
 
@@ -19,47 +19,21 @@ struct children {
     int result;  /* a helper's */
 };
 
-/* A pidfd at a number that the program does not get, or -errno. */
 static int open_pidfd(pid_t pid)
 {
-    struct rlimit limit;
-    int low, high = -1;
-
     if (mp__options.masked & FEATURE_PIDFD)
         return -ENOSYS;
-    low = (int)SYS_CALL(SYS_pidfd_open, pid, 0, 0, 0, 0, 0);
-    if (low < 0)
-        return low;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        long top = limit.rlim_cur > 65536 ? 65536 : (long)limit.rlim_cur;
-
-        high = (int)SYS_CALL(SYS_fcntl, low, F_DUPFD_CLOEXEC, top - top / 4,
-                             0, 0, 0);
-    }
-    if (high < 0)
-        return low; /* a full table: better low than not at all */
-    sys_close(low);
-    return high;
+    return (int)SYS_CALL(SYS_pidfd_open, pid, 0, 0, 0, 0, 0);
 }
 
-struct pidfd {
-    int opened, now; /* now differs once the program has closed the number */
-};
-
-static void close_pidfd(struct pidfd *pidfd)
+static int wait_on_pidfd(int low)
 {
-    mp__wait_done(pidfd->opened, pidfd->now);
-    if (pidfd->now == pidfd->opened) {
-        mp__fd_closing(pidfd->opened);
-        sys_close(pidfd->opened);
-    }
-}
+    MP_PRIVATE_FD fd = {-1, -1};
+    int rc = mp__private_fd(&fd, low);
 
-static int wait_on_pidfd(int fd)
-{
-    __attribute__((cleanup(close_pidfd))) struct pidfd pidfd = {fd, fd};
-
-    return mp__wait_fd(&pidfd.now, HUB_READ, HUB_FOREVER,
+    if (rc < 0)
+        return rc;
+    return mp__wait_fd(&fd.now, HUB_READ, HUB_FOREVER,
                        MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
 }
 

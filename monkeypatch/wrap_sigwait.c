@@ -1,0 +1,101 @@
+/* wrap_sigwait.c - waiting for signals
+ *
+ * The signals that are waited for are blocked, so they stay pending on the
+ * kernel thread that all mapped threads share: a signalfd tells when there is
+ * one, and libc's own call takes it. */
+#include "monkeypatch/io_impl.h"
+#include "monkeypatch/private_fd.h"
+
+#include <signal.h>
+
+/* Take a pending signal of the set.  Its number, or -errno. */
+static int take(const sigset_t *set, siginfo_t *info)
+{
+    const struct timespec zero = {0, 0};
+    int saved = errno, number;
+
+    do {
+        number = mp__real.sigtimedwait(set, info, &zero);
+    } while (number < 0 && errno == EINTR); /* a handler of another signal */
+    if (number < 0)
+        number = -errno;
+    errno = saved;
+    return number;
+}
+
+static int wait_signal(const sigset_t *set, siginfo_t *info, int64_t deadline)
+{
+    MP_PRIVATE_FD fd = {-1, -1};
+    int number = take(set, info), rc;
+
+    if (number != -EAGAIN)
+        return number;
+    rc = mp__private_fd(&fd, (int)SYS_CALL(SYS_signalfd4, -1, set,
+                                           MP_SIGSET_BYTES,
+                                           O_CLOEXEC | O_NONBLOCK, 0, 0));
+    while (rc == 0) {
+        rc = mp__wait_fd(&fd.now, HUB_READ, deadline,
+                         MP_CANCEL | MP_INTERRUPTIBLE);
+        number = take(set, info);
+        if (number != -EAGAIN)
+            return number;
+    }
+    return rc == -ETIMEDOUT ? -EAGAIN : rc;
+}
+
+static bool may_park(void)
+{
+    return MP_ACTIVE(signal) && mp__may_park();
+}
+
+MP_EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+    int (*original)(const sigset_t *, siginfo_t *) = MP_REAL(sigwaitinfo);
+    int rc;
+
+    if (!may_park())
+        return original(set, info);
+    rc = wait_signal(set, info, HUB_FOREVER);
+    return rc < 0 ? mp__fail(rc) : rc;
+}
+
+MP_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info,
+                           const struct timespec *timeout)
+{
+    int (*original)(const sigset_t *, siginfo_t *, const struct timespec *) =
+        MP_REAL(sigtimedwait);
+    int rc;
+
+    if (!may_park() || (timeout != NULL && !mp__timespec_ok(timeout)))
+        return original(set, info, timeout);
+    rc = wait_signal(set, info,
+                     timeout != NULL ? mp__after(timeout) : HUB_FOREVER);
+    return rc < 0 ? mp__fail(rc) : rc;
+}
+
+/* Returns the error; never EINTR. */
+MP_EXPORT int sigwait(const sigset_t *set, int *number)
+{
+    int (*original)(const sigset_t *, int *) = MP_REAL(sigwait);
+    int rc;
+
+    if (!may_park())
+        return original(set, number);
+    do {
+        rc = wait_signal(set, NULL, HUB_FOREVER);
+    } while (rc == -EINTR);
+    if (rc < 0)
+        return -rc;
+    *number = rc;
+    return 0;
+}
+
+/* Ends after a handler has run. */
+MP_EXPORT int pause(void)
+{
+    int (*original)(void) = MP_REAL(pause);
+
+    if (!may_park())
+        return original();
+    return mp__fail(mp__sleep_until(HUB_FOREVER, MP_CANCEL | MP_INTERRUPTIBLE));
+}
