@@ -98,6 +98,7 @@ endfunction()
 # and <folder>/X-patched.  VIREO_REQUIRE=1: a preloaded run that falls back to
 # native threads fails.
 function(vireo_conformance_tests folder)
+    set(preload LD_PRELOAD=$<TARGET_FILE:monkeypatch> VIREO_REQUIRE=1)
     vireo_test_support(${folder} support)
     file(GLOB sources CONFIGURE_DEPENDS test_*.c test_*.cpp)
     foreach(source IN LISTS sources)
@@ -106,29 +107,30 @@ function(vireo_conformance_tests folder)
         set(target ${folder}_${name})
         vireo_test_program(${target} ${source} ${support})
         add_dependencies(${target} monkeypatch vireo)
-        vireo_add_test(${folder}/${name}-native COMMAND ${target}
-            LABELS ci conformance)
-        vireo_preloaded_test(${folder}/${name}-patched ${target}
-            "ci;conformance" "")
+        vireo_run_test(${folder}/${name}-native ${target} "ci;conformance")
+        vireo_run_test(${folder}/${name}-patched ${target} "ci;conformance"
+            ${preload})
         if(VIREO_MASKED)
-            vireo_preloaded_test(masked/${folder}/${name}-patched ${target}
-                "ci;masked" "VIREO_TEST_MASK=${VIREO_MASK}")
+            vireo_run_test(masked/${folder}/${name}-patched ${target}
+                "ci;masked" ${preload} VIREO_TEST_MASK=${VIREO_MASK})
         endif()
     endforeach()
 endfunction()
 
-# Under qemu the preload has to apply inside: to the program, not to qemu.
-function(vireo_preloaded_test name target labels environment)
-    set(preload LD_PRELOAD=$<TARGET_FILE:monkeypatch>)
+# vireo_run_test(name target labels [environment...]).  In a session of its own:
+# these programs kill and wait for processes, and one that goes wrong must not
+# take the runner with it.  The environment is the program's alone; under qemu
+# too, where a preload applies to the program and not to qemu.
+function(vireo_run_test name target labels)
+    set(command env ${ARGN} $<TARGET_FILE:${target}>)
     if(CMAKE_CROSSCOMPILING)
-        vireo_add_test(${name} LABELS ${labels}
-            COMMAND ${CMAKE_CROSSCOMPILING_EMULATOR} -E ${preload}
-                $<TARGET_FILE:${target}>
-            ENVIRONMENT VIREO_REQUIRE=1 ${environment})
-    else()
-        vireo_add_test(${name} LABELS ${labels} COMMAND ${target}
-            ENVIRONMENT ${preload} VIREO_REQUIRE=1 ${environment})
+        set(command ${CMAKE_CROSSCOMPILING_EMULATOR})
+        foreach(variable IN LISTS ARGN)
+            list(APPEND command -E ${variable})
+        endforeach()
+        list(APPEND command $<TARGET_FILE:${target}>)
     endif()
+    vireo_add_test(${name} LABELS ${labels} COMMAND setsid --wait ${command})
 endfunction()
 
 # vireo_script_tests(folder): test_X.py and test_X.sh become <folder>/X.  Lines
