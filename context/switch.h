@@ -62,28 +62,30 @@ static inline void greenlet__arrived(struct greenlet__transfer transfer)
 }
 
 /* Suspend the running greenlet `from` and run `to`; returns when somebody
- * resumes `from`.  errno is the greenlet's own: on one TLS block it is carried
- * by hand, with a block each it stays where it is. */
+ * resumes `from`.  errno is the greenlet's own: others that run on its TLS block,
+ * the hub among them, change it meanwhile. */
 static inline __attribute__((always_inline)) void
-greenlet__jump(struct greenlet *from, struct greenlet *to)
+greenlet__jump_same(struct greenlet *from, struct greenlet *to)
 {
     struct greenlet__transfer transfer;
+    int *error = (int *)((char *)from->thread->thread_pointer +
+                         greenlet__errno_offset);
+    int saved = *error;
 
     to->thread->current = to;
     greenlet__asan_start(from, to);
-    if (to->thread == from->thread) {
-        int *error = (int *)((char *)from->thread->thread_pointer +
-                             greenlet__errno_offset);
-        int saved = *error;
-
-        transfer = jump_fcontext(to->context, from);
-        *error = saved;
-    } else {
-        greenlet__set_thread_pointer(to->thread->thread_pointer);
-        transfer = jump_fcontext(to->context, from);
-    }
+    transfer = jump_fcontext(to->context, from);
+    *error = saved;
     greenlet__asan_finish(from);
     greenlet__arrived(transfer);
+}
+
+static inline __attribute__((always_inline)) void
+greenlet__jump(struct greenlet *from, struct greenlet *to)
+{
+    if (to->thread != from->thread)
+        greenlet__set_thread_pointer(to->thread->thread_pointer);
+    greenlet__jump_same(from, to);
 }
 
 static inline __attribute__((always_inline)) void

@@ -19,6 +19,7 @@ static void run_loop(struct greenlet *self)
         hub__loop_turn(hub, idle);
         hub__enter(hub);
         hub__take_remote(hub);
+        hub->batch_last = hub->ready_tail;
         hub__exit(hub);
         hub__reschedule(hub);
     }
@@ -68,7 +69,7 @@ void hub__forked(struct greenlet__mapped *self, pid_t tid)
     greenlet__tls_forked(self, tid);
     if (hub == NULL)
         return;
-    hub->ready_head = hub->ready_tail = NULL;
+    hub->ready_head = hub->ready_tail = hub->batch_last = NULL;
     hub->heap_count = 0;
     hub->remote = NULL;
     hub->interruptible = NULL;

@@ -63,7 +63,8 @@ struct hub__fd;   /* watch.c's */
 
 struct hub {
     struct greenlet *ready_head, *ready_tail;
-    struct greenlet *greenlet; /* runs the loop */
+    struct greenlet *batch_last; /* last of those that the last poll woke */
+    struct greenlet *greenlet;   /* runs the loop */
     struct greenlet__os *os;
     uint32_t tick;      /* switches since the last look at the clock */
     uint32_t critical;  /* > 0: lists are being changed (see rules above) */

@@ -30,19 +30,21 @@ struct hub__loop {
     uint32_t chunks;
 };
 
-/* libev makes its epoll fd by itself; this definition, in the object that was
- * opened privately together with it, moves it out of the program's way. */
-static struct hub__loop *opening;
+/* libev makes its epoll fd by itself, and makes it anew when it sees events of a
+ * file that it cannot take out.  This definition, in the object that was opened
+ * privately together with it, moves that fd out of the program's way. */
+static struct hub__loop *calling;
 
 HUB_API int epoll_create1(int flags)
 {
     int fd = (int)syscall(SYS_epoll_create1, flags);
 
-    if (fd >= 0 && opening != NULL) {
-        fd = hub__fd_to_top(fd);
-        opening->epoll_fd = fd;
-    }
-    return fd;
+    if (fd < 0 || calling == NULL)
+        return fd;
+    if (calling->epoll_fd >= 0)
+        hub__fd_forget(calling->epoll_fd);
+    calling->epoll_fd = hub__fd_to_top(fd);
+    return calling->epoll_fd;
 }
 
 static void on_wake(struct ev_loop *ev, ev_io *io, int events)
@@ -123,9 +125,9 @@ int hub__loop_open(struct hub *hub)
     rc = open_fds(hub, loop);
     if (rc < 0)
         goto undo;
-    opening = loop;
+    calling = loop;
     loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    opening = NULL;
+    calling = NULL;
     if (loop->ev == NULL) {
         rc = -EMFILE;
         goto undo;
@@ -184,7 +186,9 @@ void hub__loop_turn(struct hub *hub, bool wait)
     hub->polls++;
     if (wait)
         arm(hub, loop);
+    calling = loop;
     ev_run(loop->ev, wait ? EVRUN_ONCE : EVRUN_NOWAIT);
+    calling = NULL;
     if (hub->heap_count > 0)
         hub__timer_run(hub, hub_now());
 }
@@ -235,8 +239,13 @@ int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
         fresh = true;
     }
     ev_io_stop(loop->ev, io);
-    if (events == 0)
+    if (events == 0) {
+        /* The file may live on under another number, or in another process:
+         * then closing this one does not take it out. */
+        if (fresh)
+            epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         return 0;
+    }
     if (fresh) {
         int rc = can_be_watched(fd);
 
@@ -276,7 +285,8 @@ int hub__loop_replace(int *slot, int copy)
     return 0;
 }
 
-/* libev makes its epoll anew as after a fork, registrations included. */
+/* libev makes its epoll anew as after a fork, registrations included.  Its old
+ * fd is closed by then, so the number is the program's. */
 int hub__loop_reopen(int fd)
 {
     struct hub *hub = hub__peek();
@@ -284,10 +294,9 @@ int hub__loop_reopen(int fd)
 
     if (loop == NULL || fd != loop->epoll_fd)
         return -EBUSY;
-    hub__fd_forget(fd);
-    opening = loop;
+    calling = loop;
     ev_loop_fork(loop->ev);
     ev_run(loop->ev, EVRUN_NOWAIT);
-    opening = NULL;
-    return 0;
+    calling = NULL;
+    return fd == loop->epoll_fd ? -EBUSY : 0;
 }

@@ -257,12 +257,12 @@ int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to)
     struct bucket *source = bucket_of(from), *target = bucket_of(to);
     struct hub *hub = hub__peek();
     struct node *node;
-    int woken;
+    int done; /* woken and moved, as the kernel counts */
 
     if (hub != NULL)
         hub__enter(hub);
     lock_both(source, target);
-    woken = wake_in(source, from, n);
+    done = wake_in(source, from, n);
     for (node = source->head; node != NULL && move > 0;) {
         struct node *next = node->next;
 
@@ -271,6 +271,7 @@ int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to)
             __atomic_store_n(&node->key, to, __ATOMIC_RELEASE);
             append(target, node);
             move--;
+            done++;
         }
         node = next;
     }
@@ -279,7 +280,7 @@ int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to)
         unlock(target);
     if (hub != NULL)
         hub__exit(hub);
-    return woken;
+    return done;
 }
 
 /* Spurious wake-ups are allowed to futex users: wake everybody once. */

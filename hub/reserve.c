@@ -34,18 +34,22 @@ static int top(void)
     return limit.rlim_cur > HIGHEST ? HIGHEST : (int)limit.rlim_cur;
 }
 
+static int avoided = -1; /* a number that the program is about to take */
+
 /* Duplicate to the highest free number. */
 static int duplicate_high(int fd)
 {
     int end = top();
 
     for (int from = end - 1; from >= 0 && from >= end - 2 * OURS_MAX; from--) {
-        int copy = fcntl(fd, F_DUPFD_CLOEXEC, from);
+        int copy = from != avoided ? fcntl(fd, F_DUPFD_CLOEXEC, from) : -1;
 
-        if (copy >= 0)
+        if (copy >= 0 && copy != avoided)
             return copy;
+        if (copy >= 0)
+            close(copy);
     }
-    return -errno;
+    return -EMFILE;
 }
 
 int hub__fd_to_top(int fd)
@@ -106,19 +110,26 @@ void hub__reserve_forked(void)
 
 /* The program wants the number (dup2, dup3): those kept in a place of ours can
  * move; libev's epoll is made anew. */
+static int move_away(unsigned i, int fd)
+{
+    int copy;
+
+    if (slots[i] == NULL)
+        return hub__loop_reopen(fd);
+    copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return copy < 0 ? -errno : hub__loop_replace(slots[i], copy);
+}
+
 int hub__fd_evacuate(int fd)
 {
-    for (unsigned i = 0; i < count; i++) {
-        int copy;
+    int rc = 0;
 
-        if (numbers[i] != fd)
-            continue;
-        if (slots[i] == NULL)
-            return hub__loop_reopen(fd);
-        copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (copy < 0)
-            return -errno;
-        return hub__loop_replace(slots[i], copy);
-    }
-    return 0;
+    avoided = fd;
+    for (unsigned i = 0; i < count; i++)
+        if (numbers[i] == fd) {
+            rc = move_away(i, fd);
+            break;
+        }
+    avoided = -1;
+    return rc;
 }

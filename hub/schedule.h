@@ -12,7 +12,10 @@
 
 #define HUB__SWITCHES GREENLET__SWITCHES
 #define TICKS_A_LOOK 64      /* switches between looks at the clock */
-#define POLL_EVERY_NS 200000 /* then poll if that long ago */
+/* Then poll if that long ago: sooner when all that the last poll woke have run,
+ * since those who have not yet read would only be reported again. */
+#define POLL_EVERY_NS 200000
+#define POLL_LATEST_NS 5000000
 
 static inline void hub__push_ready(struct hub *hub, struct greenlet *g)
 {
@@ -39,6 +42,8 @@ static inline struct greenlet *hub__next_to_run(struct hub *hub)
     hub->ready_head = g->next;
     if (g->next == NULL)
         hub->ready_tail = NULL;
+    if (unlikely(g == hub->batch_last))
+        hub->batch_last = NULL;
     return g;
 }
 

@@ -24,6 +24,7 @@ struct hub__fd {
     uint8_t fresh;   /* the number may name another file now */
     uint8_t moved;   /* a private copy: closed when `holders` is 0 */
     uint32_t holders;
+    uint32_t woken; /* waits that an event ended and that have not run since */
 };
 
 static struct hub__fd *peek(const struct hub *hub, int fd)
@@ -114,8 +115,13 @@ int hub__watch(struct hub *hub, struct hub__fd_wait *wait)
 
 void hub__unwatch(struct hub *hub, struct hub__fd_wait *wait)
 {
-    if (wait->back == NULL)
+    if (wait->back == NULL) {
+        struct hub__fd *entry = wait->fired ? peek(hub, wait->fd) : NULL;
+
+        if (entry != NULL && entry->woken > 0)
+            entry->woken--;
         return;
+    }
     hub__enter(hub);
     unlink_wait(wait);
     hub__exit(hub);
@@ -137,6 +143,7 @@ static int wake_matching(struct hub__fd *entry, int events)
         if (wait->exclusive && (hit & ~given) == 0)
             continue;
         wait->fired = (uint8_t)hit;
+        entry->woken++;
         if (hub__wake_entered(wait->waiter, 0) && wait->exclusive)
             given |= hit;
         unlink_wait(wait);
@@ -155,7 +162,7 @@ void hub__fd_event(struct hub *hub, int fd, int events)
     missed = events & ~wake_matching(entry, events) & entry->watched;
     if (missed == 0)
         entry->strikes = 0;
-    else if (++entry->strikes >= STRIKES)
+    else if (entry->woken == 0 && ++entry->strikes >= STRIKES)
         rewatch(hub, entry, fd, entry->watched & ~missed);
     hub__exit(hub);
 }
