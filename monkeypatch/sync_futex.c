@@ -76,6 +76,24 @@ static enum page page_of(const uint32_t *word)
 
 /* ---- wait ---- */
 
+/* Whether the word can be read, asked of the kernel once a page: a comparison
+ * that moves nobody.  A page that goes away later is not worth a system call
+ * for each wait. */
+static bool readable(uint32_t *word)
+{
+    static uintptr_t known[64];
+    uintptr_t page = (uintptr_t)word / 4096;
+    uintptr_t *slot = &known[page % 64];
+
+    if (SYNC_LOAD(slot) == page)
+        return true;
+    if (SYS_CALL(SYS_futex, word, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, word, 0) ==
+        -EFAULT)
+        return false;
+    SYNC_STORE(slot, page);
+    return true;
+}
+
 static long wait_and_look(uint32_t *word, uint32_t expected, int64_t deadline)
 {
     for (;;) {
@@ -97,8 +115,6 @@ static long futex_wait(uint32_t *word, int op, uint32_t expected,
     int64_t deadline = HUB_FOREVER;
     bool absolute = (op & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
 
-    if (SYNC_LOAD_ACQUIRE(word) != expected)
-        return -EAGAIN;
     if (timeout != NULL) {
         if (!sync_nanoseconds_ok(timeout) || timeout->tv_sec < 0)
             return -EINVAL;
@@ -108,6 +124,10 @@ static long futex_wait(uint32_t *word, int op, uint32_t expected,
                                           : CLOCK_MONOTONIC,
                                       timeout);
     }
+    if (!readable(word))
+        return -EFAULT;
+    if (SYNC_LOAD_ACQUIRE(word) != expected)
+        return -EAGAIN;
     if ((op & FUTEX_PRIVATE_FLAG) == 0) {
         switch (page_of(word)) {
         case PAGE_SHARED:
@@ -215,13 +235,16 @@ static long futex_wake_op(uint32_t *word, int op, int n, int n2,
 {
     unsigned kind = code >> 28 & 7, cmp = code >> 24 & 15;
     uint32_t arg = (uint32_t)wake_op_arg(code, 12);
-    uint32_t old = SYNC_LOAD(word2);
+    uint32_t old;
     long woken, more;
 
     if (kind > FUTEX_OP_XOR || cmp > FUTEX_OP_CMP_GE)
         return -ENOSYS;
+    if (!readable(word2))
+        return -EFAULT;
     if ((code >> 28 & FUTEX_OP_OPARG_SHIFT) != 0)
         arg = (uint32_t)1 << (arg & 31);
+    old = SYNC_LOAD(word2);
     while (!SYNC_CAS(word2, &old, wake_op_apply(kind, old, arg)))
         continue;
     woken = futex_wake(word, op, n);
@@ -286,6 +309,8 @@ static long in_lot(uint32_t *word, int op, uint32_t value,
     case FUTEX_WAKE_BITSET:
         return futex_wake_bits(word, op, n, value3);
     case FUTEX_CMP_REQUEUE:
+        if (!readable(word))
+            return -EFAULT;
         if (SYNC_LOAD_ACQUIRE(word) != value3)
             return -EAGAIN;
         return futex_requeue(word, op, n, n2, word2);
