@@ -5,8 +5,6 @@
 
 #include <unistd.h>
 
-#pragma weak mp__stdio_forked
-
 /* fork() runs the program's handlers with a lock of libc's held; a handler may
  * wait for a lock of the program's, so a second fork() must wait here. */
 static uint32_t forking;
@@ -35,8 +33,7 @@ static void child_begins(void)
     mp__hub->forked(self->mapped, pid);
     self->id = (uint32_t)pid;
     mp__signals_forked(self);
-    if (mp__stdio_forked != NULL)
-        mp__stdio_forked();
+    mp__stdio_forked();
     mp__sync_forked();
     if (self != &mp__main)
         mp__main.ended = 1;
@@ -47,10 +44,10 @@ MP_EXPORT pid_t fork(void)
     pid_t pid;
 
     mp__init();
+    mp__fd_shared();
     if (mp__self == NULL || mp__in_vfork_child)
         return mp__real.fork();
     lock_forks();
-    mp__fd_shared();
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
     pid = mp__real.fork();
@@ -69,6 +66,7 @@ MP_EXPORT pid_t _Fork(void)
     pid_t pid;
 
     mp__init();
+    mp__fd_shared();
     pid = mp__real._Fork();
     if (pid == 0)
         child_begins();

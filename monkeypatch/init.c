@@ -4,6 +4,7 @@
  * could not be found); it makes no thread and no fd.  Everything else waits for
  * the first pthread_create(), so that a program without threads never sees it. */
 #include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/thread_impl.h"
 #include "thread_pointer.h"
 
 #include <ctype.h>
@@ -19,7 +20,8 @@
 struct mp__options mp__options = { .stack = 1024 * 1024, .groups = MP_ALL };
 const struct hub__api *mp__hub;
 
-static int state; /* 0 nothing done, 1 initialised */
+static int resolved;    /* the originals are known */
+static int initialised; /* options read, libvireo.so opened or not */
 static int started; /* 0 not yet, 1 runs, -1 stands aside */
 
 void mp__say(int level, const char *format, ...)
@@ -239,14 +241,28 @@ static void open_library(void)
     *mp__hub->masked = mp__options.masked;
 }
 
+/* What any wrapper needs.  It may be called from another library's constructor,
+ * with a lock of malloc's held: nothing here allocates. */
 void mp__init(void)
 {
     int saved = errno;
 
-    if (likely(__atomic_load_n(&state, __ATOMIC_ACQUIRE) != 0))
+    if (likely(resolved))
         return;
-    state = 1;
+    resolved = 1;
     mp__real_resolve();
+    errno = saved;
+}
+
+static void initialise(void)
+{
+    int saved = errno;
+
+    mp__init();
+    if (initialised)
+        return;
+    initialised = 1;
+    mp__options.libc_stack = mp__thread_default_size();
     parse_environment();
     open_library();
     errno = saved;
@@ -254,7 +270,7 @@ void mp__init(void)
 
 __attribute__((constructor(101))) static void construct(void)
 {
-    mp__init();
+    initialise();
 }
 
 /* ---- the first thread ---- */
@@ -266,7 +282,9 @@ static int stand_aside(const char *why)
         mp__say(0, "cannot map threads: %s (VIREO_REQUIRE=1)", why);
         _exit(97);
     }
-    mp__say(0, "cannot map threads: %s; running native", why);
+    if (mp__hub != NULL) /* else it has been said */
+        mp__say(0, "cannot map threads: %s; running native", why);
+    mp__hub = NULL; /* locks wait in the kernel, as all threads are real */
     return -ENOTSUP;
 }
 
@@ -293,9 +311,10 @@ int mp__start(void)
 
     if (likely(started != 0))
         return started > 0 ? 0 : -ENOTSUP;
-    mp__init();
+    initialise();
     if (!(mp__options.groups & MP_thread)) {
         started = -1;
+        mp__hub = NULL;
         return -ENOTSUP;
     }
     if (mp__hub == NULL)

@@ -71,6 +71,7 @@ enum mp__group {
 
 struct mp__options {
     size_t stack;      /* for threads with the default attribute; 0 = native */
+    size_t libc_stack; /* libc's default as the process started */
     unsigned groups;   /* enum mp__group bits that are on */
     bool stats, require;
     int verbose;

@@ -13,6 +13,8 @@
  * (may be NULL) asks for. */
 void mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr);
 void mp__sched_free(struct mp__thread *thread);
+/* What pthread_getattr_np() says of it. */
+void mp__sched_report(const struct mp__thread *thread, pthread_attr_t *attr);
 
 /* thread_name.c: prctl() by names and timer slack.  True: *result is set. */
 bool mp__prctl_recorded(int option, unsigned long value, long *result);

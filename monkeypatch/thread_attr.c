@@ -1,5 +1,5 @@
 /* thread_attr.c - what a thread is told of itself: attributes and ids */
-#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/per_thread.h"
 
 #include <sys/syscall.h>
 
@@ -29,6 +29,7 @@ MP_EXPORT int pthread_getattr_np(pthread_t handle, pthread_attr_t *attributes)
     if (rc != 0)
         return rc;
     report_stack(thread, attributes);
+    mp__sched_report(thread, attributes);
     pthread_attr_setdetachstate(attributes, thread->detached == 1
                                                 ? PTHREAD_CREATE_DETACHED
                                                 : PTHREAD_CREATE_JOINABLE);

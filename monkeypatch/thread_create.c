@@ -109,33 +109,38 @@ struct wanted {
     int detached;
 };
 
-/* The default size stands for ours; an explicit one is honoured. */
+/* What a fresh attribute says: pthread_setattr_default_np() changes it. */
+size_t mp__thread_default_size(void)
+{
+    pthread_attr_t fresh;
+    size_t size = 0;
+
+    pthread_attr_init(&fresh);
+    pthread_attr_getstacksize(&fresh, &size);
+    pthread_attr_destroy(&fresh);
+    return size;
+}
+
+/* libc's default stands for ours; any other size is honoured. */
 static void read_attributes(const pthread_attr_t *attr, struct wanted *wanted)
 {
-    static size_t libc_default;
     size_t size = 0;
     void *memory = NULL;
 
-    if (libc_default == 0) {
-        pthread_attr_t fresh;
-
-        pthread_attr_init(&fresh);
-        pthread_attr_getstacksize(&fresh, &libc_default);
-        pthread_attr_destroy(&fresh);
-    }
-    *wanted = (struct wanted){ .stack = mp__options.stack, .guard = 4096,
+    *wanted = (struct wanted){ .guard = 4096,
                                .detached = PTHREAD_CREATE_JOINABLE };
-    if (wanted->stack == 0)
-        wanted->stack = libc_default;
-    if (attr == NULL)
-        return;
-    pthread_attr_getdetachstate(attr, &wanted->detached);
-    pthread_attr_getguardsize(attr, &wanted->guard);
-    pthread_attr_getstacksize(attr, &size);
-    if (size != 0 && size != libc_default)
-        wanted->stack = size;
-    if (pthread_attr_getstack(attr, &memory, &size) == 0 && size != 0 &&
-        memory != NULL && (uintptr_t)memory + size != 0) {
+    if (attr == NULL) {
+        size = mp__thread_default_size();
+    } else {
+        pthread_attr_getdetachstate(attr, &wanted->detached);
+        pthread_attr_getguardsize(attr, &wanted->guard);
+        pthread_attr_getstacksize(attr, &size);
+    }
+    wanted->stack = size == mp__options.libc_stack && mp__options.stack != 0
+                        ? mp__options.stack
+                        : size;
+    if (attr != NULL && pthread_attr_getstack(attr, &memory, &size) == 0 &&
+        size != 0 && memory != NULL && (uintptr_t)memory + size != 0) {
         wanted->memory = memory;
         wanted->stack = size;
     }

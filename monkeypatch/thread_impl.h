@@ -11,6 +11,8 @@ int mp__set_jump(void *buffer, int save_mask) __asm__("__sigsetjmp")
 void __pthread_register_cancel(__pthread_unwind_buf_t *buffer);
 void __pthread_unregister_cancel(__pthread_unwind_buf_t *buffer);
 
+/* libc's default stack size now. */
+size_t mp__thread_default_size(void);
 /* The memory of a thread that has ended and is known to nobody any more. */
 void mp__thread_free(struct mp__thread *thread);
 void mp__threads_forked(struct mp__thread *self);

@@ -13,6 +13,7 @@
 
 struct mp__attr_record {
     bool has_cpus, has_policy, has_nice;
+    bool is_explicit; /* its attribute said PTHREAD_EXPLICIT_SCHED */
     cpu_set_t cpus;
     int policy, priority, nice;
 };
@@ -343,8 +344,9 @@ static void apply_attr(struct mp__thread *thread, const pthread_attr_t *attr)
         CPU_COUNT(&cpus) < CPU_SETSIZE) /* all bits: none was set */
         set_cpus(thread, sizeof cpus, &cpus);
     pthread_attr_getinheritsched(attr, &inherit);
-    if (inherit != PTHREAD_EXPLICIT_SCHED)
+    if (inherit != PTHREAD_EXPLICIT_SCHED || record_of(thread) == NULL)
         return;
+    thread->sched->is_explicit = true;
     pthread_attr_getschedpolicy(attr, &policy);
     pthread_attr_getschedparam(attr, &param);
     set_policy(thread, policy, param.sched_priority);
@@ -361,4 +363,20 @@ void mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
     }
     if (attr != NULL)
         apply_attr(thread, attr);
+}
+
+/* For pthread_getattr_np(): libc reports what the thread runs with. */
+void mp__sched_report(const struct mp__thread *thread, pthread_attr_t *attr)
+{
+    struct sched_param param = { 0 };
+    int policy;
+
+    pthread_attr_setinheritsched(attr, thread->sched != NULL &&
+                                               thread->sched->is_explicit
+                                           ? PTHREAD_EXPLICIT_SCHED
+                                           : PTHREAD_INHERIT_SCHED);
+    if (get_policy(thread, &policy, &param.sched_priority) != 0)
+        return;
+    pthread_attr_setschedpolicy(attr, policy);
+    pthread_attr_setschedparam(attr, &param);
 }

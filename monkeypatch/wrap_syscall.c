@@ -150,6 +150,18 @@ static bool timing(const struct arguments *call, long *rc)
     }
 }
 
+/* Virtual ids are the program's; its own process is all they name. */
+static bool signalling(const struct arguments *call, long *rc)
+{
+    if (call->n == SYS_tgkill)
+        *rc = tgkill((pid_t)call->a[0], (pid_t)call->a[1], INT(2));
+    else if (call->n == SYS_tkill && mp__thread_by_id((pid_t)call->a[0]))
+        *rc = tgkill(getpid(), (pid_t)call->a[0], INT(1));
+    else
+        return false;
+    return true;
+}
+
 static bool credentials(const struct arguments *call, long *rc)
 {
     bool handled = false;
@@ -184,7 +196,7 @@ static long mapped_syscall(const struct arguments *call)
     if (call->n == SYS_gettid)
         return mp__in_vfork_child != 0 ? raw(call) : (long)mp__self->id;
     if (transfer(call, &rc) || descriptor(call, &rc) || polling(call, &rc) ||
-        timing(call, &rc) || credentials(call, &rc))
+        timing(call, &rc) || signalling(call, &rc) || credentials(call, &rc))
         return rc;
     return raw(call);
 }
