@@ -15,6 +15,8 @@
 
 #include "monkeypatch/monkeypatch_impl.h"
 
+#include <sys/single_threaded.h>
+
 _Static_assert(sizeof(pthread_cond_t) == 48, "pthread_cond_t");
 _Static_assert(sizeof(pthread_rwlock_t) == 56, "pthread_rwlock_t");
 _Static_assert(sizeof(pthread_barrier_t) == 32, "pthread_barrier_t");
@@ -95,23 +97,29 @@ int sync_lot_wait_cancel(uint32_t *word, uint32_t expected, int64_t deadline,
  * which puts the woken waiter first, before it takes the word itself. */
 enum { WORD_FREE, WORD_LOCKED, WORD_WAITERS, WORD_STARVING, WORD_PROMISED };
 
-static inline bool sync_word_try(uint32_t *word)
-{
-    uint32_t old = WORD_FREE;
-
-    if (likely(__atomic_compare_exchange_n(word, &old, WORD_LOCKED, false,
-                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
-        return true;
-    return old == WORD_PROMISED && SYNC_CAS(word, &old, WORD_WAITERS);
-}
-
-/* The same, but a promised word is left to whom it was promised. */
+/* A promised word is left to whom it was promised.  In a process of one thread
+ * a plain store does, as in libc: it costs a third. */
 static inline bool sync_word_fast(uint32_t *word)
 {
     uint32_t old = WORD_FREE;
 
+    if (__libc_single_threaded) {
+        if (SYNC_LOAD(word) != WORD_FREE)
+            return false;
+        SYNC_STORE(word, WORD_LOCKED);
+        return true;
+    }
     return __atomic_compare_exchange_n(word, &old, WORD_LOCKED, false,
                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* The same, but a promised word is free to take. */
+static inline bool sync_word_try(uint32_t *word)
+{
+    uint32_t old = WORD_PROMISED;
+
+    return likely(sync_word_fast(word)) || (SYNC_LOAD(word) == WORD_PROMISED &&
+                                            SYNC_CAS(word, &old, WORD_WAITERS));
 }
 
 /* Returns 0 or -ETIMEDOUT. */
@@ -122,8 +130,11 @@ static inline void sync_word_unlock(uint32_t *word)
 {
     uint32_t old = WORD_LOCKED;
 
-    if (unlikely(!__atomic_compare_exchange_n(
-            word, &old, WORD_FREE, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
+    if (__libc_single_threaded && likely(SYNC_LOAD(word) == WORD_LOCKED))
+        SYNC_STORE(word, WORD_FREE);
+    else if (unlikely(!__atomic_compare_exchange_n(word, &old, WORD_FREE, false,
+                                                   __ATOMIC_RELEASE,
+                                                   __ATOMIC_RELAXED)))
         sync_word_unlock_slow(word);
 }
 
