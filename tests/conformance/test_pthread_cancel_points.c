@@ -167,6 +167,25 @@ static void in_waitid(void)
 
     waitid(P_PID, (id_t)child, &info, WEXITED);
 }
+static void in_pause(void) { pause(); }
+static void in_sigtimedwait(void)
+{
+    struct timespec wait = { 20, 0 };
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    sigtimedwait(&set, NULL, &wait);
+}
+static void in_sigwaitinfo(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    sigwaitinfo(&set, NULL);
+}
+
 #define POINT(name) { #name, in_##name }
 static const struct {
     const char *name;
@@ -182,7 +201,8 @@ static const struct {
     POINT(thrd_sleep),    POINT(cond_wait),      POINT(cond_timedwait),
     POINT(cond_clockwait), POINT(sem_wait),      POINT(sem_timedwait),
     POINT(sem_clockwait), POINT(join),           POINT(timedjoin),
-    POINT(waitpid),       POINT(waitid),
+    POINT(waitpid),       POINT(waitid),         POINT(pause),
+    POINT(sigtimedwait),  POINT(sigwaitinfo),
 };
 enum { POINTS = sizeof points / sizeof *points };
 
