@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -199,6 +201,33 @@ START_TEST(inotify_waits_for_another_thread_to_make_a_file)
 }
 END_TEST
 
+static void send_signal(void *argument)
+{
+    (void)argument;
+    CONF_CHECK(kill(getpid(), SIGUSR2) == 0);
+}
+
+START_TEST(signalfd_waits_for_another_thread_to_signal)
+{
+    sigset_t set;
+    struct signalfd_siginfo info;
+    int fd;
+    pthread_t sender;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    fd = signalfd(-1, &set, 0);
+    sender = start_later(DELAY_MS, send_signal, NULL);
+    ck_assert_int_eq(read(fd, &info, sizeof info), sizeof info);
+    ck_assert_uint_eq(info.ssi_signo, SIGUSR2);
+    ck_assert_uint_eq(info.ssi_pid, (uint32_t)getpid());
+    join_thread(sender);
+    close(fd);
+    ck_assert_int_eq(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+}
+END_TEST
+
 static int open_scratch(int flags)
 {
     char path[CONF_PATH];
@@ -298,6 +327,7 @@ static void add(TCase *tcase)
     conf_test(tcase, timerfd_may_be_armed_while_another_thread_waits, 1);
     conf_test(tcase, timerfd_refuses, 1);
     conf_test(tcase, inotify_waits_for_another_thread_to_make_a_file, 1);
+    conf_test(tcase, signalfd_waits_for_another_thread_to_signal, 1);
     conf_test(tcase, a_file_ends_and_its_offset_is_shared, 1);
     conf_test(tcase, appended_records_of_several_threads_stay_whole, 1);
     conf_test(tcase, devices_do_what_they_do, 1);

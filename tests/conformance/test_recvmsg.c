@@ -231,6 +231,53 @@ START_TEST(refuses_bad_messages)
 }
 END_TEST
 
+static void send_three(void *fd)
+{
+    struct iovec parts[] = { { "one", 3 }, { "three", 5 }, { "seventy", 7 } };
+    struct mmsghdr messages[3] = { { { 0 }, 0 } };
+
+    for (int i = 0; i < 3; i++) {
+        messages[i].msg_hdr.msg_iov = &parts[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    CONF_CHECK(sendmmsg(*(int *)fd, messages, 3, 0) == 3);
+    CONF_CHECK(messages[2].msg_len == 7);
+}
+
+START_TEST(several_messages_come_with_one_call)
+{
+    int ends[2];
+    char room[4][10] = { "" };
+    struct iovec parts[4];
+    struct mmsghdr messages[4] = { { { 0 }, 0 } };
+    struct timespec limit = { 0, 0 };
+    pthread_t sender;
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+    for (int i = 0; i < 4; i++) {
+        parts[i] = (struct iovec){ room[i], 9 };
+        messages[i].msg_hdr.msg_iov = &parts[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    sender = start_later(DELAY_MS, send_three, &ends[0]);
+    ck_assert_int_eq(recvmmsg(ends[1], messages, 3, 0, NULL), 3);
+    join_thread(sender);
+    ck_assert_str_eq(room[0], "one");
+    ck_assert_str_eq(room[1], "three");
+    ck_assert_str_eq(room[2], "seventy");
+    ck_assert_uint_eq(messages[1].msg_len, 5);
+    ck_assert_int_eq(recvmmsg(ends[1], messages, 4, MSG_DONTWAIT, NULL), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    sender = start_later(DELAY_MS, send_three, &ends[0]);
+    ck_assert_int_ge(recvmmsg(ends[1], messages, 4, MSG_WAITFORONE, NULL), 1);
+    join_thread(sender);
+    limit.tv_nsec = 1000000000;
+    ck_assert_int_eq(recvmmsg(ends[1], messages, 4, 0, &limit), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    conf_close_both(ends);
+}
+END_TEST
+
 START_TEST(urgent_data_comes_apart)
 {
     int ends[2];
@@ -258,6 +305,7 @@ static void add(TCase *tcase)
     conf_test(tcase, an_fd_travels_and_works, 1);
     conf_test(tcase, sendmsg_gathers_and_recvmsg_scatters, 1);
     conf_test(tcase, refuses_bad_messages, 1);
+    conf_test(tcase, several_messages_come_with_one_call, 1);
     conf_test(tcase, urgent_data_comes_apart, 1);
 }
 

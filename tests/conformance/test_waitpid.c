@@ -2,8 +2,10 @@
 #include "conformance.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -242,6 +244,33 @@ START_TEST(waitid_may_leave_the_child_waitable)
 }
 END_TEST
 
+START_TEST(a_pidfd_is_ready_when_the_child_ends)
+{
+    pid_t child = start_child(DELAY_MS, false);
+    struct pollfd ready = { (int)syscall(SYS_pidfd_open, child, 0), POLLIN,
+                            0 };
+    siginfo_t info = { 0 };
+    int status;
+
+    if (ready.fd < 0 && errno == ENOSYS) {
+        conf_skip("this kernel has no pidfd");
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        return;
+    }
+    ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+    ck_assert_int_eq(waitid((idtype_t)P_PIDFD, (id_t)ready.fd, &info, WEXITED),
+                     0);
+    ck_assert_int_eq(info.si_pid, child);
+    close(ready.fd);
+    child = start_child(DELAY_MS, false);
+    ready.fd = (int)syscall(SYS_pidfd_open, child, 0);
+    ck_assert_int_eq(waitid((idtype_t)P_PIDFD, (id_t)ready.fd, &info, WEXITED),
+                     0);
+    ck_assert_int_eq(info.si_status, 9);
+    close(ready.fd);
+}
+END_TEST
+
 START_TEST(refuses)
 {
     siginfo_t info;
@@ -268,6 +297,7 @@ static void add(TCase *tcase)
     conf_test(tcase, does_not_wait_when_told_not_to, 1);
     conf_test(tcase, sees_a_child_stop_and_go_on, 1);
     conf_test(tcase, waitid_may_leave_the_child_waitable, 1);
+    conf_test(tcase, a_pidfd_is_ready_when_the_child_ends, 1);
     conf_test(tcase, refuses, SPELLINGS);
 }
 
