@@ -44,6 +44,10 @@
 #include <unistd.h>
 #include <wchar.h>
 
+/* With optimisation the headers have macros of these names. */
+#undef fread_unlocked
+#undef fwrite_unlocked
+
 /* Readers of symbols.def that leave PASS out say
  * MP_UNLESS_PASS(KIND)(text): the text, or nothing. */
 #define MP_UNLESS_PASS_BY_HAND(...) __VA_ARGS__
