@@ -127,7 +127,7 @@ bool hub__wake(struct hub__waiter *waiter, int result);
 /* The same between hub__enter() and hub__exit(). */
 bool hub__wake_entered(struct hub__waiter *waiter, int result);
 void hub__ready(struct hub *hub, struct greenlet *g);
-_Noreturn void hub__leave(struct hub *hub);
+void hub__leave(struct hub *hub) __attribute__((noreturn));
 void hub__take_remote(struct hub *hub);
 /* A signal handler of the program has run on this OS thread. */
 void hub__signal_seen(struct hub *hub, bool restart);

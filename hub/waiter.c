@@ -39,7 +39,7 @@ bool hub__poll_is_due(struct hub *hub)
     return true;
 }
 
-_Noreturn void hub__leave(struct hub *hub)
+void hub__leave(struct hub *hub)
 {
     struct greenlet *next;
 

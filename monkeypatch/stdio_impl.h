@@ -31,8 +31,8 @@ struct mp__stdio_guard {
 };
 void mp__stdio_release(struct mp__stdio_guard *guard);
 #define STDIO_LOCKED(file_)                                               \
-    __attribute__((cleanup(mp__stdio_release))) struct mp__stdio_guard    \
-        guard = { file_ };                                                \
+    __attribute__((cleanup(mp__stdio_release), unused))                   \
+    struct mp__stdio_guard guard = { file_ };                             \
     mp__stdio_lock(file_)
 
 /* True where a call on the fd behind it may wait.  Only then the functions
