@@ -1,5 +1,6 @@
 /* state.c - who the caller is, and how it waits */
 #include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/sys.h"
 #include "thread_pointer.h"
 
 #include <linux/futex.h>
@@ -25,7 +26,7 @@ uint32_t mp__owner_id(void)
     if (likely(self != NULL))
         return self->id;
     if (unlikely(native_id == 0))
-        native_id = (uint32_t)mp__real.syscall(SYS_gettid);
+        native_id = (uint32_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
     return native_id;
 }
 
@@ -220,14 +221,10 @@ static int futex_wait(uint32_t *address, uint32_t expected, int64_t deadline)
 {
     struct timespec until = { (time_t)(deadline / 1000000000),
                               (long)(deadline % 1000000000) };
-    int saved = errno;
-    long rc = mp__real.syscall(SYS_futex, address, FUTEX_WAIT_BITSET_PRIVATE,
-                               expected, deadline == HUB_FOREVER ? NULL : &until,
-                               NULL, FUTEX_BITSET_MATCH_ANY);
-    int error = errno;
 
-    errno = saved;
-    return rc < 0 ? -error : 0;
+    return (int)SYS_CALL(SYS_futex, address, FUTEX_WAIT_BITSET_PRIVATE,
+                         expected, deadline == HUB_FOREVER ? NULL : &until,
+                         NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
@@ -254,8 +251,8 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
 int mp__lot_wake(uint32_t *address, int n)
 {
     if (unlikely(mp__hub == NULL))
-        return (int)mp__real.syscall(SYS_futex, address, FUTEX_WAKE_PRIVATE, n,
-                                     NULL, NULL, 0);
+        return (int)SYS_CALL(SYS_futex, address, FUTEX_WAKE_PRIVATE, n, NULL,
+                             NULL, 0);
     return mp__hub->lot_wake(address, n);
 }
 
