@@ -1,0 +1,122 @@
+/* Stacks: slots are reused, guarded, and of the size asked for. */
+#include "../unit.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct greenlet__pool pool;
+
+START_TEST(the_last_slot_given_is_the_first_taken)
+{
+    struct greenlet__slot a, b, again;
+
+    ck_assert_int_eq(greenlet__slot_take(&pool, 65536, 4096, &a), 0);
+    ck_assert_int_eq(greenlet__slot_take(&pool, 65536, 4096, &b), 0);
+    ck_assert_ptr_ne(a.base, b.base);
+    ck_assert_uint_eq(a.size, 65536 + 4096);
+    ck_assert_uint_eq(greenlet__pool_free(&pool), 0);
+    greenlet__slot_give(&pool, &a);
+    greenlet__slot_give(&pool, &b);
+    ck_assert_uint_eq(greenlet__pool_free(&pool), 2);
+    ck_assert_int_eq(greenlet__slot_take(&pool, 65536, 4096, &again), 0);
+    ck_assert_ptr_eq(again.base, b.base);
+    ck_assert_int_eq(greenlet__slot_take(&pool, 65536, 4096, &b), 0);
+    ck_assert_ptr_eq(b.base, a.base);
+}
+END_TEST
+
+START_TEST(sizes_do_not_mix)
+{
+    struct greenlet__slot small, large;
+
+    ck_assert_int_eq(greenlet__slot_take(&pool, 16384, 4096, &small), 0);
+    greenlet__slot_give(&pool, &small);
+    ck_assert_int_eq(greenlet__slot_take(&pool, 1 << 20, 4096, &large), 0);
+    ck_assert_uint_ge(large.size, (1 << 20) + 4096);
+    memset(large.base + large.guard, 1, large.size - large.guard);
+    ck_assert_uint_eq(greenlet__pool_free(&pool), 1);
+}
+END_TEST
+
+/* design: then a guard shares a page-table page with its lower neighbour. */
+START_TEST(large_slots_start_in_the_middle_of_two_mebibytes)
+{
+    struct greenlet__slot slot;
+
+    ck_assert_int_eq(greenlet__slot_take(&pool, 8 << 20, 4096, &slot), 0);
+    ck_assert_uint_eq((uintptr_t)slot.base % (2 << 20), 1 << 20);
+}
+END_TEST
+
+static int touch_guard(size_t offset)
+{
+    struct greenlet__slot slot;
+    pid_t child;
+    int status;
+
+    ck_assert_int_eq(greenlet__slot_take(&pool, 65536, 4096, &slot), 0);
+    child = fork();
+    if (child == 0) {
+        struct rlimit none = { 0, 0 };
+
+        setrlimit(RLIMIT_CORE, &none);
+        ((volatile char *)slot.base)[offset] = 1;
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+START_TEST(the_guard_is_real)
+{
+    ck_assert_int_ne(touch_guard(0), 0);
+    ck_assert_int_ne(touch_guard(4095), 0);
+    ck_assert_int_eq(touch_guard(4096), 0);
+    if (greenlet__masked & FEATURE_GUARD)
+        ck_assert_str_eq(greenlet__guard_kind(), "mprotect");
+}
+END_TEST
+
+START_TEST(an_address_in_a_guard_is_recognised)
+{
+    struct greenlet__slot slot, hit;
+    int local;
+
+    ck_assert_int_eq(greenlet__slot_take(&pool, 65536, 4096, &slot), 0);
+    ck_assert(greenlet__slot_guard_hit(slot.base + 100, &hit));
+    ck_assert_ptr_eq(hit.base, slot.base);
+    ck_assert(!greenlet__slot_guard_hit(slot.base + 4096, &hit));
+    ck_assert(!greenlet__slot_guard_hit(&local, &hit));
+}
+END_TEST
+
+START_TEST(what_cannot_be_mapped_is_an_error)
+{
+    struct greenlet__slot slot;
+
+    ck_assert_int_eq(greenlet__slot_take(&pool, (size_t)1 << 60, 0, &slot),
+                     -ENOMEM);
+    ck_assert_int_eq(greenlet__slot_take(&pool, SIZE_MAX, 0, &slot), -ENOMEM);
+}
+END_TEST
+
+static void fresh_pool(void)
+{
+    memset(&pool, 0, sizeof pool);
+}
+
+int main(void)
+{
+    TCase *tcase = tcase_create("unit");
+
+    tcase_add_checked_fixture(tcase, fresh_pool, NULL);
+    tcase_add_test(tcase, the_last_slot_given_is_the_first_taken);
+    tcase_add_test(tcase, sizes_do_not_mix);
+    tcase_add_test(tcase, large_slots_start_in_the_middle_of_two_mebibytes);
+    tcase_add_test(tcase, the_guard_is_real);
+    tcase_add_test(tcase, an_address_in_a_guard_is_recognised);
+    tcase_add_test(tcase, what_cannot_be_mapped_is_an_error);
+    return unit_run("stack", tcase);
+}

@@ -1,0 +1,181 @@
+/* The parking lot: futexes between greenlets and real threads. */
+#include "../unit.h"
+#include "hub/hub_impl.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#define MS INT64_C(1000000)
+
+static uint32_t word;
+static char order[16];
+
+START_TEST(another_value_does_not_wait)
+{
+    word = 1;
+    ck_assert_int_eq(hub__lot_wait(&word, 0, HUB_FOREVER, 0), -EAGAIN);
+}
+END_TEST
+
+START_TEST(a_wait_may_time_out)
+{
+    ck_assert_int_eq(hub__lot_wait(&word, 0, hub_now() + MS, 0), -ETIMEDOUT);
+    ck_assert_int_eq(hub__lot_wake(&word, 1), 0); /* nobody is left behind */
+}
+END_TEST
+
+static void waits(void *arg)
+{
+    size_t length;
+
+    ck_assert_int_eq(hub__lot_wait(&word, 0, HUB_FOREVER, 0), 0);
+    length = strlen(order);
+    order[length] = *(const char *)arg;
+}
+
+static void join_all(struct greenlet **all, int count)
+{
+    for (int i = 0; i < count; i++) {
+        ck_assert_int_eq(hub_join(all[i], HUB_FOREVER), 0);
+        greenlet_unref(all[i]);
+    }
+}
+
+START_TEST(the_oldest_is_woken_first)
+{
+    struct greenlet *all[3] = { hub_spawn(waits, "a"), hub_spawn(waits, "b"),
+                                hub_spawn(waits, "c") };
+
+    hub_yield();
+    ck_assert_int_eq(hub__lot_wake(&word, 1), 1);
+    hub_yield();
+    ck_assert_str_eq(order, "a");
+    ck_assert_int_eq(hub__lot_wake(&word, 10), 2);
+    join_all(all, 3);
+    ck_assert_str_eq(order, "abc");
+}
+END_TEST
+
+static void waits_twice(void *arg)
+{
+    size_t length;
+
+    ck_assert_int_eq(hub__lot_wait(&word, 0, hub_now() + 5 * MS, 0),
+                     -ETIMEDOUT);
+    ck_assert_int_eq(hub__lot_wait(&word, 0, HUB_FOREVER, 0), 0);
+    length = strlen(order);
+    order[length] = *(const char *)arg;
+}
+
+/* Else a pair of hogs keeps a third one out for ever. */
+START_TEST(who_timed_out_keeps_its_seniority)
+{
+    struct greenlet *all[2];
+
+    all[0] = hub_spawn(waits_twice, "o");
+    hub_yield();
+    all[1] = hub_spawn(waits, "n");
+    hub_sleep(10 * MS);
+    ck_assert_int_eq(hub__lot_wake(&word, 1), 1);
+    hub_yield();
+    ck_assert_str_eq(order, "o");
+    ck_assert_int_eq(hub__lot_wake(&word, 1), 1);
+    join_all(all, 2);
+}
+END_TEST
+
+START_TEST(waiters_move_to_another_word)
+{
+    uint32_t other = 0;
+    struct greenlet *all[3] = { hub_spawn(waits, "a"), hub_spawn(waits, "b"),
+                                hub_spawn(waits, "c") };
+
+    hub_yield();
+    ck_assert_int_eq(hub__lot_requeue(&word, 1, 1, &other), 1);
+    ck_assert_int_eq(hub__lot_wake(&other, 10), 1);
+    ck_assert_int_eq(hub__lot_wake(&word, 10), 1);
+    join_all(all, 3);
+    ck_assert_str_eq(order, "abc");
+}
+END_TEST
+
+static void *wakes_from_a_thread(void *arg)
+{
+    usleep(5000);
+    __atomic_store_n(&word, 1, __ATOMIC_SEQ_CST);
+    while (hub__lot_wake(&word, 1) == 0)
+        usleep(1000);
+    return arg;
+}
+
+START_TEST(a_real_thread_wakes_a_greenlet)
+{
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, wakes_from_a_thread, NULL),
+                     0);
+    ck_assert_int_eq(hub__lot_wait(&word, 0, hub_now() + 5000 * MS, 0), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
+static void *waits_in_a_thread(void *arg)
+{
+    *(int *)arg = hub__lot_wait(&word, 0, HUB_FOREVER, 0);
+    return arg;
+}
+
+START_TEST(a_greenlet_wakes_a_real_thread)
+{
+    pthread_t thread;
+    int rc = 1;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, waits_in_a_thread, &rc), 0);
+    while (hub__lot_wake(&word, 1) == 0)
+        hub_sleep(MS);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(rc, 0);
+}
+END_TEST
+
+static struct hub *interrupted;
+
+/* What a handler does that came while the lists were being changed. */
+START_TEST(a_wake_inside_a_change_comes_later)
+{
+    struct greenlet *g = hub_spawn(waits, "d");
+
+    hub_yield();
+    interrupted = hub__peek();
+    hub__enter(interrupted);
+    ck_assert_int_eq(hub__lot_wake(&word, 1), 0);
+    hub__exit(interrupted);
+    join_all(&g, 1);
+    ck_assert_str_eq(order, "d");
+}
+END_TEST
+
+static void reset(void)
+{
+    hub_yield();
+    word = 0;
+    memset(order, 0, sizeof order);
+}
+
+int main(void)
+{
+    TCase *tcase = tcase_create("unit");
+
+    tcase_add_checked_fixture(tcase, reset, NULL);
+    tcase_add_checked_fixture(tcase, unit_setup, unit_teardown);
+    tcase_add_test(tcase, another_value_does_not_wait);
+    tcase_add_test(tcase, a_wait_may_time_out);
+    tcase_add_test(tcase, the_oldest_is_woken_first);
+    tcase_add_test(tcase, who_timed_out_keeps_its_seniority);
+    tcase_add_test(tcase, waiters_move_to_another_word);
+    tcase_add_test(tcase, a_real_thread_wakes_a_greenlet);
+    tcase_add_test(tcase, a_greenlet_wakes_a_real_thread);
+    tcase_add_test(tcase, a_wake_inside_a_change_comes_later);
+    return unit_run("lot", tcase);
+}

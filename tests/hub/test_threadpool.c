@@ -1,0 +1,103 @@
+/* Offloading: real threads for what cannot be made cooperative. */
+#include "../unit.h"
+#include "hub/hub_impl.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define MS INT64_C(1000000)
+
+static void sleeps_natively(void *arg)
+{
+    usleep(50000);
+    __atomic_add_fetch((int *)arg, 1, __ATOMIC_SEQ_CST);
+}
+
+static void offloads(void *arg)
+{
+    ck_assert_int_eq(hub__offload(sleeps_natively, arg, HUB_OFFLOAD_LONG), 0);
+}
+
+/* "50 slow lookups at once take the time of one." */
+START_TEST(fifty_long_calls_take_the_time_of_one)
+{
+    struct greenlet *all[50];
+    int done = 0;
+    int64_t before = hub_now();
+
+    for (int i = 0; i < 50; i++)
+        all[i] = hub_spawn(offloads, &done);
+    for (int i = 0; i < 50; i++) {
+        ck_assert_int_eq(hub_join(all[i], HUB_FOREVER), 0);
+        greenlet_unref(all[i]);
+    }
+    ck_assert_int_eq(done, 50);
+    ck_assert(hub_now() - before < 1000 * MS); /* one after another: 2,500 */
+}
+END_TEST
+
+static void ticks(void *arg)
+{
+    for (int i = 0; i < 5; i++) {
+        hub_sleep(5 * MS);
+        ++*(int *)arg;
+    }
+}
+
+START_TEST(others_run_meanwhile)
+{
+    int ticked = 0, done = 0;
+    struct greenlet *g = hub_spawn(ticks, &ticked);
+
+    ck_assert_int_eq(hub_offload(sleeps_natively, &done), 0);
+    ck_assert_int_eq(done, 1);
+    ck_assert_int_gt(ticked, 1);
+    hub_join(g, HUB_FOREVER);
+    greenlet_unref(g);
+}
+END_TEST
+
+static unsigned count_tasks(void)
+{
+    DIR *folder = opendir("/proc/self/task");
+    unsigned count = 0;
+
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count - 2;
+}
+
+START_TEST(idle_threads_end_after_a_second)
+{
+    int done = 0;
+
+    ck_assert_int_eq(hub_offload(sleeps_natively, &done), 0);
+    ck_assert_uint_ge(count_tasks(), 2);
+    for (int i = 0; i < 50 && count_tasks() > 1; i++)
+        hub_sleep(100 * MS);
+    ck_assert_uint_eq(count_tasks(), 1);
+}
+END_TEST
+
+static void start_hub(void)
+{
+    hub_yield();
+}
+
+int main(void)
+{
+    TCase *tcase = tcase_create("unit");
+
+    tcase_set_timeout(tcase, 20);
+    tcase_add_checked_fixture(tcase, start_hub, NULL);
+    tcase_add_checked_fixture(tcase, unit_setup, unit_teardown);
+    tcase_add_test(tcase, fifty_long_calls_take_the_time_of_one);
+    tcase_add_test(tcase, others_run_meanwhile);
+#ifndef __SANITIZE_ADDRESS__
+    tcase_add_test(tcase, idle_threads_end_after_a_second);
+#else
+    puts("skipped: idle_threads_end_after_a_second: the sanitizer has a thread");
+#endif
+    return unit_run("threadpool", tcase);
+}

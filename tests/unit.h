@@ -1,0 +1,91 @@
+/* unit.h - what the unit tests of context/ and hub/ share
+ *
+ * A fixture counts greenlets, stack slots, descriptors and maps before and after
+ * each test: what a test leaves behind fails it. */
+#ifndef VIREO_TESTS_UNIT_H
+#define VIREO_TESTS_UNIT_H
+
+#include "context/greenlet_impl.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct greenlet_counts unit_before;
+static unsigned unit_fds;
+
+static inline unsigned unit_count_fds(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    if (folder == NULL)
+        return 0;
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+static inline void unit_setup(void)
+{
+    greenlet_count(&unit_before);
+    unit_fds = unit_count_fds();
+}
+
+static inline void unit_teardown(void)
+{
+    struct greenlet_counts now;
+
+    greenlet_count(&now);
+    ck_assert_uint_eq(now.greenlets, unit_before.greenlets);
+    ck_assert_uint_eq(now.slots_used, unit_before.slots_used);
+    ck_assert_uint_eq(unit_count_fds(), unit_fds);
+}
+
+/* VIREO_TEST_MASK, as the preload library reads it. */
+static inline void unit_mask(void)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } features[] = {
+        { "guard", FEATURE_GUARD },       { "fsgsbase", FEATURE_FSGSBASE },
+        { "robust", FEATURE_ROBUST },     { "rseq", FEATURE_RSEQ },
+        { "pidfd", FEATURE_PIDFD },       { "rwf_nowait", FEATURE_RWF_NOWAIT },
+        { "epoll_pwait2", FEATURE_EPOLL_PWAIT2 }
+    };
+    const char *mask = getenv("VIREO_TEST_MASK");
+
+    for (size_t i = 0; mask != NULL && i < sizeof features / sizeof *features;
+         i++)
+        if (strstr(mask, features[i].name) != NULL)
+            greenlet__masked |= features[i].bit;
+}
+
+/* Runs the test case; main()'s result. */
+static inline int unit_run(const char *name, TCase *tcase)
+{
+    Suite *suite = suite_create(name);
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    unit_mask();
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static inline TCase *unit_case(void)
+{
+    TCase *tcase = tcase_create("unit");
+
+    tcase_add_checked_fixture(tcase, unit_setup, unit_teardown);
+    return tcase;
+}
+
+#endif
