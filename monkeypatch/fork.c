@@ -27,6 +27,7 @@ static void child_begins(void)
     pid_t pid = getpid();
 
     mp__owner_id_forked();
+    mp__sync_forked();
     if (self == NULL)
         return;
     mp__threads_forked(self);
@@ -34,7 +35,6 @@ static void child_begins(void)
     self->id = (uint32_t)pid;
     mp__signals_forked(self);
     mp__stdio_forked();
-    mp__sync_forked();
     if (self != &mp__main)
         mp__main.ended = 1;
 }
