@@ -19,10 +19,41 @@ void mp__io_open(struct mp__io *io, int fd, int events)
     io->events = (uint8_t)events;
     io->waited = io->stuck = io->polls = io->offload = 0;
     io->deadline = MP_IO_UNASKED;
+    io->back = NULL;
+}
+
+static struct mp__io *writers; /* parked; of the hub's thread */
+
+static void list_writer(struct mp__io *io)
+{
+    io->thread = mp__self;
+    io->next = writers;
+    io->back = &writers;
+    if (writers != NULL)
+        writers->back = &io->next;
+    writers = io;
+}
+
+static void unlist_writer(struct mp__io *io)
+{
+    if (io->back == NULL)
+        return;
+    *io->back = io->next;
+    if (io->next != NULL)
+        io->next->back = io->back;
+    io->back = NULL;
+}
+
+void mp__io_shut_down(void)
+{
+    for (struct mp__io *io = writers; io != NULL; io = io->next)
+        if (io->thread->waiter != NULL)
+            mp__hub->wake(io->thread->waiter, 0);
 }
 
 void mp__io_close(struct mp__io *io)
 {
+    unlist_writer(io);
     if (io->waited)
         mp__wait_done(io->original, io->fd);
 }
@@ -61,6 +92,16 @@ static int after_wait(int rc)
     }
 }
 
+int mp__io_park(int *fd, int events, int64_t deadline, unsigned flags)
+{
+    int before = errno, rc;
+
+    mp__io_budget = MP_IO_BUDGET;
+    rc = mp__wait_fd(fd, events, deadline, flags);
+    errno = before;
+    return rc;
+}
+
 int mp__io_wait(struct mp__io *io)
 {
     unsigned how = MP_CANCEL | MP_INTERRUPTIBLE;
@@ -82,10 +123,12 @@ int mp__io_wait(struct mp__io *io)
         io->deadline = mp__fd_deadline(io->fd, io->events);
 
     io->waited = 1;
-    mp__io_budget = MP_IO_BUDGET;
     if (io->deadline == HUB_FOREVER)
         how |= MP_RESTARTS; /* signal(7): not with a time-out of the socket's */
-    rc = mp__wait_fd(&io->fd, io->events, io->deadline, how);
+    if (io->events == HUB_WRITE)
+        list_writer(io);
+    rc = mp__io_park(&io->fd, io->events, io->deadline, how);
+    unlist_writer(io);
     return after_wait(rc);
 }
 
@@ -106,9 +149,11 @@ static void run_offloaded(void *arg)
 long mp__io_offload(struct mp__io *io, mp__io_call *native, void *call)
 {
     struct offloaded job = { io, native, call, 0 };
+    int before = errno;
 
     if (mp__offload(run_offloaded, &job, HUB_OFFLOAD_LONG) < 0)
         run_offloaded(&job);
+    errno = before;
     return job.rc;
 }
 
@@ -158,4 +203,25 @@ void mp__window_fill(struct mp__window *window, const struct iovec *vec,
         window->count++;
         skip = 0;
     }
+}
+
+/* A system call that reads 8 bytes, and then does nothing. */
+static bool is_readable(uintptr_t address)
+{
+    return SYS_CALL(SYS_rt_sigprocmask, -1, address, NULL, MP_SIGSET_BYTES, 0,
+                    0) != -EFAULT;
+}
+
+bool mp__readable(const void *address, size_t len)
+{
+    const uintptr_t page = 4096;
+    uintptr_t at = (uintptr_t)address, last;
+
+    if (len == 0)
+        return true;
+    last = len > 8 ? at + len - 8 : at;
+    for (; at < last; at = (at | (page - 1)) + 1)
+        if (!is_readable(at))
+            return false;
+    return is_readable(last);
 }

@@ -67,6 +67,8 @@ struct mp__io {
     uint8_t polls;   /* the attempt asks poll() first, so EAGAIN is a guess */
     uint8_t offload; /* the attempt knows that waiting for fd does not help */
     int64_t deadline;
+    struct mp__io *next, **back; /* parked to write; back NULL: not */
+    struct mp__thread *thread;
 };
 #define MP_IO_UNASKED (-1)
 
@@ -87,6 +89,16 @@ enum { MP_IO_NATIVE = 1, MP_IO_OFFLOAD = 2 };
  * MP_IO_OFFLOAD: on a helper; -errno: that is the result. */
 int mp__io_wait(struct mp__io *io);
 long mp__io_offload(struct mp__io *io, mp__io_call *native, void *call);
+
+/* Let all that are parked to write try again.  A socket that is shut down while
+ * it is full is not "writable" for poll(). */
+void mp__io_shut_down(void);
+
+/* mp__wait_fd() that leaves errno alone, and renews the budget. */
+int mp__io_park(int *fd, int events, int64_t deadline, unsigned flags);
+
+/* False where the kernel would say EFAULT. */
+bool mp__readable(const void *address, size_t len);
 
 /* Every MP_IO_BUDGET-th call in a row that did not park gives way. */
 #define MP_IO_BUDGET 64

@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 
 extern FILE *_IO_list_all; /* libc's, through _chain */
-int __underflow(FILE *file);
 
 /* ---- the lock ---- */
 
@@ -255,7 +254,7 @@ static void run_fill(void *arg)
 {
     struct filling *filling = arg;
 
-    filling->c = __underflow(filling->file);
+    filling->c = mp__real.__underflow(filling->file);
 }
 
 int mp__stdio_fill(FILE *file)

@@ -39,6 +39,12 @@ static inline long sys_poll_one(int fd, short events)
     return rc < 0 ? rc : one.revents;
 }
 
+/* True when the next call on a socket would report, and so take away, an error. */
+static inline int sys_has_failed(int fd)
+{
+    return (sys_poll_one(fd, POLLOUT) & (POLLERR | POLLHUP)) != 0;
+}
+
 static inline long sys_get_flags(int fd)
 {
     return SYS_CALL(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);

@@ -22,12 +22,15 @@ static long plain_accept(struct mp__io *io, void *arg)
 
 static long try_accept(struct mp__io *io, void *arg)
 {
+    const struct acceptance *call = arg;
     long flags;
 
     io->polls = 1;
     if (sys_poll_one(io->fd, POLLIN) == 0) {
-        /* Anything but a socket that listens is refused at once. */
-        if (!io->waited && sys_sockopt(io->fd, SO_ACCEPTCONN) <= 0)
+        /* Anything but a socket that listens is refused at once, and so are
+         * flags that do not exist. */
+        if (!io->waited && (sys_sockopt(io->fd, SO_ACCEPTCONN) <= 0 ||
+                            (call->flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))))
             return plain_accept(io, arg);
         return -EAGAIN;
     }
@@ -141,9 +144,15 @@ MP_EXPORT int socket(int domain, int type, int protocol)
 
 MP_EXPORT int shutdown(int fd, int how)
 {
+    int rc;
+
     if (mp__fd_ours(fd))
         return mp__fail(-EBADF);
-    return MP_REAL(shutdown)(fd, how);
+    rc = MP_REAL(shutdown)(fd, how);
+    if (rc == 0 && how != SHUT_RD && mp__self != NULL &&
+        mp__in_vfork_child == 0)
+        mp__io_shut_down();
+    return rc;
 }
 
 MP_EXPORT int setsockopt(int fd, int level, int option, const void *value,

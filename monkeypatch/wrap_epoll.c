@@ -35,8 +35,7 @@ static long plain_wait(struct mp__io *io, void *arg)
 static int park(struct mp__io *io, int64_t deadline)
 {
     io->waited = 1;
-    mp__io_budget = MP_IO_BUDGET;
-    return mp__wait_fd(&io->fd, HUB_READ, deadline,
+    return mp__io_park(&io->fd, HUB_READ, deadline,
                        MP_CANCEL | MP_INTERRUPTIBLE);
 }
 

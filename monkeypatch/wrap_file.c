@@ -213,20 +213,19 @@ static long polled_write(struct mp__io *io, struct transfer *call)
     return type == S_IFIFO ? chunk_write(io, call) : write_rest(io, call);
 }
 
-/* Once something is written an error is not for this call to report, so it must
- * not raise SIGPIPE either. */
-static long socket_write(int fd, const struct transfer *call,
-                         const struct mp__window *window)
+/* Once something is written an error is not for this call to report: it must
+ * neither be taken from the socket nor raise SIGPIPE. */
+static long next_socket_write(int fd, struct transfer *call,
+                              struct mp__window *window)
 {
-    int flags = MSG_DONTWAIT | (call->done > 0 ? MSG_NOSIGNAL : 0);
-    struct msghdr msg = { 0 };
+    struct msghdr msg = { .msg_iov = window->vec,
+                          .msg_iovlen = (size_t)window->count };
 
-    if (window->count == 1)
-        return sys_send(fd, window->vec->iov_base, window->vec->iov_len,
-                        flags, NULL, 0);
-    msg.msg_iov = (struct iovec *)window->vec;
-    msg.msg_iovlen = (size_t)window->count;
-    return sys_sendmsg(fd, &msg, flags);
+    if (sys_has_failed(fd)) {
+        call->final = true;
+        return 0;
+    }
+    return sys_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static long first_socket_write(int fd, const struct transfer *call)
@@ -251,7 +250,7 @@ static long write_once(struct mp__io *io, struct transfer *call)
     if (call->done > 0)
         mp__window_fill(&window, call->vec, call->count, call->done);
     if ((bits & FD_SOCKET) != 0) {
-        rc = call->done > 0 ? socket_write(io->fd, call, &window)
+        rc = call->done > 0 ? next_socket_write(io->fd, call, &window)
                             : first_socket_write(io->fd, call);
         if (likely(rc != -ENOTSOCK))
             return rc;
@@ -298,11 +297,20 @@ static long do_write(int fd, const struct iovec *vec, int count)
     return rc < 0 && call.done > 0 ? (long)call.done : rc;
 }
 
+/* Then writing nothing is an empty message, and may wait. */
+static bool sends_messages(int fd)
+{
+    return (mp__fd_bits(fd) & FD_SOCKET) != 0 &&
+           sys_sockopt(fd, SO_TYPE) != SOCK_STREAM;
+}
+
 long mp__write(int fd, const void *buf, size_t len)
 {
     struct iovec vec = { (void *)buf, len };
 
     mp__io_begin();
+    if (unlikely(len == 0) && !sends_messages(fd))
+        return SYS_CALL(SYS_write, fd, buf, len, 0, 0, 0);
     return do_write(fd, &vec, 1);
 }
 

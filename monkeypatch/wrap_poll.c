@@ -18,7 +18,7 @@ int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout
 #define READ_EVENTS (POLLIN | POLLRDNORM)
 #define WRITE_EVENTS (POLLOUT | POLLWRNORM)
 
-/* One wait for many fds, and the set with which the kernel is asked.  When the
+/* One wait for many fds, and the set with which the kernel was asked.  When the
  * program closes an fd meanwhile, the wait goes on with a private copy. */
 struct polling {
     struct hub__fd_wait few[FEW], *waits;
@@ -124,39 +124,21 @@ static int exact_open(struct polling *polling)
 static int polling_wait(struct polling *polling, int64_t deadline)
 {
     unsigned flags = MP_CANCEL | MP_INTERRUPTIBLE;
+    int before = errno, rc;
 
-    mp__io_budget = MP_IO_BUDGET;
     if (polling->exact >= 0) {
         int fd = polling->exact;
 
-        return mp__wait_fd(&fd, HUB_READ, deadline, flags);
+        return mp__io_park(&fd, HUB_READ, deadline, flags);
     }
-    if (polling->count == 0)
-        return mp__sleep_until(deadline, flags);
-    polling->waited = true;
-    return mp__wait_fds(polling->waits, polling->count, deadline, flags);
-}
-
-/* Ask the kernel, by the numbers under which the files are open now. */
-static long polling_ask(struct polling *polling, struct pollfd *fds,
-                        nfds_t count)
-{
-    bool moved = false;
-    unsigned n = 0;
-    long rc;
-
-    for (unsigned i = 0; polling->waited && i < polling->count; i++)
-        moved |= polling->waits[i].fd != polling->copies[i].fd;
-    if (!moved)
-        return sys_poll(fds, count);
-    for (nfds_t i = 0; i < count; i++)
-        if (fds[i].fd >= 0)
-            fds[i].fd = polling->waits[n++].fd;
-    rc = sys_poll(fds, count);
-    n = 0;
-    for (nfds_t i = 0; i < count; i++)
-        if (fds[i].fd >= 0)
-            fds[i].fd = polling->copies[n++].fd;
+    mp__io_budget = MP_IO_BUDGET;
+    if (polling->count == 0) {
+        rc = mp__sleep_until(deadline, flags);
+    } else {
+        polling->waited = true;
+        rc = mp__wait_fds(polling->waits, polling->count, deadline, flags);
+    }
+    errno = before;
     return rc;
 }
 
@@ -188,10 +170,12 @@ static void poll_plainly(void *arg)
 static long poll_offloaded(struct pollfd *fds, nfds_t count, int64_t deadline)
 {
     struct offloaded call = { fds, count, deadline, 0 };
+    int before = errno;
 
     if (!mp__may_park() ||
         mp__offload(poll_plainly, &call, HUB_OFFLOAD_LONG) < 0)
         poll_plainly(&call);
+    errno = before;
     return call.rc;
 }
 
@@ -220,7 +204,7 @@ long mp__poll(struct pollfd *fds, nfds_t count, int64_t deadline)
         rc = polling_wait(&polling, deadline);
         if (rc == -EINTR || rc == -ECANCELED)
             return rc;
-        ready = polling_ask(&polling, fds, count);
+        ready = sys_poll(fds, count); /* by number, as Linux does then too */
         if (ready != 0 || rc == -ETIMEDOUT)
             return ready;
         if (rc < 0)

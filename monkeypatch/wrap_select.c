@@ -42,8 +42,12 @@ static int selection_open(struct selection *selection)
     if (selection->count < 0)
         return -EINVAL;
     selection->words = ((size_t)selection->count + WORD_BITS - 1) / WORD_BITS;
+    size = selection->words * sizeof(unsigned long);
+    for (int set = 0; set < SETS; set++)
+        if (selection->given[set] != NULL &&
+            !mp__readable(selection->given[set], size))
+            return -EFAULT;
     if (selection->words > FEW_WORDS) {
-        size = selection->words * sizeof(unsigned long);
         selection->bits = malloc(SETS * size);
         if (selection->bits == NULL)
             return -ENOMEM;
@@ -151,7 +155,7 @@ static long translate(struct selection *selection)
         const struct pollfd *poll = &selection->fds[i];
 
         if ((poll->revents & POLLNVAL) != 0)
-            return -EBADF;
+            continue; /* closed during the wait: looked at no more */
         for (int set = 0; set < SETS; set++) {
             if ((poll->events & poll_events[set]) == 0 ||
                 (poll->revents & means[set]) == 0)
@@ -174,7 +178,7 @@ static void drop_silent(struct selection *selection)
 
 static long run(struct selection *selection, int64_t deadline)
 {
-    long rc = selection_open(selection);
+    long rc = selection_open(selection), found;
 
     if (rc < 0)
         return rc;
@@ -190,19 +194,13 @@ static long run(struct selection *selection, int64_t deadline)
         rc = mp__poll(selection->fds, selection->fd_count, deadline);
         if (rc < 0)
             return rc;
-        if (rc > 0) {
-            rc = translate(selection);
-            if (rc < 0)
-                return rc;
-            if (rc == 0) {
-                drop_silent(selection);
-                continue;
-            }
-        } else {
-            translate(selection);
+        found = translate(selection);
+        if (found > 0 || rc == 0) {
+            answer(selection);
+            return found;
         }
-        answer(selection);
-        return rc;
+        drop_silent(selection);
+        rc = 0;
     }
     return rc;
 }

@@ -80,6 +80,7 @@ static long receive_rest(int fd, const struct iovec *vec, size_t count,
                          size_t done, int flags)
 {
     size_t before = 0;
+    long native; /* > 0: what a plain call got */
 
     for (size_t i = 0; i < count; i++) {
         size_t len = vec[i].iov_len;
@@ -91,7 +92,10 @@ static long receive_rest(int fd, const struct iovec *vec, size_t count,
             continue;
         }
         rest.done = done - before;
-        if (mp__io_run(fd, HUB_READ, try_rest, plain_rest, &rest) != 0)
+        native = mp__io_run(fd, HUB_READ, try_rest, plain_rest, &rest);
+        if (native > 0)
+            rest.done += (size_t)native;
+        if (rest.done < len)
             return (long)(before + rest.done);
         before += len;
         done = before;
@@ -150,10 +154,12 @@ static long plain_transmit(struct mp__io *io, void *arg)
                     call->to_len);
 }
 
-/* What follows the first piece goes without address and control data.  Its
- * errors are for the next call to report, so they raise no SIGPIPE. */
+/* What follows the first piece goes without address and control data.  Errors
+ * are for the next call to report: they are neither taken nor raise SIGPIPE. */
 static long transmit_rest(struct mp__io *io, struct transmit *call, int flags)
 {
+    if (sys_has_failed(io->fd))
+        return 0;
     flags |= call->flags | MSG_NOSIGNAL;
     if (call->msg != NULL) {
         struct mp__window window;
@@ -176,7 +182,7 @@ static long rest_plainly(struct mp__io *io, void *arg)
     if (call->done == 0)
         return plain_transmit(io, call);
     rc = transmit_rest(io, call, 0);
-    return rc > 0 ? (long)call->done + rc : rc;
+    return rc >= 0 ? (long)call->done + rc : rc;
 }
 
 static long try_transmit(struct mp__io *io, void *arg)

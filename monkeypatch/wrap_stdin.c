@@ -13,6 +13,15 @@ STDIO_FUNCTION(int, getc, (FILE *file), (file), file, STDIO_READ, 0, EOF)
 MP_SPELLING(getc, _IO_getc);
 
 STDIO_NULLARY(int, getchar, stdin, STDIO_READ, EOF)
+STDIO_FUNCTION(int, fgetc_unlocked, (FILE *file), (file), file, STDIO_READ, 0,
+               EOF)
+STDIO_FUNCTION(int, getc_unlocked, (FILE *file), (file), file, STDIO_READ, 0,
+               EOF)
+STDIO_NULLARY(int, getchar_unlocked, stdin, STDIO_READ, EOF)
+/* The inlined ones call these when the buffer is empty. */
+STDIO_FUNCTION(int, __underflow, (FILE *file), (file), file, STDIO_READ, 0,
+               EOF)
+STDIO_FUNCTION(int, __uflow, (FILE *file), (file), file, STDIO_READ, 0, EOF)
 
 /* True where the loops below are to be used, with the lock held. */
 static bool by_hand(const FILE *file)
@@ -101,6 +110,21 @@ STDIO_HEAD(char *, __fgets_chk,
     return call.returned;
 }
 
+STDIO_HEAD(char *, fgets_unlocked, (char *buf, int room, FILE *file))
+{
+    if (!MP_ACTIVE(stdio) || file == NULL || !mp__stdio_may_wait(file))
+        return MP_REAL(fgets_unlocked)(buf, room, file);
+    return STDIO_NAME(fgets)(buf, room, file);
+}
+
+STDIO_HEAD(char *, __fgets_unlocked_chk,
+           (char *buf, size_t size, int room, FILE *file))
+{
+    if (!MP_ACTIVE(stdio) || file == NULL || !mp__stdio_may_wait(file))
+        return MP_REAL(__fgets_unlocked_chk)(buf, size, room, file);
+    return STDIO_NAME(__fgets_chk)(buf, size, room, file);
+}
+
 /* ---- lines of any length ---- */
 
 static bool make_room(char **line, size_t *room, size_t needed)
@@ -181,7 +205,7 @@ static size_t take_large(FILE *file, char *to, size_t room)
         return 0;
     if ((size_t)there < room)
         room = (size_t)there;
-    return fread_unlocked(to, 1, room, file);
+    return (mp__real.fread_unlocked)(to, 1, room, file); /* not the macro */
 }
 
 static size_t get_block(char *to, size_t len, FILE *file)
@@ -238,4 +262,20 @@ STDIO_HEAD(size_t, __fread_chk,
         __builtin_mul_overflow(size, count, &bytes) || bytes > room)
         return MP_REAL(__fread_chk)(buf, room, size, count, file);
     return read_block(buf, size, count, file);
+}
+
+STDIO_HEAD(size_t, fread_unlocked,
+           (void *buf, size_t size, size_t count, FILE *file))
+{
+    if (!MP_ACTIVE(stdio) || file == NULL || !mp__stdio_may_wait(file))
+        return MP_REAL(fread_unlocked)(buf, size, count, file);
+    return STDIO_NAME(fread)(buf, size, count, file);
+}
+
+STDIO_HEAD(size_t, __fread_unlocked_chk,
+           (void *buf, size_t room, size_t size, size_t count, FILE *file))
+{
+    if (!MP_ACTIVE(stdio) || file == NULL || !mp__stdio_may_wait(file))
+        return MP_REAL(__fread_unlocked_chk)(buf, room, size, count, file);
+    return STDIO_NAME(__fread_chk)(buf, room, size, count, file);
 }

@@ -71,6 +71,23 @@ STDIO_FUNCTION(wint_t, putwchar, (wchar_t c), (c), stdout, STDIO_WRITE,
 STDIO_FUNCTION(int, fputws, (const wchar_t *text, FILE *file), (text, file),
                file, STDIO_WRITE, STDIO_UNKNOWN_SIZE, EOF)
 
+/* Without the lock.  Where they may wait they are treated like their kin. */
+#define STDIO_UNLOCKED(ret, name, params, args, size, failed)             \
+    STDIO_FUNCTION(ret, name, params, args, file, STDIO_WRITE, size, failed)
+
+STDIO_UNLOCKED(size_t, fwrite_unlocked,
+               (const void *buf, size_t size, size_t count, FILE *file),
+               (buf, size, count, file), product(size, count), 0)
+STDIO_UNLOCKED(int, fputs_unlocked, (const char *text, FILE *file),
+               (text, file), strlen(text), EOF)
+STDIO_UNLOCKED(int, fputc_unlocked, (int c, FILE *file), (c, file), 1, EOF)
+STDIO_UNLOCKED(int, putc_unlocked, (int c, FILE *file), (c, file), 1, EOF)
+STDIO_FUNCTION(int, putchar_unlocked, (int c), (c), stdout, STDIO_WRITE, 1,
+               EOF)
+/* What inlined putc_unlocked() calls when the buffer is full. */
+STDIO_FUNCTION(int, __overflow, (FILE *file, int c), (file, c), file,
+               STDIO_FLUSH, 1, EOF)
+
 /* The text, a colon, and the longest of libc's messages. */
 STDIO_PROCEDURE(perror, (const char *text), (text), stderr, STDIO_FLUSH,
                 (text != NULL ? strlen(text) : 0) + 256)
@@ -107,6 +124,13 @@ STDIO_HEAD(int, fflush, (FILE *file))
     return flush_locked(file);
 }
 MP_SPELLING(fflush, _IO_fflush);
+
+STDIO_HEAD(int, fflush_unlocked, (FILE *file))
+{
+    if (!MP_ACTIVE(stdio))
+        return MP_REAL(fflush_unlocked)(file);
+    return STDIO_NAME(fflush)(file);
+}
 
 /* Nothing is left for fclose() or freopen() to write then.  What could not be
  * written they try again, and report. */

@@ -18,13 +18,14 @@ static void write_remainder(struct timespec *left, int64_t deadline)
 static long sleep_until(int64_t deadline)
 {
     struct timespec at = { deadline / 1000000000, deadline % 1000000000 };
-    int rc;
+    int before = errno, rc;
 
     if (!mp__may_park())
         return SYS_CALL(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME,
                         &at, NULL, 0, 0);
     mp__io_budget = MP_IO_BUDGET;
     rc = mp__sleep_until(deadline, sleep_flags);
+    errno = before;
     return rc == -EINTR || rc == -ECANCELED ? -EINTR : 0;
 }
 
@@ -35,6 +36,8 @@ static long sleep_for(const struct timespec *time, struct timespec *left)
     long rc;
 
     mp__io_begin();
+    if (!mp__readable(time, sizeof *time))
+        return -EFAULT;
     if (!mp__timespec_ok(time))
         return -EINVAL;
     deadline = mp__after(time);
@@ -84,6 +87,8 @@ static long clock_sleep(clockid_t clock, int flags,
     if ((flags & TIMER_ABSTIME) == 0)
         return sleep_for(time, left);
     mp__io_begin();
+    if (!mp__readable(time, sizeof *time))
+        return -EFAULT;
     if (!mp__timespec_ok(time))
         return -EINVAL;
     return sleep_until(mp__at(clock, time));
