@@ -107,6 +107,15 @@ static inline long sys_sockopt(int fd, int name)
     return rc < 0 ? rc : value;
 }
 
+/* The error for which a blocked send gives up, taken from the socket; 0: none.
+ * AF_UNIX looks at it while it waits, but not at the start of a call. */
+static inline long sys_send_error(int fd)
+{
+    long error = sys_has_failed(fd) ? sys_sockopt(fd, SO_ERROR) : 0;
+
+    return error > 0 ? -error : 0;
+}
+
 static inline long sys_fstat(int fd, struct stat *st)
 {
     return SYS_CALL(SYS_fstat, fd, st, 0, 0, 0, 0);

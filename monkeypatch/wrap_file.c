@@ -250,6 +250,9 @@ static long write_once(struct mp__io *io, struct transfer *call)
     if (call->done > 0)
         mp__window_fill(&window, call->vec, call->count, call->done);
     if ((bits & FD_SOCKET) != 0) {
+        rc = io->waited && call->done == 0 ? sys_send_error(io->fd) : 0;
+        if (rc < 0)
+            return rc;
         rc = call->done > 0 ? next_socket_write(io->fd, call, &window)
                             : first_socket_write(io->fd, call);
         if (likely(rc != -ENOTSOCK))

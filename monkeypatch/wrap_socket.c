@@ -190,6 +190,11 @@ static long try_transmit(struct mp__io *io, void *arg)
     struct transmit *call = arg;
     long rc;
 
+    if (io->waited && call->done == 0) {
+        rc = sys_send_error(io->fd);
+        if (rc < 0)
+            return rc;
+    }
     do {
         if (call->done == 0) {
             call->flags |= MSG_DONTWAIT;
