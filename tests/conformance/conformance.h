@@ -114,6 +114,10 @@ int conf_count_tasks(void);
 int conf_count_maps(void);
 int conf_count_fds(void);
 
+/* The test has up to `alive` threads at once: from here on so many stacks may
+ * stay mapped for later ones, each with a guard that is a mapping of its own. */
+void conf_expect_threads(int alive);
+
 /* Called around each test by conf_main()'s fixture: the fds after are the fds
  * before, number for number, and the program's mappings have not grown by more
  * than the caches of an allocator and a thread library explain. */

@@ -116,6 +116,7 @@ START_TEST(broadcast_wakes_all)
     enum { COUNT = 100 };
     pthread_t threads[COUNT];
 
+    conf_expect_threads(COUNT);
     for (int i = 0; i < COUNT; i++)
         threads[i] = start_thread(take_token, NULL);
     await_waiters(COUNT);

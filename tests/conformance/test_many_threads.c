@@ -42,12 +42,12 @@ static void let_all_go(bool by_broadcast)
     CONF_CHECK(pthread_mutex_unlock(&mutex) == 0);
 }
 
-/* Small stacks: what glibc keeps of them must not look like a leak. */
 START_TEST(all_wake)
 {
     static pthread_t threads[THREADS];
     pthread_attr_t attr;
 
+    conf_expect_threads(THREADS);
     waiting = left = 0;
     go = false;
     ck_assert_int_eq(pthread_attr_init(&attr), 0);
