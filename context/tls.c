@@ -165,6 +165,14 @@ static int run_probe(struct probe *probe)
 
 /* ---- what was found ---- */
 
+static uintptr_t word_at(const struct probe *probe, size_t at)
+{
+    uintptr_t word;
+
+    memcpy(&word, probe->pthread + at, sizeof word);
+    return word;
+}
+
 /* The only word of the copy with this value, as an offset from the thread
  * pointer; -1 if there is none or more than one. */
 static ptrdiff_t unique_word(const struct probe *probe, uintptr_t value)
@@ -172,10 +180,7 @@ static ptrdiff_t unique_word(const struct probe *probe, uintptr_t value)
     ptrdiff_t found = -1;
 
     for (size_t at = 0; at + 8 <= greenlet__tls.pthread_size; at += 8) {
-        uintptr_t word;
-
-        memcpy(&word, probe->pthread + at, sizeof word);
-        if (word != value)
+        if (word_at(probe, at) != value)
             continue;
         if (found >= 0)
             return -1;
@@ -190,16 +195,14 @@ static void find_self_words(const struct probe *probe)
     uintptr_t own = probe->thread_pointer + (uintptr_t)tls->pthread_start;
 
     for (size_t at = 0; at + 8 <= tls->pthread_size; at += 8) {
-        uintptr_t word;
-
-        memcpy(&word, probe->pthread + at, sizeof word);
-        if (word == own && tls->self_count < 4)
+        if (word_at(probe, at) == own && tls->self_count < 4)
             tls->self[tls->self_count++] = (unsigned)at;
     }
 }
 
-/* The robust list's head points to itself while empty; the kernel knows where
- * it is, else it is the word that holds its own address. */
+/* The robust list's head points to itself while empty, and so does the word
+ * before it, glibc's pointer to the last entry.  The kernel knows where it is;
+ * else it is found by that. */
 static void find_robust(const struct probe *probe)
 {
     struct greenlet__tls_layout *tls = &greenlet__tls;
@@ -210,16 +213,12 @@ static void find_robust(const struct probe *probe)
         tls->robust = (ptrdiff_t)(probe->robust - start);
         return;
     }
-    for (size_t at = 0; at + 8 <= tls->pthread_size; at += 8) {
-        uintptr_t word;
-
-        memcpy(&word, probe->pthread + at, sizeof word);
-        if (word == start + at && (ptrdiff_t)at != tls->list &&
-            (ptrdiff_t)at != tls->list + 8) {
+    for (size_t at = 8; at + 8 <= tls->pthread_size; at += 8)
+        if (word_at(probe, at) == start + at &&
+            word_at(probe, at - 8) == start + at) {
             tls->robust = (ptrdiff_t)at;
             return;
         }
-    }
 }
 
 static const char *find_described(void)

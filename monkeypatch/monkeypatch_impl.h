@@ -154,6 +154,7 @@ extern bool mp__blocks_linked;
 void mp__unlink_blocks(void);
 
 /* signal.c */
+extern uint32_t mp__handlers_run; /* counts the program's handlers */
 void mp__signals_start(void);
 void mp__signals_thread_begins(struct mp__thread *thread);
 void mp__signals_thread_ends(struct mp__thread *thread);

@@ -29,6 +29,8 @@ static unsigned blocked_by[SIGNALS];       /* threads whose mask has the bit */
 static unsigned counted;                   /* threads */
 static uint64_t applied;                   /* the kernel thread's mask */
 
+uint32_t mp__handlers_run; /* how many, round and round */
+
 static bool is_handler(void (*handler)(int))
 {
     return handler != SIG_DFL && handler != SIG_IGN && handler != SIG_ERR;
@@ -41,6 +43,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     struct action action = actions[number];
     int saved = errno;
 
+    __atomic_add_fetch(&mp__handlers_run, 1, __ATOMIC_SEQ_CST);
     if (action.flags & SA_RESETHAND)
         actions[number].handler.simple = SIG_DFL;
     if (number == SIGSEGV)
