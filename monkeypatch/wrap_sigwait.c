@@ -99,3 +99,29 @@ MP_EXPORT int pause(void)
         return original();
     return mp__fail(mp__sleep_until(HUB_FOREVER, MP_CANCEL | MP_INTERRUPTIBLE));
 }
+
+/* ---- sigsuspend ---- */
+
+/* A handler that runs before the wait is linked wakes nobody: look again. */
+#define LOOK_AGAIN_NS 100000000
+
+static void restore_mask(sigset_t *mask)
+{
+    pthread_sigmask(SIG_SETMASK, mask, NULL); /* ours: the thread's own */
+}
+
+MP_EXPORT int sigsuspend(const sigset_t *mask)
+{
+    int (*original)(const sigset_t *) = MP_REAL(sigsuspend);
+    uint32_t seen = __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST);
+
+    if (!may_park())
+        return original(mask);
+    __attribute__((cleanup(restore_mask))) sigset_t before;
+    pthread_sigmask(SIG_SETMASK, mask, &before);
+    while (__atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST) == seen)
+        mp__lot_wait(&mp__handlers_run, seen, mp__now() + LOOK_AGAIN_NS,
+                     MP_CANCEL | MP_INTERRUPTIBLE);
+    return mp__fail(-EINTR);
+}
+MP_SPELLING(sigsuspend, __sigsuspend);

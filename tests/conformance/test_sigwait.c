@@ -184,6 +184,39 @@ START_TEST(pause_ends_when_a_handler_ran)
 }
 END_TEST
 
+START_TEST(sigsuspend_takes_its_mask_for_the_wait_alone)
+{
+    pthread_t ticker, sender;
+    sigset_t open_mask, blocked, now;
+
+    handle_alarm();
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGALRM);
+    sigfillset(&open_mask);
+    sigdelset(&open_mask, SIGALRM);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &blocked, NULL), 0);
+    ticker = start_thread(tick, NULL); /* blocks it, too */
+    if (_i == 0) {
+        sender = start_later(30, send, (void *)(intptr_t)SIGALRM);
+    } else { /* pending already */
+        sender = start_later(0, send, (void *)(intptr_t)SIGALRM);
+        sleep_ms(30);
+    }
+    errno = 0;
+    ck_assert_int_eq(sigsuspend(&open_mask), -1);
+    ck_assert_int_eq(errno, EINTR);
+    ck_assert_int_eq(handled, SIGALRM);
+    ck_assert_int_gt(ticks, 3);
+    ck_assert_int_eq(pthread_sigmask(SIG_UNBLOCK, &blocked, &now), 0);
+    ck_assert(sigismember(&now, SIGALRM) && sigismember(&now, SIGUSR1));
+    ck_assert(!sigismember(&now, SIGTERM));
+    stop = true;
+    join_thread(ticker);
+    join_thread(sender);
+    signal(SIGALRM, SIG_DFL);
+}
+END_TEST
+
 static void *wait_for_ever(void *argument)
 {
     int number;
@@ -213,6 +246,7 @@ static void add(TCase *tcase)
     conf_test(tcase, sigtimedwait_refuses_a_time_that_is_none, 1);
     conf_test(tcase, sigwaitinfo_ends_when_a_handler_ran, 1);
     conf_test(tcase, pause_ends_when_a_handler_ran, 1);
+    conf_test(tcase, sigsuspend_takes_its_mask_for_the_wait_alone, 2);
     conf_test(tcase, sigwait_is_a_cancellation_point, 1);
 }
 
