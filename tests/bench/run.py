@@ -121,7 +121,7 @@ def summarise(bench, figure, results):
 def number(value):
     if value is None:
         return "-"
-    if value == int(value) or value >= 1000:
+    if isinstance(value, int) or value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
 
