@@ -102,6 +102,12 @@ int mp__io_park(int *fd, int events, int64_t deadline, unsigned flags)
     return rc;
 }
 
+/* The wrong end of a pipe is never ready: the call itself must say EBADF. */
+static bool is_refused(long flags, int events)
+{
+    return (flags & O_ACCMODE) == (events == HUB_READ ? O_WRONLY : O_RDONLY);
+}
+
 int mp__io_wait(struct mp__io *io)
 {
     unsigned how = MP_CANCEL | MP_INTERRUPTIBLE;
@@ -113,6 +119,8 @@ int mp__io_wait(struct mp__io *io)
     flags = sys_get_flags(io->fd);
     if (flags < 0)
         return (int)flags;
+    if (io->polls && is_refused(flags, io->events))
+        return MP_IO_NATIVE;
     if ((flags & O_NONBLOCK) != 0)
         return io->polls || io->offload ? MP_IO_NATIVE : -EAGAIN;
     if (io->offload || (io->waited && is_stuck(io)))

@@ -139,12 +139,13 @@ void mp__window_fill(struct mp__window *window, const struct iovec *vec,
                      int count, size_t skip);
 size_t mp__iov_total(const struct iovec *vec, int count);
 
-/* sigmask.c: waits with a signal mask of their own, as in ppoll().  Signals that
- * the mask lets through are let through until the end. */
+/* sigmask.c: waits with a signal mask of their own, as in ppoll().  begin: true
+ * when a signal came in at once, which is EINTR. */
 struct mp__masked_wait {
-    uint64_t unblocked; /* bit n - 1: signal n */
+    bool masked;
+    sigset_t before;
 };
-void mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask);
+bool mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask);
 void mp__mask_end(struct mp__masked_wait *wait);
 #define MP_MASK_CLEANUP __attribute__((cleanup(mp__mask_end)))
 

@@ -1,54 +1,31 @@
 /* sigmask.c - waits with a signal mask of their own: ppoll, pselect, epoll_pwait
  *
- * Mapped threads share the mask of one kernel thread.  While such a wait lasts,
- * what its mask lets through and the thread blocks is let through on the kernel
- * thread, and counted, since several may do so at a time and end in any order.
- * What it blocks in addition goes unblocked: another thread of a process might
- * take the signal too. */
+ * The mask is the thread's for that time.  A signal that it lets in ends the
+ * wait, also when it came before and was pending. */
 #include "monkeypatch/io_impl.h"
 
+#include "monkeypatch/per_thread.h"
+
 #include <signal.h>
+#include <string.h>
 
-#define SIGNALS 64
-
-static unsigned let_through[SIGNALS]; /* waits that do so now */
-
-static long set_mask(int how, const uint64_t *mask, uint64_t *old)
+bool mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask)
 {
-    return SYS_CALL(SYS_rt_sigprocmask, how, mask, old, MP_SIGSET_BYTES, 0, 0);
-}
+    uint32_t before = __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST);
+    sigset_t full; /* the kernel's is shorter, and so may be the caller's */
 
-void mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask)
-{
-    uint64_t wanted, blocked;
-
-    __builtin_memcpy(&wanted, mask, sizeof wanted);
-    if (set_mask(SIG_BLOCK, NULL, &blocked) < 0)
-        return;
-    for (unsigned i = 0; i < SIGNALS; i++) {
-        uint64_t bit = (uint64_t)1 << i;
-
-        if ((wanted & bit) == 0 &&
-            ((blocked & bit) != 0 || let_through[i] > 0)) {
-            wait->unblocked |= bit;
-            let_through[i]++;
-        }
-    }
-    if (wait->unblocked != 0)
-        set_mask(SIG_UNBLOCK, &wait->unblocked, NULL);
+    sigemptyset(&full);
+    memcpy(&full, mask, MP_SIGSET_BYTES);
+    pthread_sigmask(SIG_SETMASK, &full, &wait->before);
+    wait->masked = true;
+    return __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST) != before;
 }
 
 void mp__mask_end(struct mp__masked_wait *wait)
 {
-    uint64_t block = 0;
+    int before = errno;
 
-    for (unsigned i = 0; i < SIGNALS && wait->unblocked != 0; i++) {
-        uint64_t bit = (uint64_t)1 << i;
-
-        if ((wait->unblocked & bit) != 0 && --let_through[i] == 0)
-            block |= bit;
-    }
-    if (block != 0)
-        set_mask(SIG_BLOCK, &block, NULL);
-    wait->unblocked = 0;
+    if (wait->masked)
+        pthread_sigmask(SIG_SETMASK, &wait->before, NULL);
+    errno = before;
 }

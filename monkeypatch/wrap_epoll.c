@@ -64,17 +64,18 @@ static long do_wait(int fd, struct epoll_call *call)
 
 static long wait_masked(int fd, struct epoll_call *call, const sigset_t *mask)
 {
-    struct mp__masked_wait masked MP_MASK_CLEANUP = { 0 };
+    struct mp__masked_wait masked MP_MASK_CLEANUP = { .masked = false };
     long rc;
 
     mp__io_begin();
-    if (mask != NULL) {
-        /* The kernel's own: signals that wait come in now. */
-        rc = SYS_CALL(SYS_epoll_pwait, fd, call->events, call->room, 0, mask,
-                      MP_SIGSET_BYTES);
-        if (rc != 0 || call->deadline == 0)
+    if (mask != NULL && call->deadline != 0) {
+        rc = ask(fd, call); /* what is ready goes before signals */
+        if (rc != 0)
             return rc;
-        mp__mask_begin(&masked, mask);
+        if (!mp__readable(mask, MP_SIGSET_BYTES))
+            return -EFAULT;
+        if (mp__mask_begin(&masked, mask))
+            return -EINTR;
     }
     return do_wait(fd, call);
 }

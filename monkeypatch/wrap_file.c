@@ -14,7 +14,8 @@ ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
 struct transfer {
     const struct iovec *vec;
     int count;
-    bool final; /* write: a short count is the result, not a beginning */
+    bool vector; /* readv or writev: the kernel has an opinion on vec */
+    bool final;  /* write: a short count is the result, not a beginning */
     size_t total, done;
 };
 
@@ -39,7 +40,7 @@ static long plain_read(struct mp__io *io, void *arg)
 {
     struct transfer *call = arg;
 
-    if (call->count == 1)
+    if (!call->vector)
         return SYS_CALL(SYS_read, io->fd, call->vec->iov_base,
                         call->vec->iov_len, 0, 0, 0);
     return SYS_CALL(SYS_readv, io->fd, call->vec, call->count, 0, 0, 0);
@@ -58,13 +59,17 @@ static long polled_read(struct mp__io *io, struct transfer *call)
 static long socket_read(int fd, const struct transfer *call)
 {
     struct msghdr msg = { 0 };
+    long rc;
 
-    if (call->count == 1)
+    if (!call->vector)
         return sys_recv(fd, call->vec->iov_base, call->vec->iov_len,
                         MSG_DONTWAIT, NULL, NULL);
     msg.msg_iov = (struct iovec *)call->vec;
     msg.msg_iovlen = (size_t)call->count;
-    return sys_recvmsg(fd, &msg, MSG_DONTWAIT);
+    rc = sys_recvmsg(fd, &msg, MSG_DONTWAIT);
+    if (rc == -EFAULT || rc == -EMSGSIZE || rc == -EINVAL)
+        rc = SYS_CALL(SYS_readv, fd, call->vec, call->count, 0, 0, 0);
+    return rc; /* of a vector that is refused, as readv() puts it */
 }
 
 static long try_read(struct mp__io *io, void *arg)
@@ -92,29 +97,30 @@ static long try_read(struct mp__io *io, void *arg)
     return rc;
 }
 
-static long do_read(int fd, const struct iovec *vec, int count)
+static long do_read(int fd, struct transfer *call)
 {
-    struct transfer call = { vec, count, false, 0, 0 };
-
-    return mp__io_run(fd, HUB_READ, try_read, plain_read, &call);
+    return mp__io_run(fd, HUB_READ, try_read, plain_read, call);
 }
 
 long mp__read(int fd, void *buf, size_t len)
 {
     struct iovec vec = { buf, len };
+    struct transfer call = { .vec = &vec, .count = 1 };
 
     mp__io_begin();
     if (unlikely(len == 0)) /* never waits, and takes no datagram */
         return SYS_CALL(SYS_read, fd, buf, len, 0, 0, 0);
-    return do_read(fd, &vec, 1);
+    return do_read(fd, &call);
 }
 
 static long mp__readv(int fd, const struct iovec *vec, int count)
 {
+    struct transfer call = { .vec = vec, .count = count, .vector = true };
+
     mp__io_begin();
     if (count <= 0 || count > IOV_MAX) /* the kernel's answer */
         return SYS_CALL(SYS_readv, fd, vec, count, 0, 0, 0);
-    return do_read(fd, vec, count);
+    return do_read(fd, &call);
 }
 
 /* One plain write of what is left. */
@@ -126,7 +132,7 @@ static long write_rest(struct mp__io *io, const struct transfer *call)
         mp__window_fill(&window, call->vec, call->count, call->done);
         return SYS_CALL(SYS_writev, io->fd, window.vec, window.count, 0, 0, 0);
     }
-    if (call->count == 1)
+    if (!call->vector)
         return SYS_CALL(SYS_write, io->fd, call->vec->iov_base,
                         call->vec->iov_len, 0, 0, 0);
     return SYS_CALL(SYS_writev, io->fd, call->vec, call->count, 0, 0, 0);
@@ -147,6 +153,16 @@ static long plain_write(struct mp__io *io, void *arg)
     return call->done > 0 ? (long)call->done : rc;
 }
 
+static bool is_bad_vector(const struct transfer *call)
+{
+    if (!mp__readable(call->vec, (size_t)call->count * sizeof *call->vec))
+        return true;
+    for (int i = 0; i < call->count; i++)
+        if (call->vec[i].iov_len > SSIZE_MAX)
+            return true;
+    return false;
+}
+
 /* A pipe that is ready takes PIPE_BUF bytes without waiting, and no more is
  * promised. */
 static long chunk_write(struct mp__io *io, struct transfer *call)
@@ -155,10 +171,13 @@ static long chunk_write(struct mp__io *io, struct transfer *call)
     struct mp__window window;
     size_t len = 0, done = call->done;
 
-    if (call->count == 1 && call->vec->iov_len - done >= sizeof chunk)
-        return SYS_CALL(SYS_write, io->fd,
-                        (char *)call->vec->iov_base + done, sizeof chunk, 0,
-                        0, 0);
+    if (!call->vector) {
+        len = call->vec->iov_len - done;
+        return SYS_CALL(SYS_write, io->fd, (char *)call->vec->iov_base + done,
+                        len < PIPE_BUF ? len : PIPE_BUF, 0, 0, 0);
+    }
+    if (is_bad_vector(call))
+        return write_rest(io, call);
     do {
         mp__window_fill(&window, call->vec, call->count, done + len);
         for (int i = 0; i < window.count && len < sizeof chunk; i++) {
@@ -166,6 +185,8 @@ static long chunk_write(struct mp__io *io, struct transfer *call)
 
             if (n > sizeof chunk - len)
                 n = sizeof chunk - len;
+            if (!mp__readable(window.vec[i].iov_base, n))
+                return write_rest(io, call); /* the kernel's answer */
             memcpy(chunk + len, window.vec[i].iov_base, n);
             len += n;
         }
@@ -179,7 +200,8 @@ static bool is_large_event(const struct transfer *call)
 {
     uint64_t value;
 
-    if (call->count != 1 || call->vec->iov_len != sizeof value)
+    if (call->vector || call->vec->iov_len != sizeof value ||
+        !mp__readable(call->vec->iov_base, sizeof value))
         return false;
     memcpy(&value, call->vec->iov_base, sizeof value);
     return value > 1;
@@ -231,13 +253,17 @@ static long next_socket_write(int fd, struct transfer *call,
 static long first_socket_write(int fd, const struct transfer *call)
 {
     struct msghdr msg = { 0 };
+    long rc;
 
-    if (call->count == 1)
+    if (!call->vector)
         return sys_send(fd, call->vec->iov_base, call->vec->iov_len,
                         MSG_DONTWAIT, NULL, 0);
     msg.msg_iov = (struct iovec *)call->vec;
     msg.msg_iovlen = (size_t)call->count;
-    return sys_sendmsg(fd, &msg, MSG_DONTWAIT);
+    rc = sys_sendmsg(fd, &msg, MSG_DONTWAIT);
+    if (rc == -EFAULT || rc == -EMSGSIZE || rc == -EINVAL)
+        rc = SYS_CALL(SYS_writev, fd, call->vec, call->count, 0, 0, 0);
+    return rc; /* of a vector that is refused, as writev() puts it */
 }
 
 /* As much as goes without waiting, in one system call. */
@@ -292,12 +318,11 @@ static long try_write(struct mp__io *io, void *arg)
     return (long)call->done;
 }
 
-static long do_write(int fd, const struct iovec *vec, int count)
+static long do_write(int fd, struct transfer *call)
 {
-    struct transfer call = { vec, count, false, 0, 0 };
-    long rc = mp__io_run(fd, HUB_WRITE, try_write, plain_write, &call);
+    long rc = mp__io_run(fd, HUB_WRITE, try_write, plain_write, call);
 
-    return rc < 0 && call.done > 0 ? (long)call.done : rc;
+    return rc < 0 && call->done > 0 ? (long)call->done : rc;
 }
 
 /* Then writing nothing is an empty message, and may wait. */
@@ -310,19 +335,22 @@ static bool sends_messages(int fd)
 long mp__write(int fd, const void *buf, size_t len)
 {
     struct iovec vec = { (void *)buf, len };
+    struct transfer call = { .vec = &vec, .count = 1 };
 
     mp__io_begin();
     if (unlikely(len == 0) && !sends_messages(fd))
         return SYS_CALL(SYS_write, fd, buf, len, 0, 0, 0);
-    return do_write(fd, &vec, 1);
+    return do_write(fd, &call);
 }
 
 static long mp__writev(int fd, const struct iovec *vec, int count)
 {
+    struct transfer call = { .vec = vec, .count = count, .vector = true };
+
     mp__io_begin();
     if (count <= 0 || count > IOV_MAX)
         return SYS_CALL(SYS_writev, fd, vec, count, 0, 0, 0);
-    return do_write(fd, vec, count);
+    return do_write(fd, &call);
 }
 
 MP_EXPORT ssize_t read(int fd, void *buf, size_t len)

@@ -228,7 +228,7 @@ static long do_poll(struct pollfd *fds, nfds_t count, int timeout)
 static long do_ppoll(struct pollfd *fds, nfds_t count,
                      const struct timespec *timeout, const sigset_t *mask)
 {
-    struct mp__masked_wait masked MP_MASK_CLEANUP = { 0 };
+    struct mp__masked_wait masked MP_MASK_CLEANUP = { .masked = false };
     int64_t deadline = HUB_FOREVER;
     struct timespec zero = { 0, 0 };
     long rc;
@@ -241,12 +241,16 @@ static long do_ppoll(struct pollfd *fds, nfds_t count,
                        ? 0
                        : mp__after(timeout);
     }
+    if (mask != NULL && deadline == 0)
+        return SYS_CALL(SYS_ppoll, fds, count, &zero, mask, MP_SIGSET_BYTES, 0);
     if (mask != NULL) {
-        /* The kernel's own: signals that wait come in now. */
-        rc = SYS_CALL(SYS_ppoll, fds, count, &zero, mask, MP_SIGSET_BYTES, 0);
-        if (rc != 0 || deadline == 0)
+        rc = sys_poll(fds, count); /* what is ready goes before signals */
+        if (rc != 0)
             return rc;
-        mp__mask_begin(&masked, mask);
+        if (!mp__readable(mask, MP_SIGSET_BYTES))
+            return -EFAULT;
+        if (mp__mask_begin(&masked, mask))
+            return -EINTR;
     }
     return mp__poll(fds, count, deadline);
 }

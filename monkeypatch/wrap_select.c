@@ -271,8 +271,7 @@ MP_SPELLING(select, __select);
 static long do_pselect(int count, fd_set *in, fd_set *out, fd_set *urgent,
                        const struct timespec *timeout, const sigset_t *mask)
 {
-    struct mp__masked_wait masked MP_MASK_CLEANUP = { 0 };
-    struct timespec zero = { 0, 0 };
+    struct mp__masked_wait masked MP_MASK_CLEANUP = { .masked = false };
     int64_t deadline = HUB_FOREVER;
     long rc;
 
@@ -283,12 +282,11 @@ static long do_pselect(int count, fd_set *in, fd_set *out, fd_set *urgent,
                        ? 0
                        : mp__after(timeout);
     }
-    if (mask != NULL) {
-        /* Signals that wait come in now. */
-        rc = SYS_CALL(SYS_ppoll, NULL, 0, &zero, mask, MP_SIGSET_BYTES, 0);
-        if (rc < 0)
-            return rc;
-        mp__mask_begin(&masked, mask);
+    if (mask != NULL && !mp__readable(mask, MP_SIGSET_BYTES))
+        return -EFAULT;
+    if (mask != NULL && mp__mask_begin(&masked, mask)) {
+        rc = do_select(count, in, out, urgent, 0);
+        return rc != 0 ? rc : -EINTR;
     }
     return do_select(count, in, out, urgent, deadline);
 }
