@@ -112,10 +112,13 @@ GREENLET_API struct greenlet *greenlet_parent(const struct greenlet *g);
 GREENLET_API int greenlet_set_parent(struct greenlet *g,
                                      struct greenlet *parent);
 
+/* Finished: it was started, or thrown into, and has ended. */
 GREENLET_API bool greenlet_dead(const struct greenlet *g);
+/* The first switch or throw has been made. */
 GREENLET_API bool greenlet_started(const struct greenlet *g);
 /* Started and not finished. */
 GREENLET_API bool greenlet_active(const struct greenlet *g);
+/* The one that its thread began with; it never ends before the thread. */
 GREENLET_API bool greenlet_main(const struct greenlet *g);
 
 /* One pointer of the user's (G-011); `destroy` (may be NULL) is called with it

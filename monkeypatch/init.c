@@ -213,7 +213,6 @@ static void open_library(void)
     char path[PATH_MAX];
     char *slash;
     Dl_info info;
-    void *library;
     int flags = RTLD_NOW | RTLD_LOCAL;
 
     if (dladdr(&mp__options, &info) == 0 ||
@@ -224,15 +223,13 @@ static void open_library(void)
     strcpy(slash != NULL ? slash + 1 : path, "libvireo.so");
     if (&__asan_init == NULL)
         flags |= RTLD_DEEPBIND;
-    library = mp__real.dlopen(path, flags);
-    if (library == NULL) {
-        mp__say(0, "%s cannot be opened; running native", path);
-        return;
-    }
-    *(void **)&table = dlsym(library, "vireo_api");
+    *(void **)&table = mp__real_symbol_of(path, flags, "vireo_api");
     if (table == NULL || table()->version != HUB__API_VERSION ||
         table()->size != sizeof *mp__hub) {
-        mp__say(0, "%s is of another version; running native", path);
+        /* If threads must be mapped, the first one made says it. */
+        if (!mp__options.require)
+            mp__say(0, "%s cannot be opened or is of another version; "
+                       "running native", path);
         return;
     }
     mp__hub = table();
@@ -318,7 +315,8 @@ int mp__start(void)
         return -ENOTSUP;
     }
     if (mp__hub == NULL)
-        return stand_aside("libvireo.so is missing");
+        return stand_aside("libvireo.so cannot be opened or is of another "
+                           "version");
     if (getpid() != (pid_t)mp__real.syscall(SYS_gettid))
         return stand_aside("the first thread was not made by the main one");
     sigfillset(&all);

@@ -42,7 +42,9 @@ struct mp__thread {
     uint8_t cancel_pending;            /* atomic */
     uint8_t deny_park;          /* > 0: no switch now */
     struct hub__waiter *waiter; /* the wait that pthread_cancel() ends */
-    struct hub__waiter *interruptible; /* the wait that pthread_kill() ends */
+    struct hub__waiter *parked; /* any wait it is in, and its flags */
+    unsigned parked_flags;
+    uint64_t signals_pending; /* sent to this thread, not yet handled */
     struct mp__thread *joining;        /* whom it waits for */
     uint64_t signal_mask;
     void *(*start)(void *);
@@ -159,6 +161,8 @@ void mp__signals_start(void);
 void mp__signals_thread_begins(struct mp__thread *thread);
 void mp__signals_thread_ends(struct mp__thread *thread);
 void mp__signals_forked(struct mp__thread *self);
+/* signal_thread.c: run the handlers of what was sent to the calling thread. */
+void mp__signals_deliver(struct mp__thread *self);
 
 /* vfork: set in the child until it execs or exits */
 extern int mp__in_vfork_child __attribute__((visibility("hidden")));

@@ -24,4 +24,10 @@ bool mp__prctl_recorded(int option, unsigned long value, long *result);
 long mp__credential_syscall(long number, long a, long b, long c,
                             bool *handled);
 
+
+/* signal.c */
+bool mp__signal_has_handler(int number, bool *restarts);
+/* The program's handler, on the calling thread, with its mask. */
+void mp__signal_run(int number, siginfo_t *info, void *context);
+
 #endif

@@ -51,3 +51,15 @@ void mp__real_resolve(void)
             *conds[i].where = found;
     }
 }
+
+void *mp__real_symbol(const char *name)
+{
+    return dlsym(RTLD_DEFAULT, name);
+}
+
+void *mp__real_symbol_of(const char *path, int flags, const char *name)
+{
+    void *library = mp__real.dlopen(path, flags);
+
+    return library != NULL ? dlsym(library, name) : NULL;
+}

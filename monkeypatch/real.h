@@ -69,6 +69,11 @@ extern struct mp__real mp__real __attribute__((visibility("hidden")));
  * constructors. */
 void mp__real_resolve(void);
 
+/* A function of libc's that no header has, or NULL. */
+void *mp__real_symbol(const char *name);
+/* The symbol of a library that is opened for it and stays open, or NULL. */
+void *mp__real_symbol_of(const char *path, int flags, const char *name);
+
 /* The other spellings of a function, written below its definition:
  * MP_SPELLING(read, __read); for each MP_ALIAS(read, __read) of the table.  The
  * names for the compiler are others: headers redirect some of them. */

@@ -36,6 +36,11 @@ static bool is_handler(void (*handler)(int))
     return handler != SIG_DFL && handler != SIG_IGN && handler != SIG_ERR;
 }
 
+static uint64_t bit_of(int number)
+{
+    return (uint64_t)1 << (number - 1);
+}
+
 /* ---- handlers ---- */
 
 static void on_signal(int number, siginfo_t *info, void *context)
@@ -48,13 +53,20 @@ static void on_signal(int number, siginfo_t *info, void *context)
         actions[number].handler.simple = SIG_DFL;
     if (number == SIGSEGV)
         mp__hub->overflow_report(info->si_addr);
-    mp__hub->signal_seen(mp__main.identity->os->hub,
-                         (action.flags & SA_RESTART) != 0);
+    if ((mp__main.signal_mask & bit_of(number)) == 0)
+        mp__hub->signal_seen(mp__main.identity->os->hub,
+                             (action.flags & SA_RESTART) != 0);
     errno = saved;
     if (action.flags & SA_SIGINFO)
         action.handler.full(number, info, context);
     else if (is_handler(action.handler.simple))
         action.handler.simple(number);
+}
+
+bool mp__signal_has_handler(int number, bool *restarts)
+{
+    *restarts = (actions[number].flags & SA_RESTART) != 0;
+    return is_handler(actions[number].handler.simple);
 }
 
 static void remember(int number, const struct sigaction *action)
@@ -207,7 +219,22 @@ static int change_mask(int how, const sigset_t *set, sigset_t *old)
     count(word & ~before, 1);
     self->signal_mask = word;
     apply();
+    if (unlikely((self->signals_pending & ~word) != 0))
+        mp__signals_deliver(self);
     return 0;
+}
+
+/* What the kernel does around a handler. */
+void mp__signal_run(int number, siginfo_t *info, void *context)
+{
+    struct action action = actions[number];
+    sigset_t before;
+
+    if ((action.flags & SA_NODEFER) == 0)
+        sigaddset(&action.mask, number);
+    change_mask(SIG_BLOCK, &action.mask, &before);
+    on_signal(number, info, context);
+    change_mask(SIG_SETMASK, &before, NULL);
 }
 
 MP_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
@@ -297,57 +324,4 @@ void mp__signals_forked(struct mp__thread *self)
     count(self->signal_mask, 1);
     applied = self->signal_mask;
     kernel_mask(SIG_SETMASK, applied);
-}
-
-/* ---- signals to one thread ---- */
-
-/* The handler runs at once on the OS thread that all share; the wait that the
- * target is in ends as if it had run there. */
-static int send_to(struct mp__thread *thread, int number)
-{
-    if (thread->ended || number == 0)
-        return number < 0 || number > SIGNALS ? EINVAL : 0;
-    if (mp__real.syscall(SYS_tgkill, getpid(), mp__real.syscall(SYS_gettid),
-                         number) < 0)
-        return errno;
-    if (number >= 1 && number <= SIGNALS &&
-        is_handler(actions[number].handler.simple) &&
-        thread->interruptible != NULL && thread != &mp__main)
-        mp__hub->wake(thread->interruptible, -EINTR);
-    return 0;
-}
-
-MP_EXPORT int pthread_kill(pthread_t handle, int number)
-{
-    struct mp__thread *thread = mp__thread_of(handle);
-    int saved = errno, rc;
-
-    mp__init();
-    if (thread == NULL)
-        return mp__real.pthread_kill(handle, number);
-    rc = send_to(thread, number);
-    errno = saved;
-    return rc;
-}
-
-MP_EXPORT int pthread_sigqueue(pthread_t handle, int number,
-                               const union sigval value)
-{
-    struct mp__thread *thread = mp__thread_of(handle);
-
-    mp__init();
-    return mp__real.pthread_sigqueue(
-        thread != NULL ? mp__main.handle : handle, number, value);
-}
-
-MP_EXPORT int tgkill(pid_t group, pid_t id, int number)
-{
-    struct mp__thread *thread = id != 0 ? mp__thread_by_id(id) : NULL;
-    int rc;
-
-    mp__init();
-    if (thread == NULL || thread->mapped == NULL || group != getpid())
-        return mp__real.tgkill(group, id, number);
-    rc = send_to(thread, number);
-    return rc != 0 ? mp__fail(-rc) : 0;
 }

@@ -108,13 +108,12 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
     mp__hub->waiter_init(waiter);
-    if (flags & MP_INTERRUPTIBLE) {
-        if (self == &mp__main)
-            waiter->interruptible = flags & MP_RESTARTS
-                                        ? HUB_INTERRUPTED_UNLESS_RESTART
-                                        : HUB_ALWAYS_INTERRUPTED;
-        self->interruptible = waiter;
-    }
+    if ((flags & MP_INTERRUPTIBLE) && self == &mp__main)
+        waiter->interruptible = flags & MP_RESTARTS
+                                    ? HUB_INTERRUPTED_UNLESS_RESTART
+                                    : HUB_ALWAYS_INTERRUPTED;
+    self->parked = waiter;
+    self->parked_flags = flags;
     if ((flags & MP_CANCEL) || self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         self->waiter = waiter;
     mp__stats.parks++;
@@ -124,7 +123,9 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
 static void wait_ends(struct mp__thread *self)
 {
     self->waiter = NULL;
-    self->interruptible = NULL;
+    self->parked = NULL;
+    if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
+        mp__signals_deliver(self);
 }
 
 /* A cancelled wait unwinds when nothing of it is linked any more. */

@@ -99,6 +99,8 @@ static void thread_entry(struct greenlet *g)
 
     (void)g;
     mp__hub->tls_enter();
+    if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
+        mp__signals_deliver(self);
     run_start(self);
     finish(self);
 }

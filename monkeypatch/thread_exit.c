@@ -61,7 +61,7 @@ void mp__thread_destructors(void)
 
     if (!looked) {
         looked = true;
-        *(void **)&call_tls_dtors = dlsym(RTLD_DEFAULT, "__call_tls_dtors");
+        *(void **)&call_tls_dtors = mp__real_symbol("__call_tls_dtors");
     }
     if (call_tls_dtors != NULL)
         call_tls_dtors(); /* C++ thread_local: a list in our own block */

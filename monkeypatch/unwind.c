@@ -18,8 +18,7 @@ personality __gcc_personality_v0 MP_HIDDEN;
 
 static void *libgcc(const char *name)
 {
-    void *library = mp__real.dlopen("libgcc_s.so.1", RTLD_NOW);
-    void *found = library != NULL ? dlsym(library, name) : NULL;
+    void *found = mp__real_symbol_of("libgcc_s.so.1", RTLD_NOW, name);
 
     if (found == NULL) {
         mp__say(0, "libgcc_s.so.1 is missing: a thread cannot be unwound");
