@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # label: long
-# timeout: 240
+# timeout: 400
 # serial
 """10,000 connections held by the C server and by ThreadingHTTPServer, 9,500 by
 microsocks, each still answering in the end; opening them takes no longer than
@@ -11,13 +11,22 @@ import sys
 import harness
 from harness import NATIVE, VIREO, check
 
-# Opening is one wait after another, so the machine's noise shows in full.
-SLACK = 1.25
+# Opening is one wait after another, so the machine's noise shows in full: the
+# least of interleaved rounds counts, and there are more rounds while it fails.
+SLACK = 1.15
+ROUNDS, MOST_ROUNDS = 2, 4
+
+
+def no_slower(opening):
+    return (VIREO not in opening
+            or opening[VIREO] <= opening[NATIVE] * SLACK + 0.1)
 
 
 def hold(start, connections, what, **options):
     opening = {}
-    for turn in range(2):
+    for turn in range(MOST_ROUNDS):
+        if turn >= ROUNDS and no_slower(opening):
+            break
         for mode in harness.modes():
             with start(mode) as server:
                 report, usage = harness.hold(
@@ -33,9 +42,8 @@ def hold(start, connections, what, **options):
                       usage["threads"])
             opening[mode] = min(report["open_s"],
                                 opening.get(mode, report["open_s"]))
-    if VIREO in opening:
-        check(opening[VIREO] <= opening[NATIVE] * SLACK + 0.1,
-              "%s: opening takes longer than native: %s", what, opening)
+    check(no_slower(opening), "%s: opening takes longer than native: %s", what,
+          opening)
 
 
 def test_c_server():
