@@ -168,6 +168,13 @@ static void in_waitid(void)
     waitid(P_PID, (id_t)child, &info, WEXITED);
 }
 static void in_pause(void) { pause(); }
+static void in_sigsuspend(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigsuspend(&none);
+}
 static void in_sigtimedwait(void)
 {
     struct timespec wait = { 20, 0 };
@@ -202,7 +209,7 @@ static const struct {
     POINT(cond_clockwait), POINT(sem_wait),      POINT(sem_timedwait),
     POINT(sem_clockwait), POINT(join),           POINT(timedjoin),
     POINT(waitpid),       POINT(waitid),         POINT(pause),
-    POINT(sigtimedwait),  POINT(sigwaitinfo),
+    POINT(sigsuspend),    POINT(sigtimedwait),   POINT(sigwaitinfo),
 };
 enum { POINTS = sizeof points / sizeof *points };
 
