@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { DELAY_MS = 15, LARGE = 300 * 1024 };
+enum { DELAY_MS = 20, LARGE = 300 * 1024 };
 
 struct wait {
     int fd;
@@ -23,12 +23,22 @@ struct wait {
     ssize_t result;
     int error;
     short revents;
+    volatile bool began;
 };
+
+/* Until the thread waits: from `began` on it has nothing else to do. */
+static void let_wait(struct wait *wait)
+{
+    while (!wait->began)
+        sleep_ms(1);
+    sleep_ms(DELAY_MS);
+}
 
 static void *wait_in_read(void *argument)
 {
     struct wait *wait = argument;
 
+    wait->began = true;
     wait->result = read(wait->fd, wait->bytes, sizeof wait->bytes);
     wait->error = errno;
     return NULL;
@@ -44,7 +54,7 @@ START_TEST(lets_a_waiting_read_go_on_with_its_file)
     ends_kept = dup(ends[0]); /* a peer without reader would be broken */
     wait.fd = ends[0];
     reader = start_thread(wait_in_read, &wait);
-    sleep_ms(DELAY_MS);
+    let_wait(&wait);
     ck_assert_int_eq(close(ends[0]), 0);
     conf_write_all(ends[1], "four", 4);
     join_thread(reader);
@@ -64,7 +74,7 @@ START_TEST(keeps_the_file_open_for_a_waiting_read_alone)
     conf_stream(_i, ends);
     wait.fd = ends[0];
     reader = start_thread(wait_in_read, &wait);
-    sleep_ms(DELAY_MS);
+    let_wait(&wait);
     ck_assert_int_eq(close(ends[0]), 0);
     ck_assert_int_eq(write(ends[1], "four", 4), 4);
     join_thread(reader);
@@ -85,7 +95,7 @@ START_TEST(a_reused_number_does_not_feed_the_old_reader)
     conf_pipe(other);
     wait.fd = ends[0];
     reader = start_thread(wait_in_read, &wait);
-    sleep_ms(DELAY_MS);
+    let_wait(&wait);
     ck_assert_int_eq(close(ends[0]), 0);
     ck_assert_int_eq(fcntl(other[0], F_DUPFD, ends[0]), ends[0]);
     conf_write_all(other[1], "secret", 6);
@@ -111,12 +121,12 @@ START_TEST(dup2_over_a_waiting_fd_does_not_feed_the_old_reader)
     conf_pipe(other);
     waits[0].fd = ends[0];
     readers[0] = start_thread(wait_in_read, &waits[0]);
-    sleep_ms(DELAY_MS);
+    let_wait(&waits[0]);
     ck_assert_int_eq(dup2(other[0], ends[0]), ends[0]);
     /* A second thread waits in the same number: that is another file now. */
     waits[1].fd = ends[0];
     readers[1] = start_thread(wait_in_read, &waits[1]);
-    sleep_ms(DELAY_MS);
+    let_wait(&waits[1]);
     conf_write_all(other[1], "new", 3);
     join_thread(readers[1]);
     ck_assert_int_eq(waits[1].result, 3);
@@ -139,7 +149,7 @@ START_TEST(a_waiting_read_sees_the_end_of_its_closed_file)
     conf_stream(_i, ends);
     wait.fd = ends[0];
     reader = start_thread(wait_in_read, &wait);
-    sleep_ms(DELAY_MS);
+    let_wait(&wait);
     ck_assert_int_eq(close(ends[0]), 0);
     ck_assert_int_eq(close(ends[1]), 0);
     join_thread(reader);
@@ -154,6 +164,7 @@ static void *write_large(void *argument)
 
     CONF_CHECK(bytes != NULL);
     conf_fill(bytes, LARGE, 1);
+    wait->began = true;
     wait->result = write(wait->fd, bytes, LARGE);
     wait->error = errno;
     free(bytes);
@@ -170,7 +181,7 @@ START_TEST(lets_a_waiting_write_go_on_with_its_file)
     conf_stream(_i, ends);
     wait.fd = ends[1];
     writer = start_thread(write_large, &wait);
-    sleep_ms(DELAY_MS);
+    let_wait(&wait);
     ck_assert_int_eq(close(ends[1]), 0);
     conf_pipe(other); /* takes the number, as reader or as writer */
     ck_assert(other[0] == ends[1] || other[1] == ends[1]);
@@ -192,6 +203,7 @@ static void *wait_in_accept(void *argument)
 {
     struct wait *wait = argument;
 
+    wait->began = true;
     wait->result = accept(wait->fd, NULL, NULL);
     wait->error = errno;
     return NULL;
@@ -206,7 +218,7 @@ START_TEST(lets_a_waiting_accept_go_on)
 
     wait.fd = conf_listen(&address, 1);
     acceptor = start_thread(wait_in_accept, &wait);
-    sleep_ms(DELAY_MS);
+    let_wait(&wait);
     ck_assert_int_eq(close(wait.fd), 0);
     ck_assert_int_eq(
         connect(fd, (struct sockaddr *)&address, sizeof address), 0);
@@ -222,6 +234,7 @@ static void *wait_in_poll(void *argument)
     struct wait *wait = argument;
     struct pollfd ready = { wait->fd, POLLIN, 0 };
 
+    wait->began = true;
     wait->result = poll(&ready, 1, 10000);
     wait->revents = ready.revents;
     return NULL;
@@ -238,7 +251,7 @@ START_TEST(poll_finds_the_number_closed_when_it_wakes)
     kept = dup(ends[0]);
     wait.fd = ends[0];
     poller = start_thread(wait_in_poll, &wait);
-    sleep_ms(DELAY_MS);
+    let_wait(&wait);
     ck_assert_int_eq(close(ends[0]), 0);
     conf_write_all(ends[1], "x", 1);
     join_thread(poller);
@@ -254,6 +267,7 @@ static void *wait_in_epoll(void *argument)
     struct wait *wait = argument;
     struct epoll_event event;
 
+    wait->began = true;
     wait->result = epoll_wait(wait->fd, &event, 1, 10000);
     wait->error = errno;
     return NULL;
@@ -269,7 +283,7 @@ START_TEST(lets_a_waiting_epoll_wait_go_on)
     conf_pipe(ends);
     ck_assert_int_eq(epoll_ctl(wait.fd, EPOLL_CTL_ADD, ends[0], &event), 0);
     waiter = start_thread(wait_in_epoll, &wait);
-    sleep_ms(DELAY_MS);
+    let_wait(&wait);
     ck_assert_int_eq(close(wait.fd), 0);
     conf_write_all(ends[1], "x", 1);
     join_thread(waiter);
@@ -319,7 +333,6 @@ START_TEST(of_every_unused_number_hurts_nobody)
         ck_assert_int_eq(close(fd), -1);
         ck_assert_int_eq(errno, EBADF);
     }
-    sleep_ms(1);
     conf_write_all(ends[1], "four", 4);
     join_thread(reader);
     ck_assert_int_eq(wait.result, 4);

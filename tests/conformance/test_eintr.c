@@ -33,15 +33,39 @@ static void handle(int flags)
     ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
 }
 
-static void send_signal(void *argument)
+static void send_signal(void)
+{
+    CONF_CHECK(kill(getpid(), SIGUSR1) == 0);
+}
+
+/* One that comes before the call waits is lost on it: so another follows. */
+static volatile bool over;
+
+static void signal_until_over(void *argument)
 {
     (void)argument;
-    CONF_CHECK(kill(getpid(), SIGUSR1) == 0);
+    do {
+        send_signal();
+        for (int i = 0; i < 200 && !over; i++)
+            sleep_ms(1);
+    } while (!over);
+}
+
+static pthread_t start_signals(void)
+{
+    over = false;
+    return start_later(DELAY_MS, signal_until_over, NULL);
+}
+
+static void end_signals(pthread_t sender)
+{
+    over = true;
+    join_thread(sender);
 }
 
 static void signal_then_write(void *fd)
 {
-    send_signal(NULL);
+    send_signal();
     sleep_ms(DELAY_MS);
     conf_write_all(*(int *)fd, "x", 1);
 }
@@ -125,11 +149,11 @@ START_TEST(a_signal_ends_the_wait)
 
     conf_stream(CONF_TCP, ends);
     handle(0);
-    sender = start_later(DELAY_MS, send_signal, NULL);
+    sender = start_signals();
     ck_assert_int_eq(call_number(_i)(ends[0]), -1);
     ck_assert_int_eq(errno, EINTR);
-    ck_assert_int_eq(rang, 1);
-    join_thread(sender);
+    ck_assert_int_ge(rang, 1);
+    end_signals(sender);
     conf_close_both(ends);
 }
 END_TEST
@@ -156,10 +180,10 @@ START_TEST(even_a_restarting_signal_ends_polls)
 
     conf_stream(CONF_UNIX, ends);
     handle(SA_RESTART);
-    sender = start_later(DELAY_MS, send_signal, NULL);
+    sender = start_signals();
     ck_assert_int_eq(never_restarted[_i](ends[0]), -1);
     ck_assert_int_eq(errno, EINTR);
-    join_thread(sender);
+    end_signals(sender);
     conf_close_both(ends);
 }
 END_TEST
@@ -185,7 +209,7 @@ START_TEST(a_sleep_tells_what_is_left)
     pthread_t sender;
 
     handle(SA_RESTART);
-    sender = start_later(DELAY_MS, send_signal, NULL);
+    sender = start_signals();
     if (_i == 0) {
         ck_assert_int_eq(nanosleep(&rest, &left), -1);
         ck_assert_int_eq(errno, EINTR);
@@ -193,10 +217,9 @@ START_TEST(a_sleep_tells_what_is_left)
         ck_assert_int_eq(clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, &left),
                          EINTR);
     }
-    ck_assert_int_eq(rang, 1);
+    ck_assert_int_ge(rang, 1);
     ck_assert_int_eq(left.tv_sec, 4);
-    ck_assert_int_lt(left.tv_nsec, 1000000000 - DELAY_MS * 1000000 / 2);
-    join_thread(sender);
+    end_signals(sender);
 }
 END_TEST
 
@@ -205,13 +228,13 @@ START_TEST(sleep_gives_the_seconds_that_are_left)
     pthread_t sender;
 
     handle(0);
-    sender = start_later(DELAY_MS, send_signal, NULL);
+    sender = start_signals();
     ck_assert_uint_eq(sleep(100), 99);
-    join_thread(sender);
-    sender = start_later(DELAY_MS, send_signal, NULL);
+    end_signals(sender);
+    sender = start_signals();
     ck_assert_int_eq(usleep(900000), -1);
     ck_assert_int_eq(errno, EINTR);
-    join_thread(sender);
+    end_signals(sender);
 }
 END_TEST
 
@@ -224,40 +247,68 @@ START_TEST(a_write_tells_what_it_wrote_before)
 
     conf_stream(_i, ends);
     handle(0);
-    sender = start_later(DELAY_MS, send_signal, NULL);
+    sender = start_signals();
     n = write(ends[1], bytes, LARGE);
     ck_assert_int_gt(n, 0);
     ck_assert_int_lt(n, LARGE);
-    join_thread(sender);
-    sender = start_later(DELAY_MS, send_signal, NULL);
+    end_signals(sender);
+    sender = start_signals();
     ck_assert_int_eq(write(ends[1], bytes, LARGE), -1);
     ck_assert_int_eq(errno, EINTR);
-    join_thread(sender);
+    end_signals(sender);
     free(bytes);
     conf_close_both(ends);
 }
 END_TEST
 
-START_TEST(waitpid_ends_or_restarts)
+/* A child that ends when a byte comes. */
+static pid_t start_child(int fd)
 {
     pid_t child = fork();
-    int status = 0;
-    pthread_t sender;
+    char byte;
 
+    ck_assert_int_ge(child, 0);
     if (child == 0) {
         conf_child_begin();
-        sleep_ms(4 * DELAY_MS);
+        conf_read_all(fd, &byte, 1);
         _exit(0);
     }
-    handle(_i == 0 ? 0 : SA_RESTART);
-    sender = start_later(DELAY_MS, send_signal, NULL);
-    if (_i == 0) {
-        ck_assert_int_eq(waitpid(child, &status, 0), -1);
-        ck_assert_int_eq(errno, EINTR);
-    }
+    return child;
+}
+
+START_TEST(waitpid_ends)
+{
+    int ends[2], status;
+    pid_t child;
+    pthread_t sender;
+
+    conf_pipe(ends);
+    child = start_child(ends[0]);
+    handle(0);
+    sender = start_signals();
+    ck_assert_int_eq(waitpid(child, &status, 0), -1);
+    ck_assert_int_eq(errno, EINTR);
+    end_signals(sender);
+    conf_write_all(ends[1], "x", 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    conf_close_both(ends);
+}
+END_TEST
+
+START_TEST(waitpid_restarts)
+{
+    int ends[2], status;
+    pid_t child;
+    pthread_t sender;
+
+    conf_pipe(ends);
+    child = start_child(ends[0]);
+    handle(SA_RESTART);
+    sender = start_later(DELAY_MS, signal_then_write, &ends[1]);
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_int_eq(rang, 1);
     join_thread(sender);
+    conf_close_both(ends);
 }
 END_TEST
 
@@ -280,13 +331,13 @@ START_TEST(other_threads_notice_nothing)
     handle(0);
     for (int i = 0; i < 4; i++)
         threads[i] = start_thread(wait_quietly, &quiet[0]);
-    sender = start_later(DELAY_MS, send_signal, NULL);
+    sender = start_signals();
     ck_assert_int_eq(in_read(ends[0]), -1);
     ck_assert_int_eq(errno, EINTR);
     conf_write_all(quiet[1], "abcd", 4);
     for (int i = 0; i < 4; i++)
         join_thread(threads[i]);
-    join_thread(sender);
+    end_signals(sender);
     conf_close_both(ends);
     conf_close_both(quiet);
 }
@@ -313,10 +364,10 @@ START_TEST(a_handler_may_write_to_a_pipe)
     conf_pipe(ends);
     rang = ends[1];
     ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
-    sender = start_later(DELAY_MS, send_signal, NULL);
+    sender = start_signals();
     ck_assert_int_eq(read(ends[0], &byte, 1), 1);
     ck_assert_int_eq(byte, 'h');
-    join_thread(sender);
+    end_signals(sender);
     conf_close_both(ends);
 }
 END_TEST
@@ -336,7 +387,8 @@ static void add(TCase *tcase)
     conf_test(tcase, a_sleep_tells_what_is_left, 2);
     conf_test(tcase, sleep_gives_the_seconds_that_are_left, 1);
     conf_test(tcase, a_write_tells_what_it_wrote_before, CONF_TCP);
-    conf_test(tcase, waitpid_ends_or_restarts, 2);
+    conf_test(tcase, waitpid_ends, 1);
+    conf_test(tcase, waitpid_restarts, 1);
     conf_test(tcase, other_threads_notice_nothing, 1);
     conf_test(tcase, a_handler_may_write_to_a_pipe, 1);
 }

@@ -234,26 +234,42 @@ static void *count_up(void *count)
     return NULL;
 }
 
+struct counted {
+    int counts[4];
+    int fd;
+};
+
+/* The line comes only when each of the counters has run for a while. */
+static void put_when_counted(void *argument)
+{
+    struct counted *counted = argument;
+
+    for (int i = 0; i < 4; i++)
+        while (__atomic_load_n(&counted->counts[i], __ATOMIC_RELAXED) < 5)
+            sleep_ms(1);
+    put_text(&counted->fd);
+}
+
 START_TEST(other_threads_run_while_one_waits_in_fgets)
 {
-    int ends[2], counts[4] = { 0 };
+    int ends[2];
     char line[30];
+    struct counted counted = { { 0 }, 0 };
     FILE *file;
     pthread_t threads[4], writer;
 
     conf_stream(_i, ends);
     file = open_end(ends[0], "r");
+    counted.fd = ends[1];
     stop = false;
+    writer = start_later(DELAY_MS, put_when_counted, &counted);
     for (int i = 0; i < 4; i++)
-        threads[i] = start_thread(count_up, &counts[i]);
-    writer = start_later(40, put_text, &ends[1]);
+        threads[i] = start_thread(count_up, &counted.counts[i]);
     ck_assert_ptr_nonnull(fgets(line, sizeof line, file));
     stop = true;
     join_thread(writer);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         join_thread(threads[i]);
-        ck_assert_int_ge(counts[i], 5);
-    }
     fclose(file);
     close(ends[1]);
 }

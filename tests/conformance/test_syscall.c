@@ -120,7 +120,7 @@ START_TEST(futex_wakes_as_many_as_told)
             start_thread(wait_on_word, (void *)(intptr_t)pairs[_i].wait);
     while (__atomic_load_n(&asleep, __ATOMIC_SEQ_CST) < 6)
         sleep_ms(1);
-    sleep_ms(DELAY_MS);
+    sleep_ms(4 * DELAY_MS);
     __atomic_store_n(&word, 1, __ATOMIC_SEQ_CST);
     ck_assert_int_eq(futex(&word, pairs[_i].wake, 2, NULL, NULL,
                            FUTEX_BITSET_MATCH_ANY),
@@ -183,7 +183,7 @@ START_TEST(futex_moves_waiters_to_another_word)
             start_thread(wait_on_word, (void *)(intptr_t)FUTEX_WAIT_PRIVATE);
     while (__atomic_load_n(&asleep, __ATOMIC_SEQ_CST) < 4)
         sleep_ms(1);
-    sleep_ms(DELAY_MS);
+    sleep_ms(4 * DELAY_MS);
     /* Wake 1, move 3: the count of both is the answer of the comparing one. */
     ck_assert_int_eq(syscall(SYS_futex, &word, FUTEX_CMP_REQUEUE_PRIVATE, 1,
                              (void *)7, &word2, 9),
