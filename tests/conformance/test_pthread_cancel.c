@@ -230,30 +230,6 @@ START_TEST(asynchronous_acts_on_what_is_pending)
 }
 END_TEST
 
-static volatile long turns;
-
-static void *compute(void *argument)
-{
-    pthread_cleanup_push(leave_mark, "h");
-    CONF_CHECK(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
-    say_ready();
-    for (;;)
-        turns++;
-    pthread_cleanup_pop(0);
-    return argument;
-}
-
-START_TEST(asynchronous_stops_a_computation)
-{
-    pthread_t thread = start_thread(compute, NULL);
-
-    wait_until_ready();
-    ck_assert_int_eq(pthread_cancel(thread), 0);
-    ck_assert_ptr_eq(join_thread(thread), PTHREAD_CANCELED);
-    ck_assert_str_eq(trail, "h");
-}
-END_TEST
-
 static void *sleep_asynchronous(void *argument)
 {
     CONF_CHECK(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
@@ -391,7 +367,6 @@ static void add(TCase *tcase)
     conf_test(tcase, testcancel_acts_on_what_is_pending, 1);
     conf_test(tcase, testcancel_alone_does_nothing, 1);
     conf_test(tcase, asynchronous_acts_on_what_is_pending, 1);
-    conf_test(tcase, asynchronous_stops_a_computation, 1);
     conf_test(tcase, asynchronous_stops_a_sleep, 1);
     conf_test(tcase, a_thread_can_cancel_itself, 1);
     conf_test(tcase, states_and_types_give_the_old_one, 1);

@@ -189,5 +189,5 @@ static void add(TCase *tcase)
 
 int main(void)
 {
-    return conf_main("deadlock_order", add, CONF_THREADS);
+    return conf_main("preempt_gil", add, CONF_THREADS);
 }
