@@ -33,6 +33,61 @@ static void selection_close(struct selection *selection)
         free(selection->fds);
 }
 
+struct directory_entry { /* the kernel's */
+    uint64_t inode;
+    int64_t offset;
+    unsigned short size;
+    unsigned char type;
+    char name[];
+};
+
+static int highest_in(const char *buf, long len, int highest)
+{
+    for (long at = 0; at < len;) {
+        const struct directory_entry *entry = (const void *)(buf + at);
+        char *end;
+        long fd = strtol(entry->name, &end, 10);
+
+        if (end != entry->name && *end == '\0' && fd > highest &&
+            !mp__hub->fd_is_ours((int)fd))
+            highest = (int)fd;
+        at += entry->size;
+    }
+    return highest;
+}
+
+/* The program's highest fd; -1 if that cannot be found. */
+static int highest_fd(void)
+{
+    char buf[2048] __attribute__((aligned(8)));
+    long fd = SYS_CALL(SYS_openat, AT_FDCWD, "/proc/self/fd",
+                       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
+    int highest = -1;
+    long len;
+
+    if (fd < 0)
+        return -1;
+    while ((len = SYS_CALL(SYS_getdents64, fd, buf, sizeof buf, 0, 0, 0)) > 0)
+        highest = highest_in(buf, len, highest);
+    sys_close((int)fd);
+    return highest;
+}
+
+/* The kernel reads no more of the sets than it has room for fds, and programs
+ * pass getdtablesize() with sets that are smaller.  It has more room than
+ * natively where fds of ours lie at the top. */
+static int clamp(int count)
+{
+    int highest;
+
+    if ((unsigned)count <= mp__hub->fd_lowest())
+        return count;
+    highest = highest_fd();
+    if (highest < 0 || highest >= count)
+        return count;
+    return (highest / (int)WORD_BITS + 1) * (int)WORD_BITS;
+}
+
 static int selection_open(struct selection *selection)
 {
     size_t size;
@@ -41,6 +96,7 @@ static int selection_open(struct selection *selection)
     selection->fds = selection->few_fds;
     if (selection->count < 0)
         return -EINVAL;
+    selection->count = clamp(selection->count);
     selection->words = ((size_t)selection->count + WORD_BITS - 1) / WORD_BITS;
     size = selection->words * sizeof(unsigned long);
     for (int set = 0; set < SETS; set++)

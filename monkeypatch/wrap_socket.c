@@ -350,9 +350,10 @@ MP_EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count,
     long rc = 0;
     int64_t until;
 
-    if (!MP_ACTIVE(socket) || (flags & NEVER_WAITS) != 0 || count == 0 ||
-        (timeout != NULL && !mp__timespec_ok(timeout)))
+    if (!MP_ACTIVE(socket) || (flags & NEVER_WAITS) != 0 || count == 0)
         return MP_REAL(recvmmsg)(fd, messages, count, flags, timeout);
+    if (timeout != NULL && !mp__timespec_ok(timeout))
+        return (int)mp__io_end(-EINVAL);
     until = timeout != NULL ? mp__after(timeout) : HUB_FOREVER;
     flags &= ~MSG_WAITFORONE;
     while (got < count) {
