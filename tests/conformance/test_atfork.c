@@ -14,12 +14,30 @@ static void leave(const char *mark)
     strncat(trail, mark, sizeof trail - strlen(trail) - 1);
 }
 
-static void prepare_1(void) { leave("p1"); }
-static void prepare_2(void) { leave("p2"); }
-static void parent_1(void) { leave("a1"); }
-static void parent_2(void) { leave("a2"); }
-static void child_1(void) { leave("c1"); }
-static void child_2(void) { leave("c2"); }
+static void prepare_1(void)
+{
+    leave("p1");
+}
+static void prepare_2(void)
+{
+    leave("p2");
+}
+static void parent_1(void)
+{
+    leave("a1");
+}
+static void parent_2(void)
+{
+    leave("a2");
+}
+static void child_1(void)
+{
+    leave("c1");
+}
+static void child_2(void)
+{
+    leave("c2");
+}
 
 static void check_trail_in_child(void)
 {

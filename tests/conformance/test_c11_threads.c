@@ -180,8 +180,8 @@ static int lock_for_20_ms(void *argument)
     return mtx_timedlock(&mutex, &when);
 }
 
-static const int types[] = { mtx_plain, mtx_timed, mtx_plain | mtx_recursive,
-                             mtx_timed | mtx_recursive };
+static const int types[] = {mtx_plain, mtx_timed, mtx_plain | mtx_recursive,
+                            mtx_timed | mtx_recursive};
 
 START_TEST(mutexes_exclude)
 {
@@ -189,8 +189,7 @@ START_TEST(mutexes_exclude)
 
     init(types[_i]);
     ck_assert_int_eq(mtx_lock(&mutex), thrd_success);
-    ck_assert_int_eq(mtx_trylock(&mutex),
-                     recursive ? thrd_success : thrd_busy);
+    ck_assert_int_eq(mtx_trylock(&mutex), recursive ? thrd_success : thrd_busy);
     ck_assert_int_eq(finish(start(try_mutex, NULL)), thrd_busy);
     ck_assert_int_eq(finish(start(lock_for_20_ms, NULL)), thrd_timedout);
     if (recursive)
@@ -295,7 +294,7 @@ END_TEST
 
 START_TEST(sleeps)
 {
-    struct timespec wait = { 0, 20 * CONF_MS };
+    struct timespec wait = {0, 20 * CONF_MS};
     int64_t before = now_ns();
 
     ck_assert_int_eq(thrd_sleep(&wait, NULL), 0);
@@ -307,7 +306,7 @@ END_TEST
 
 static int sleep_in_thread(void *argument)
 {
-    struct timespec wait = { 0, 50 * CONF_MS };
+    struct timespec wait = {0, 50 * CONF_MS};
 
     CONF_CHECK(thrd_sleep(&wait, NULL) == 0);
     return argument != NULL;

@@ -2,7 +2,6 @@
 #include "conf_threads.h"
 
 #include <errno.h>
-#include <sched.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
@@ -146,8 +145,8 @@ END_TEST
 
 /* Timed waits: timedwait by the clock of the attribute, clockwait by either. */
 enum { VARIANTS = 4 };
-static const clockid_t clocks[VARIANTS] = { CLOCK_REALTIME, CLOCK_MONOTONIC,
-                                            CLOCK_REALTIME, CLOCK_MONOTONIC };
+static const clockid_t clocks[VARIANTS] = {CLOCK_REALTIME, CLOCK_MONOTONIC,
+                                           CLOCK_REALTIME, CLOCK_MONOTONIC};
 static pthread_cond_t timed;
 
 static void init_timed(int variant)
@@ -240,96 +239,10 @@ START_TEST(refuses_a_clock_that_nobody_waits_on)
     struct timespec when = deadline_in(CLOCK_MONOTONIC, 100);
 
     lock();
-    ck_assert_int_eq(pthread_cond_clockwait(&cond, &mutex,
-                                            CLOCK_PROCESS_CPUTIME_ID, &when),
-                     EINVAL);
+    ck_assert_int_eq(
+        pthread_cond_clockwait(&cond, &mutex, CLOCK_PROCESS_CPUTIME_ID, &when),
+        EINVAL);
     unlock();
-}
-END_TEST
-
-/* Two threads pass one token to and fro: a lost signal hangs. */
-static pthread_cond_t turns[2] = { PTHREAD_COND_INITIALIZER,
-                                   PTHREAD_COND_INITIALIZER };
-static int turn;
-enum { PASSES = 3000 };
-
-static void *pass_token(void *argument)
-{
-    int me = (int)(long)argument;
-
-    for (int i = 0; i < PASSES; i++) {
-        lock();
-        while (turn != me)
-            CONF_CHECK(pthread_cond_wait(&turns[me], &mutex) == 0);
-        turn = !me;
-        CONF_CHECK(pthread_cond_signal(&turns[!me]) == 0);
-        unlock();
-    }
-    return NULL;
-}
-
-START_TEST(no_signal_is_lost_in_ping_pong)
-{
-    pthread_t threads[2];
-
-    turn = 0;
-    for (long i = 0; i < 2; i++)
-        threads[i] = start_thread(pass_token, (void *)i);
-    for (int i = 0; i < 2; i++)
-        join_thread(threads[i]);
-    ck_assert_int_eq(turn, 0);
-}
-END_TEST
-
-/* Producers and consumers over a queue of four places. */
-enum { PLACES = 4, ITEMS = 2000, SIDES = 4 };
-static pthread_cond_t not_empty = PTHREAD_COND_INITIALIZER;
-static pthread_cond_t not_full = PTHREAD_COND_INITIALIZER;
-static int queued, sum_in, sum_out;
-
-static void *produce(void *argument)
-{
-    for (int i = 1; i <= ITEMS; i++) {
-        lock();
-        while (queued == PLACES)
-            pthread_cond_wait(&not_full, &mutex);
-        queued++;
-        sum_in++;
-        pthread_cond_signal(&not_empty);
-        unlock();
-    }
-    return argument;
-}
-
-static void *consume(void *argument)
-{
-    for (int i = 1; i <= ITEMS; i++) {
-        lock();
-        while (queued == 0)
-            pthread_cond_wait(&not_empty, &mutex);
-        queued--;
-        sum_out++;
-        if (i % 2)
-            pthread_cond_signal(&not_full);
-        else
-            pthread_cond_broadcast(&not_full);
-        unlock();
-    }
-    return argument;
-}
-
-START_TEST(no_signal_is_lost_in_a_queue)
-{
-    pthread_t threads[2 * SIDES];
-
-    queued = sum_in = sum_out = 0;
-    for (int i = 0; i < 2 * SIDES; i++)
-        threads[i] = start_thread(i % 2 ? produce : consume, NULL);
-    for (int i = 0; i < 2 * SIDES; i++)
-        join_thread(threads[i]);
-    ck_assert_int_eq(sum_in, SIDES * ITEMS);
-    ck_assert_int_eq(sum_out, SIDES * ITEMS);
-    ck_assert_int_eq(queued, 0);
 }
 END_TEST
 
@@ -396,8 +309,6 @@ static void add(TCase *tcase)
     conf_test(tcase, a_signal_comes_before_the_deadline, VARIANTS);
     conf_test(tcase, refuses_a_time_that_is_none, VARIANTS);
     conf_test(tcase, refuses_a_clock_that_nobody_waits_on, 1);
-    conf_test(tcase, no_signal_is_lost_in_ping_pong, 1);
-    conf_test(tcase, no_signal_is_lost_in_a_queue, 1);
     conf_test(tcase, one_whose_time_is_up_takes_no_signal, 1);
     conf_test(tcase, works_with_a_recursive_mutex, 1);
     conf_test(tcase, refuses_an_errorcheck_mutex_that_is_not_held, 1);

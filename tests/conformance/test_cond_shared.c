@@ -7,7 +7,7 @@ static struct {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     int turn, waiting, tokens;
-} *area;
+} * area;
 
 static void setup(void)
 {
@@ -25,8 +25,8 @@ static void setup(void)
     ck_assert_int_eq(pthread_condattr_getpshared(&attr, &shared), 0);
     ck_assert_int_eq(shared, PTHREAD_PROCESS_PRIVATE);
     ck_assert_int_eq(pthread_condattr_setpshared(&attr, 77), EINVAL);
-    ck_assert_int_eq(
-        pthread_condattr_setpshared(&attr, PTHREAD_PROCESS_SHARED), 0);
+    ck_assert_int_eq(pthread_condattr_setpshared(&attr, PTHREAD_PROCESS_SHARED),
+                     0);
     ck_assert_int_eq(pthread_cond_init(&area->cond, &attr), 0);
     ck_assert_int_eq(pthread_condattr_destroy(&attr), 0);
 }

@@ -10,7 +10,8 @@
 #include <thread>
 #include <vector>
 
-namespace {
+namespace
+{
 
 constexpr int THREADS = 10;
 
@@ -37,7 +38,10 @@ void in_threads(void (*function)(int))
 
 struct Witness {
     const char *name;
-    explicit Witness(const char *given) : name(given) { leave(name); }
+    explicit Witness(const char *given) : name(given)
+    {
+        leave(name);
+    }
     ~Witness()
     {
         sleep_ms(1);
@@ -231,7 +235,10 @@ void use_failing_static(int)
 /* Unwinding of threads. */
 
 struct Local {
-    ~Local() { leave("o"); }
+    ~Local()
+    {
+        leave("o");
+    }
 };
 
 volatile bool unwinding_now;
@@ -292,8 +299,8 @@ START_TEST(thread_locals_are_destroyed_before_keys)
 }
 END_TEST
 
-void (*const throwing[])(int) = { throw_and_hold, rethrow_after_wait,
-                                  unwind_through_wait };
+void (*const throwing[])(int) = {throw_and_hold, rethrow_after_wait,
+                                 unwind_through_wait};
 
 START_TEST(exceptions_survive_waits)
 {

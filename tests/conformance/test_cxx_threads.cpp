@@ -15,7 +15,8 @@
 #include <thread>
 #include <vector>
 
-namespace {
+namespace
+{
 
 using namespace std::chrono_literals;
 constexpr int THREADS = 8;
@@ -82,10 +83,10 @@ START_TEST(timed_mutexes_give_up)
 
     std::jthread([&] {
         given_up += !mutex.try_lock_for(10ms);
-        given_up += !mutex.try_lock_until(std::chrono::system_clock::now() +
-                                          10ms);
-        given_up += !mutex.try_lock_until(std::chrono::steady_clock::now() -
-                                          10ms);
+        given_up +=
+            !mutex.try_lock_until(std::chrono::system_clock::now() + 10ms);
+        given_up +=
+            !mutex.try_lock_until(std::chrono::steady_clock::now() - 10ms);
         given_up += !shared.try_lock_for(10ms);
         given_up += !shared.try_lock_shared_for(10ms);
     }).join();

@@ -16,8 +16,14 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int silent[2];
 
 /* Calls that block and let others run; each says how it must leave errno. */
-static void block_by_sleep(void) { sleep_ms(1); }
-static void block_by_yield(void) { sched_yield(); }
+static void block_by_sleep(void)
+{
+    sleep_ms(1);
+}
+static void block_by_yield(void)
+{
+    sched_yield();
+}
 static void block_by_mutex(void)
 {
     pthread_mutex_lock(&mutex);
@@ -31,8 +37,8 @@ static void block_by_read(void)
     conf_write_all(silent[1], "x", 1);
     conf_read_all(silent[0], &byte, 1);
 }
-static void (*const blocks[])(void) = { block_by_sleep, block_by_yield,
-                                        block_by_mutex, block_by_read };
+static void (*const blocks[])(void) = {block_by_sleep, block_by_yield,
+                                       block_by_mutex, block_by_read};
 
 static void *keep_errno(void *argument)
 {
@@ -233,7 +239,7 @@ END_TEST
 static void *tokenise(void *argument)
 {
     char text[] = "one two three", *state, *token;
-    const char *const expected[] = { "one", "two", "three" };
+    const char *const expected[] = {"one", "two", "three"};
     int count = 0;
 
     for (token = strtok_r(text, " ", &state); token != NULL;

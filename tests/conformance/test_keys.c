@@ -240,12 +240,11 @@ static void *change_values(void *argument)
 
     for (int round = 0; round < 200; round++) {
         for (int i = 0; i < 40; i++)
-            CONF_CHECK(pthread_setspecific(stress_keys[i],
-                                           mine + round + i) == 0);
+            CONF_CHECK(pthread_setspecific(stress_keys[i], mine + round + i) ==
+                       0);
         sched_yield();
         for (int i = 0; i < 40; i++)
-            CONF_CHECK(pthread_getspecific(stress_keys[i]) ==
-                       mine + round + i);
+            CONF_CHECK(pthread_getspecific(stress_keys[i]) == mine + round + i);
     }
     return NULL;
 }

@@ -13,10 +13,10 @@ static const struct {
     int foreign_unlock; /* another thread unlocks */
     int idle_unlock;    /* nobody holds it */
 } types[] = {
-    { "normal", PTHREAD_MUTEX_NORMAL, -1, EBUSY, 0, 0 },
-    { "recursive", PTHREAD_MUTEX_RECURSIVE, 0, 0, EPERM, EPERM },
-    { "errorcheck", PTHREAD_MUTEX_ERRORCHECK, EDEADLK, EBUSY, EPERM, EPERM },
-    { "adaptive", PTHREAD_MUTEX_ADAPTIVE_NP, -1, EBUSY, 0, 0 },
+    {"normal", PTHREAD_MUTEX_NORMAL, -1, EBUSY, 0, 0},
+    {"recursive", PTHREAD_MUTEX_RECURSIVE, 0, 0, EPERM, EPERM},
+    {"errorcheck", PTHREAD_MUTEX_ERRORCHECK, EDEADLK, EBUSY, EPERM, EPERM},
+    {"adaptive", PTHREAD_MUTEX_ADAPTIVE_NP, -1, EBUSY, 0, 0},
 };
 enum { TYPES = sizeof types / sizeof *types };
 
@@ -170,8 +170,7 @@ START_TEST(tells_one_who_unlocks_what_is_not_his)
 {
     init(_i);
     ck_assert_int_eq(pthread_mutex_lock(&mutex), 0);
-    ck_assert_int_eq(elsewhere(pthread_mutex_unlock),
-                     types[_i].foreign_unlock);
+    ck_assert_int_eq(elsewhere(pthread_mutex_unlock), types[_i].foreign_unlock);
     if (types[_i].foreign_unlock != 0)
         ck_assert_int_eq(pthread_mutex_unlock(&mutex), 0);
     if (types[_i].idle_unlock != 0)

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <semaphore.h>
 
-static const int types[] = { PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_RECURSIVE,
-                             PTHREAD_MUTEX_ERRORCHECK,
-                             PTHREAD_MUTEX_ADAPTIVE_NP };
+static const int types[] = {PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_RECURSIVE,
+                            PTHREAD_MUTEX_ERRORCHECK,
+                            PTHREAD_MUTEX_ADAPTIVE_NP};
 
 /* timedlock, and clocklock with either clock. */
 enum { TYPES = sizeof types / sizeof *types, VARIANTS = 3 };
@@ -142,7 +142,7 @@ END_TEST
 /* What the owner gets who locks again, with time. */
 START_TEST(answers_its_owner)
 {
-    static const int answers[TYPES] = { ETIMEDOUT, 0, EDEADLK, ETIMEDOUT };
+    static const int answers[TYPES] = {ETIMEDOUT, 0, EDEADLK, ETIMEDOUT};
     int which = _i % TYPES;
 
     init(which);

@@ -98,8 +98,7 @@ static void *call_once_exiting(void *argument)
 
 START_TEST(one_that_exits_is_run_again)
 {
-    ck_assert_ptr_eq(join_thread(start_thread(call_once_exiting, NULL)),
-                     &runs);
+    ck_assert_ptr_eq(join_thread(start_thread(call_once_exiting, NULL)), &runs);
     ck_assert_ptr_null(join_thread(start_thread(call_once_exiting, NULL)));
     ck_assert_int_eq(pthread_once(&once, run_and_exit), 0);
     ck_assert_int_eq(runs, 2);

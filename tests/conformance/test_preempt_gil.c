@@ -62,8 +62,7 @@ static void drop_gil(int me)
     CONF_CHECK(pthread_mutex_lock(&gil.switch_mutex) == 0);
     if (gil.holder == me && !stop) {
         __atomic_store_n(&gil.drop_request, 0, __ATOMIC_SEQ_CST);
-        CONF_CHECK(pthread_cond_wait(&gil.switch_cond, &gil.switch_mutex) ==
-                   0);
+        CONF_CHECK(pthread_cond_wait(&gil.switch_cond, &gil.switch_mutex) == 0);
     }
     CONF_CHECK(pthread_mutex_unlock(&gil.switch_mutex) == 0);
 }

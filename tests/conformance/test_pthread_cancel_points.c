@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -10,7 +11,6 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <threads.h>
@@ -23,28 +23,40 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static pthread_t sleeper;
 static pid_t child;
 static char bytes[4096];
-static struct iovec vector = { bytes, sizeof bytes };
+static struct iovec vector = {bytes, sizeof bytes};
 
 static struct timespec later(clockid_t clock)
 {
     return deadline_in(clock, 20000);
 }
 
-static void in_read(void) { CONF_CHECK(read(empty[0], bytes, 1) == 0); }
-static void in_readv(void) { CONF_CHECK(readv(empty[0], &vector, 1) == 0); }
+static void in_read(void)
+{
+    CONF_CHECK(read(empty[0], bytes, 1) == 0);
+}
+static void in_readv(void)
+{
+    CONF_CHECK(readv(empty[0], &vector, 1) == 0);
+}
 static void in_write(void)
 {
     CONF_CHECK(write(full[1], bytes, sizeof bytes) == 0);
 }
-static void in_writev(void) { CONF_CHECK(writev(full[1], &vector, 1) == 0); }
-static void in_recv(void) { recv(sockets[0], bytes, 1, 0); }
+static void in_writev(void)
+{
+    CONF_CHECK(writev(full[1], &vector, 1) == 0);
+}
+static void in_recv(void)
+{
+    recv(sockets[0], bytes, 1, 0);
+}
 static void in_recvfrom(void)
 {
     recvfrom(sockets[0], bytes, 1, 0, NULL, NULL);
 }
 static void in_recvmsg(void)
 {
-    struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
 
     recvmsg(sockets[0], &message, 0);
 }
@@ -53,32 +65,44 @@ static void in_send(void)
     for (;;)
         send(sockets[0], bytes, sizeof bytes, 0);
 }
-static void in_accept(void) { accept(listener, NULL, NULL); }
-static void in_accept4(void) { accept4(listener, NULL, NULL, SOCK_CLOEXEC); }
+static void in_accept(void)
+{
+    accept(listener, NULL, NULL);
+}
+static void in_accept4(void)
+{
+    accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+}
 
 static void in_poll(void)
 {
-    struct pollfd entry = { .fd = empty[0], .events = POLLIN };
+    struct pollfd entry = {.fd = empty[0], .events = POLLIN};
 
     poll(&entry, 1, 20000);
 }
-static void in_poll_of_nothing(void) { poll(NULL, 0, -1); }
+static void in_poll_of_nothing(void)
+{
+    poll(NULL, 0, -1);
+}
 static void in_ppoll(void)
 {
-    struct pollfd entry = { .fd = sockets[0], .events = POLLIN };
+    struct pollfd entry = {.fd = sockets[0], .events = POLLIN};
 
     ppoll(&entry, 1, NULL, NULL);
 }
 static void in_select(void)
 {
-    struct timeval wait = { 20, 0 };
+    struct timeval wait = {20, 0};
     fd_set set;
 
     FD_ZERO(&set);
     FD_SET(empty[0], &set);
     select(empty[0] + 1, &set, NULL, NULL, &wait);
 }
-static void in_pselect(void) { pselect(0, NULL, NULL, NULL, NULL, NULL); }
+static void in_pselect(void)
+{
+    pselect(0, NULL, NULL, NULL, NULL, NULL);
+}
 static void in_epoll_wait(void)
 {
     struct epoll_event event;
@@ -94,7 +118,7 @@ static void in_epoll_pwait(void)
 
 static void in_nanosleep(void)
 {
-    struct timespec wait = { 20, 0 };
+    struct timespec wait = {20, 0};
 
     nanosleep(&wait, NULL);
 }
@@ -104,11 +128,17 @@ static void in_clock_nanosleep(void)
 
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL);
 }
-static void in_usleep(void) { usleep(20000000); }
-static void in_sleep(void) { sleep(20); }
+static void in_usleep(void)
+{
+    usleep(20000000);
+}
+static void in_sleep(void)
+{
+    sleep(20);
+}
 static void in_thrd_sleep(void)
 {
-    struct timespec wait = { 20, 0 };
+    struct timespec wait = {20, 0};
 
     thrd_sleep(&wait, NULL);
 }
@@ -136,11 +166,23 @@ static void wait_on_cond(int variant)
     pthread_cleanup_pop(1);
 }
 
-static void in_cond_wait(void) { wait_on_cond(0); }
-static void in_cond_timedwait(void) { wait_on_cond(1); }
-static void in_cond_clockwait(void) { wait_on_cond(2); }
+static void in_cond_wait(void)
+{
+    wait_on_cond(0);
+}
+static void in_cond_timedwait(void)
+{
+    wait_on_cond(1);
+}
+static void in_cond_clockwait(void)
+{
+    wait_on_cond(2);
+}
 
-static void in_sem_wait(void) { CONF_CHECK(sem_wait(&zero) == 0); }
+static void in_sem_wait(void)
+{
+    CONF_CHECK(sem_wait(&zero) == 0);
+}
 static void in_sem_timedwait(void)
 {
     struct timespec when = later(CLOCK_REALTIME);
@@ -153,21 +195,30 @@ static void in_sem_clockwait(void)
 
     sem_clockwait(&zero, CLOCK_MONOTONIC, &when);
 }
-static void in_join(void) { pthread_join(sleeper, NULL); }
+static void in_join(void)
+{
+    pthread_join(sleeper, NULL);
+}
 static void in_timedjoin(void)
 {
     struct timespec when = later(CLOCK_REALTIME);
 
     pthread_timedjoin_np(sleeper, NULL, &when);
 }
-static void in_waitpid(void) { waitpid(child, NULL, 0); }
+static void in_waitpid(void)
+{
+    waitpid(child, NULL, 0);
+}
 static void in_waitid(void)
 {
     siginfo_t info;
 
     waitid(P_PID, (id_t)child, &info, WEXITED);
 }
-static void in_pause(void) { pause(); }
+static void in_pause(void)
+{
+    pause();
+}
 static void in_sigsuspend(void)
 {
     sigset_t none;
@@ -177,7 +228,7 @@ static void in_sigsuspend(void)
 }
 static void in_sigtimedwait(void)
 {
-    struct timespec wait = { 20, 0 };
+    struct timespec wait = {20, 0};
     sigset_t set;
 
     sigemptyset(&set);
@@ -193,23 +244,32 @@ static void in_sigwaitinfo(void)
     sigwaitinfo(&set, NULL);
 }
 
-#define POINT(name) { #name, in_##name }
+#define POINT(name)      \
+    {                    \
+#name, in_##name \
+    }
 static const struct {
     const char *name;
     void (*enter)(void);
 } points[] = {
-    POINT(read),          POINT(readv),          POINT(write),
-    POINT(writev),        POINT(recv),           POINT(recvfrom),
-    POINT(recvmsg),       POINT(send),           POINT(accept),
-    POINT(accept4),       POINT(poll),           POINT(poll_of_nothing),
-    POINT(ppoll),         POINT(select),         POINT(pselect),
-    POINT(epoll_wait),    POINT(epoll_pwait),    POINT(nanosleep),
-    POINT(usleep),        POINT(clock_nanosleep), POINT(sleep),
-    POINT(thrd_sleep),    POINT(cond_wait),      POINT(cond_timedwait),
-    POINT(cond_clockwait), POINT(sem_wait),      POINT(sem_timedwait),
-    POINT(sem_clockwait), POINT(join),           POINT(timedjoin),
-    POINT(waitpid),       POINT(waitid),         POINT(pause),
-    POINT(sigsuspend),    POINT(sigtimedwait),   POINT(sigwaitinfo),
+    POINT(read),           POINT(readv),
+    POINT(write),          POINT(writev),
+    POINT(recv),           POINT(recvfrom),
+    POINT(recvmsg),        POINT(send),
+    POINT(accept),         POINT(accept4),
+    POINT(poll),           POINT(poll_of_nothing),
+    POINT(ppoll),          POINT(select),
+    POINT(pselect),        POINT(epoll_wait),
+    POINT(epoll_pwait),    POINT(nanosleep),
+    POINT(usleep),         POINT(clock_nanosleep),
+    POINT(sleep),          POINT(thrd_sleep),
+    POINT(cond_wait),      POINT(cond_timedwait),
+    POINT(cond_clockwait), POINT(sem_wait),
+    POINT(sem_timedwait),  POINT(sem_clockwait),
+    POINT(join),           POINT(timedjoin),
+    POINT(waitpid),        POINT(waitid),
+    POINT(pause),          POINT(sigsuspend),
+    POINT(sigtimedwait),   POINT(sigwaitinfo),
 };
 enum { POINTS = sizeof points / sizeof *points };
 

@@ -24,7 +24,7 @@ static void leave_mark(void *mark)
 
 static int __attribute__((noinline)) exit_below(int depth, void *value)
 {
-    volatile char frame[256] = { 0 };
+    volatile char frame[256] = {0};
 
     if (depth == 0)
         pthread_exit(value);
@@ -292,8 +292,8 @@ static void add(TCase *tcase)
     conf_test(tcase, runs_the_cleanup_handlers_last_in_first_out, 1);
     conf_test(tcase, popped_handlers_do_not_run, 1);
     conf_test(tcase, handlers_may_block, 1);
-    conf_test(tcase,
-              destructors_follow_handlers_for_a_bounded_number_of_rounds, 1);
+    conf_test(tcase, destructors_follow_handlers_for_a_bounded_number_of_rounds,
+              1);
     conf_test(tcase, the_last_thread_runs_the_exit_handlers, 1);
     conf_test(tcase, a_program_whose_main_alone_leaves_ends_with_zero, 1);
     conf_test(tcase, a_thread_that_outlives_main_can_give_the_status, 1);

@@ -98,9 +98,9 @@ START_TEST(stacks_do_not_overlap)
         join_thread(threads[i]);
     for (int i = 0; i < COUNT; i++)
         for (int j = 0; j < COUNT; j++)
-            ck_assert(stacks[i].start == stacks[j].start ||
-                      !lies_in(stacks[i].start, stacks[j].start,
-                               stacks[j].size));
+            ck_assert(
+                stacks[i].start == stacks[j].start ||
+                !lies_in(stacks[i].start, stacks[j].start, stacks[j].size));
 }
 END_TEST
 

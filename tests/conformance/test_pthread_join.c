@@ -161,8 +161,8 @@ END_TEST
 
 static int timed_join(int variant, pthread_t thread, void **value, int ms)
 {
-    static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_REALTIME,
-                                        CLOCK_MONOTONIC };
+    static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_REALTIME,
+                                       CLOCK_MONOTONIC};
     struct timespec when = deadline_in(clocks[variant], ms);
 
     if (variant == 0)

@@ -13,8 +13,8 @@ static void setup(void)
 {
     ck_assert_int_eq(sem_init(&named, 0, 0), 0);
     ck_assert_int_eq(sem_init(&go_on, 0, 0), 0);
-    ck_assert_int_eq(
-        pthread_getname_np(pthread_self(), name_before, NAME_SIZE), 0);
+    ck_assert_int_eq(pthread_getname_np(pthread_self(), name_before, NAME_SIZE),
+                     0);
 }
 
 static void teardown(void)
@@ -64,8 +64,8 @@ START_TEST(refuses_a_place_that_is_too_small)
 {
     char name[NAME_SIZE];
 
-    ck_assert_int_eq(
-        pthread_getname_np(pthread_self(), name, NAME_SIZE - 1), ERANGE);
+    ck_assert_int_eq(pthread_getname_np(pthread_self(), name, NAME_SIZE - 1),
+                     ERANGE);
 }
 END_TEST
 

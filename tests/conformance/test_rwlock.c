@@ -9,9 +9,9 @@ static const struct {
     int kind;
     bool reader_passes; /* a new reader, when a writer waits for readers */
 } kinds[] = {
-    { PTHREAD_RWLOCK_PREFER_READER_NP, true },
-    { PTHREAD_RWLOCK_PREFER_WRITER_NP, true }, /* as glibc documents it */
-    { PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP, false },
+    {PTHREAD_RWLOCK_PREFER_READER_NP, true},
+    {PTHREAD_RWLOCK_PREFER_WRITER_NP, true}, /* as glibc documents it */
+    {PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP, false},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -205,7 +205,7 @@ static void *attempt(void *argument)
 
 START_TEST(gives_up_at_the_deadline)
 {
-    struct attempt late = { _i, deadline_in(clock_of(_i), -1000) };
+    struct attempt late = {_i, deadline_in(clock_of(_i), -1000)};
     struct attempt soon;
     int64_t before;
 
@@ -214,7 +214,7 @@ START_TEST(gives_up_at_the_deadline)
     ck_assert_int_eq((long)join_thread(start_thread(attempt, &late)),
                      ETIMEDOUT);
     before = now_ns();
-    soon = (struct attempt){ _i, deadline_in(clock_of(_i), 30) };
+    soon = (struct attempt){_i, deadline_in(clock_of(_i), 30)};
     ck_assert_int_eq((long)join_thread(start_thread(attempt, &soon)),
                      ETIMEDOUT);
     ck_assert_int_ge(now_ns() - before, 29 * CONF_MS);
@@ -226,7 +226,7 @@ END_TEST
 
 START_TEST(gets_it_before_the_deadline)
 {
-    struct attempt in_time = { _i, deadline_in(clock_of(_i), 20000) };
+    struct attempt in_time = {_i, deadline_in(clock_of(_i), 20000)};
     pthread_t thread;
 
     init(0);
@@ -241,7 +241,7 @@ END_TEST
 
 START_TEST(refuses_a_time_that_is_none)
 {
-    struct attempt bad = { _i, bad_deadline() };
+    struct attempt bad = {_i, bad_deadline()};
 
     init(0);
     ck_assert_int_eq(pthread_rwlock_wrlock(&lock), 0);
@@ -254,7 +254,7 @@ END_TEST
 /* A writer that gave up does not keep readers out for ever. */
 START_TEST(a_writer_who_gave_up_is_forgotten)
 {
-    struct attempt soon = { 1, deadline_in(CLOCK_REALTIME, 20) };
+    struct attempt soon = {1, deadline_in(CLOCK_REALTIME, 20)};
 
     init(_i);
     ck_assert_int_eq(pthread_rwlock_rdlock(&lock), 0);

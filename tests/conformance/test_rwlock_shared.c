@@ -7,7 +7,7 @@
 static struct {
     pthread_rwlock_t lock;
     volatile int left, right, inside;
-} *area;
+} * area;
 
 static void setup(void)
 {

@@ -108,7 +108,8 @@ START_TEST(as_many_go_on_as_are_posted)
     ck_assert_int_eq(value_of(&semaphore), 0);
     for (int i = 0; i < 4; i++)
         post(NULL);
-    for (int tries = 0; __atomic_load_n(&went_on, __ATOMIC_SEQ_CST) < 4; tries++) {
+    for (int tries = 0; __atomic_load_n(&went_on, __ATOMIC_SEQ_CST) < 4;
+         tries++) {
         ck_assert_int_lt(tries, 5000);
         sleep_ms(1);
     }
@@ -178,8 +179,8 @@ START_TEST(refuses_a_clock_that_nobody_waits_on)
     struct timespec when = deadline_in(CLOCK_MONOTONIC, 100);
 
     errno = 0;
-    ck_assert_int_eq(
-        sem_clockwait(&semaphore, CLOCK_PROCESS_CPUTIME_ID, &when), -1);
+    ck_assert_int_eq(sem_clockwait(&semaphore, CLOCK_PROCESS_CPUTIME_ID, &when),
+                     -1);
     ck_assert_int_eq(errno, EINVAL);
 }
 END_TEST

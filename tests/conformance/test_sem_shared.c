@@ -9,7 +9,7 @@
 static struct {
     sem_t sems[2], go;
     volatile int inside;
-} *area;
+} * area;
 
 static char name[64];
 

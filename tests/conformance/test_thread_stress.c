@@ -100,8 +100,8 @@ START_TEST(no_signal_goes_to_one_who_gave_up)
 
     stock = sold = 0;
     for (int i = 0; i < GIVERS + TAKERS; i++)
-        threads[i] = start_thread(i < GIVERS ? deliver : buy,
-                                  i % 2 ? threads : NULL);
+        threads[i] =
+            start_thread(i < GIVERS ? deliver : buy, i % 2 ? threads : NULL);
     for (int i = 0; i < GIVERS + TAKERS; i++)
         join_thread(threads[i]);
     ck_assert_int_eq(sold, wanted);
@@ -121,7 +121,7 @@ static void leave_again(void *argument)
 
 static void wait_somehow(int way, int fd)
 {
-    struct pollfd entry = { .fd = fd, .events = POLLIN };
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
 
     CONF_CHECK(pthread_mutex_lock(&mutex) == 0);
     entered++;

@@ -107,7 +107,7 @@ END_TEST
 
 /* Libraries. */
 
-static const char *const models[] = { "initial-exec", "global-dynamic" };
+static const char *const models[] = {"initial-exec", "global-dynamic"};
 
 static struct {
     void *handle;
@@ -198,8 +198,14 @@ static void use_in_threads(const char *model, bool by_thread)
     CONF_CHECK(dlclose(library.handle) == 0);
 }
 
-static void open_initial_exec(void) { use_in_threads(models[0], false); }
-static void open_global_dynamic(void) { use_in_threads(models[1], false); }
+static void open_initial_exec(void)
+{
+    use_in_threads(models[0], false);
+}
+static void open_global_dynamic(void)
+{
+    use_in_threads(models[1], false);
+}
 static void open_initial_exec_in_thread(void)
 {
     use_in_threads(models[0], true);
@@ -214,8 +220,7 @@ START_TEST(a_library_opened_late_reaches_all_threads)
 {
     static void (*const bodies[])(void) = {
         open_initial_exec, open_global_dynamic, open_initial_exec_in_thread,
-        open_global_dynamic_in_thread
-    };
+        open_global_dynamic_in_thread};
 
     ck_assert_int_eq(run_child(bodies[_i]), 0);
 }
