@@ -1,8 +1,8 @@
 /* wrap_process.c - waiting for children, and calls that hide a fork()
  *
- * A wait for one child parks on its pidfd.  A wait for any child, or for a
- * child to stop, has nothing that could be polled: a helper thread waits with
- * WNOWAIT, which takes nothing away, and the caller reaps afterwards. */
+ * A wait for one child parks on its pidfd; for a wait for any child, or for a
+ * child to stop, see children.c.  Then the caller looks again. */
+#include "monkeypatch/children.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/private_fd.h"
 
@@ -16,7 +16,6 @@ struct children {
     idtype_t type;
     id_t id;
     int options; /* WEXITED and its like; no WNOHANG */
-    int result;  /* a helper's */
 };
 
 static int open_pidfd(pid_t pid)
@@ -37,49 +36,39 @@ static int wait_on_pidfd(int low)
                        MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
 }
 
-static void wait_on_helper(void *arg)
+/* Park until a look at the children may find something; `seen` is from before
+ * the last one.  0 or -errno. */
+static int wait_for(const struct children *children, uint32_t seen)
 {
-    struct children *children = arg;
-    siginfo_t info;
-
-    do {
-        children->result = mp__real.waitid(children->type, children->id, &info,
-                                           children->options | WNOWAIT);
-    } while (children->result < 0 && errno == EINTR);
-    if (children->result < 0)
-        children->result = -errno;
-}
-
-/* Park until a look at the children may find something.  0 or -errno. */
-static int wait_for(struct children *children)
-{
-    int rc;
+    int saved = errno, rc;
 
     if (children->type == P_PID &&
         (children->options & (WEXITED | WSTOPPED | WCONTINUED)) == WEXITED) {
         int fd = open_pidfd((pid_t)children->id);
 
-        if (fd >= 0)
-            return wait_on_pidfd(fd);
+        if (fd >= 0) {
+            rc = wait_on_pidfd(fd);
+            errno = saved;
+            return rc;
+        }
         if (fd == -ESRCH)
             return 0; /* the look will say ECHILD */
     }
-    mp__testcancel();
-    rc = mp__offload(wait_on_helper, children, HUB_OFFLOAD_LONG);
-    mp__testcancel();
-    return rc < 0 ? rc : children->result;
+    rc = mp__children_wait(seen, children->options);
+    errno = saved;
+    return rc;
 }
 
 static bool may_park(int options)
 {
-    /* __WALL and __WCLONE tell threads apart, which a helper is: native. */
+    /* __WALL and __WCLONE tell threads apart, and one watches: native. */
     return MP_ACTIVE(process) && mp__may_park() &&
            (options & (WNOHANG | __WALL | __WCLONE | __WNOTHREAD)) == 0;
 }
 
 static struct children children_of(pid_t pid, int options)
 {
-    struct children children = {P_ALL, 0, WEXITED, 0};
+    struct children children = {P_ALL, 0, WEXITED};
 
     if (pid > 0)
         children.type = P_PID, children.id = (id_t)pid;
@@ -100,14 +89,13 @@ static pid_t wait_child(pid_t pid, int *status, int options,
     struct children children = children_of(pid, options);
 
     for (;;) {
-        int rc;
+        uint32_t seen = mp__children_seen();
         pid_t found = mp__real.wait4(pid, status, options | WNOHANG, usage);
+        int rc;
 
         if (found != 0)
             return found;
-        rc = wait_for(&children);
-        if (rc == -ECHILD)
-            continue; /* the next look says so, or knows better */
+        rc = wait_for(&children, seen);
         if (rc < 0)
             return mp__fail(rc);
     }
@@ -155,7 +143,7 @@ MP_EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 {
     int (*original)(idtype_t, id_t, siginfo_t *, int) = MP_REAL(waitid);
     struct children children = {
-        type, id, options & (WEXITED | WSTOPPED | WCONTINUED), 0};
+        type, id, options & (WEXITED | WSTOPPED | WCONTINUED)};
     siginfo_t own;
 
     /* P_PIDFD and what Linux may add wait natively. */
@@ -165,14 +153,15 @@ MP_EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
     if (info == NULL)
         info = &own;
     for (;;) {
+        uint32_t seen = mp__children_seen();
         int rc;
 
         info->si_pid = 0;
         rc = original(type, id, info, options | WNOHANG);
         if (rc < 0 || info->si_pid != 0)
             return rc;
-        rc = wait_for(&children);
-        if (rc < 0 && rc != -ECHILD)
+        rc = wait_for(&children, seen);
+        if (rc < 0)
             return mp__fail(rc);
     }
 }

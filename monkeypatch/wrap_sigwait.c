@@ -48,6 +48,12 @@ static bool may_park(void)
     return MP_ACTIVE(signal) && mp__may_park();
 }
 
+/* What is not gets the kernel's answer. */
+static bool usable(const struct timespec *timeout)
+{
+    return mp__readable(timeout, sizeof *timeout) && mp__timespec_ok(timeout);
+}
+
 MP_EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
 {
     int (*original)(const sigset_t *, siginfo_t *) = MP_REAL(sigwaitinfo);
@@ -66,7 +72,7 @@ MP_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info,
         MP_REAL(sigtimedwait);
     int rc;
 
-    if (!may_park() || (timeout != NULL && !mp__timespec_ok(timeout)))
+    if (!may_park() || (timeout != NULL && !usable(timeout)))
         return original(set, info, timeout);
     rc = wait_signal(set, info,
                      timeout != NULL ? mp__after(timeout) : HUB_FOREVER);

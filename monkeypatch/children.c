@@ -1,0 +1,120 @@
+/* children.c - a real thread that watches the children of the process
+ *
+ * Nothing that could be polled tells that *some* child has ended.  While greenlets
+ * wait for that, one real thread waits in waitid(), with WNOWAIT: it takes
+ * nothing away, so whoever looks next finds what there is.  It moves a word on
+ * which the greenlets are parked, and looks again only when one of them has
+ * asked again: until somebody reaps, waitid() would return at once. */
+#include "monkeypatch/children.h"
+#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/sys.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#define IDLE_NS 1000000000
+#define PAUSE_MIN_NS 1000000 /* between looks at a child that nobody reaps */
+#define PAUSE_MAX_NS 16000000
+#define NO_THREAD_NS 10000000
+
+static struct {
+    uint32_t changes; /* lot word: parked greenlets */
+    uint32_t asked;   /* lot word: the watcher */
+    uint32_t running;
+    int options; /* all that was ever asked for */
+    pid_t pid;   /* whose children: the child of fork() has no watcher */
+} watch;
+
+#define LOAD(field) __atomic_load_n(&watch.field, __ATOMIC_SEQ_CST)
+#define STORE(field, value) __atomic_store_n(&watch.field, value, __ATOMIC_SEQ_CST)
+
+/* Wait for a change.  False: there are no children. */
+static bool look(siginfo_t *info)
+{
+    long rc;
+
+    do {
+        rc = SYS_CALL(SYS_waitid, P_ALL, 0, info, LOAD(options) | WNOWAIT, NULL,
+                      0);
+    } while (rc == -EINTR);
+    return rc == 0;
+}
+
+static void *watcher(void *unused)
+{
+    siginfo_t last = {0}, info = {0};
+    int64_t pause = PAUSE_MIN_NS;
+
+    for (;;) {
+        bool same;
+
+        if (__atomic_exchange_n(&watch.asked, 0, __ATOMIC_SEQ_CST) == 0 &&
+            (mp__lot_wait(&watch.asked, 0, mp__now() + IDLE_NS, 0) ==
+             -ETIMEDOUT)) {
+            STORE(running, 0);
+            if (LOAD(asked) == 0 ||
+                __atomic_exchange_n(&watch.running, 1, __ATOMIC_SEQ_CST) != 0)
+                return unused;
+        }
+        if (!look(&info))
+            info.si_pid = 0;
+        same = info.si_pid == last.si_pid && info.si_code == last.si_code;
+        pause = !same ? PAUSE_MIN_NS
+                      : pause < PAUSE_MAX_NS ? pause * 2 : pause;
+        last = info;
+        __atomic_add_fetch(&watch.changes, 1, __ATOMIC_SEQ_CST);
+        mp__lot_wake(&watch.changes, INT_MAX);
+        if (same) {
+            struct timespec time = {0, (long)pause};
+
+            SYS_CALL(SYS_nanosleep, &time, NULL, 0, 0, 0, 0);
+        }
+    }
+}
+
+static int start(void)
+{
+    sigset_t all, before;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int rc;
+
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = mp__real.pthread_create(&thread, &attr, watcher, NULL);
+    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return rc;
+}
+
+uint32_t mp__children_seen(void)
+{
+    return LOAD(changes);
+}
+
+int mp__children_wait(uint32_t seen, int options)
+{
+    const unsigned how = MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS;
+    pid_t pid = getpid();
+    int rc;
+
+    if (watch.pid != pid) {
+        watch.pid = pid;
+        watch.running = 0;
+        watch.options = 0;
+    }
+    __atomic_or_fetch(&watch.options, options, __ATOMIC_SEQ_CST);
+    STORE(asked, 1);
+    mp__lot_wake(&watch.asked, 1);
+    if (__atomic_exchange_n(&watch.running, 1, __ATOMIC_SEQ_CST) == 0 &&
+        start() != 0) {
+        STORE(running, 0); /* no thread to be had: look now and then */
+        rc = mp__sleep_until(mp__now() + NO_THREAD_NS, how);
+        return rc == -EINTR ? rc : 0;
+    }
+    rc = mp__lot_wait(&watch.changes, seen, HUB_FOREVER, how);
+    return rc == -EINTR ? rc : 0;
+}
