@@ -173,13 +173,14 @@ static int wait_enter(struct rwlock *lock, bool write, int64_t deadline)
  *
  * libc knows a writer by its kernel tid, which greenlets share: which of them
  * it is, is in a gate.  Waiting is a helper's, which makes the whole call: read
- * locks have no owner, and that of a write lock is what we write over. */
+ * locks have no owner, and that of a write lock becomes the hub's OS thread. */
 
 struct shared_call {
     pthread_rwlock_t *lock;
     clockid_t clock;
     const struct timespec *until;
     bool write;
+    uint32_t writer; /* what to be known by, or 0: as who makes the call */
     int rc;
 };
 
@@ -196,6 +197,10 @@ static void shared_run(void *arg)
                                                           c->until)
                     : mp__real.pthread_rwlock_clockrdlock(c->lock, c->clock,
                                                           c->until);
+    /* At once: the next call that this helper makes for the same lock would
+     * find that it holds it. */
+    if (c->rc == 0 && c->write && c->writer != 0)
+        SYNC_STORE(&((struct rwlock *)c->lock)->writer, c->writer);
 }
 
 static bool shared_is_mine(pthread_rwlock_t *lock)
@@ -208,13 +213,11 @@ static bool shared_is_mine(pthread_rwlock_t *lock)
     return mine;
 }
 
-/* A greenlet has locked it for writing, perhaps by a helper. */
-static void shared_own(pthread_rwlock_t *user)
+/* A greenlet has locked it for writing. */
+static void shared_own(pthread_rwlock_t *lock)
 {
-    struct rwlock *lock = (struct rwlock *)user;
-    struct sync_gate *gate = sync_gate_get(user, true);
+    struct sync_gate *gate = sync_gate_get(lock, true);
 
-    SYNC_STORE(&lock->writer, (uint32_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0));
     if (gate != NULL)
         SYNC_STORE(&gate->owner, mp__self->id);
 }
@@ -222,7 +225,7 @@ static void shared_own(pthread_rwlock_t *user)
 static int shared_enter(pthread_rwlock_t *user, bool write, bool try,
                         clockid_t clock, const struct timespec *until)
 {
-    struct shared_call call = {user, clock, until, write, 0};
+    struct shared_call call = {user, clock, until, write, 0, 0};
 
     sync_real();
     if (mp__self == NULL && !try) {
@@ -233,8 +236,10 @@ static int shared_enter(pthread_rwlock_t *user, bool write, bool try,
         return EDEADLK;
     call.rc = write ? mp__real.pthread_rwlock_trywrlock(user)
                     : mp__real.pthread_rwlock_tryrdlock(user);
-    if (call.rc == EBUSY && !try)
+    if (call.rc == EBUSY && !try) {
+        call.writer = (uint32_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
         mp__offload(shared_run, &call, HUB_OFFLOAD_LONG);
+    }
     if (call.rc == 0 && write && mp__self != NULL)
         shared_own(user);
     return call.rc;
