@@ -5,8 +5,6 @@
 #include "conformance.h"
 
 #include <poll.h>
-#include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -317,32 +315,6 @@ START_TEST(vfork_may_leave_at_once)
 }
 END_TEST
 
-static void *spawn_shell(void *argument)
-{
-    char *arguments[] = { (char *)"sh", (char *)"-c", (char *)"exit 4", NULL };
-    pid_t child = 0;
-
-    CONF_CHECK(posix_spawn(&child, "/bin/sh", NULL, NULL, arguments,
-                           environ) == 0);
-    CONF_CHECK(conf_child_status(child) == 4);
-    return argument;
-}
-
-START_TEST(posix_spawn_and_system_and_popen_work_from_threads)
-{
-    char line[20] = "";
-    FILE *pipe_in;
-
-    spawn_shell(NULL);
-    join_thread(start_thread(spawn_shell, NULL));
-    ck_assert_int_eq(WEXITSTATUS(system("exit 3")), 3);
-    pipe_in = popen("sleep 0.02; echo word", "r");
-    ck_assert_ptr_nonnull(fgets(line, sizeof line, pipe_in));
-    ck_assert_str_eq(line, "word\n");
-    ck_assert_int_eq(pclose(pipe_in), 0);
-}
-END_TEST
-
 static void add(TCase *tcase)
 {
     conf_test(tcase, in_the_main_thread_gives_a_working_child, LIVES);
@@ -356,7 +328,6 @@ static void add(TCase *tcase)
     conf_test(tcase, runs_what_pthread_atfork_named, 2);
     conf_test(tcase, vfork_runs_another_program, 1);
     conf_test(tcase, vfork_may_leave_at_once, 1);
-    conf_test(tcase, posix_spawn_and_system_and_popen_work_from_threads, 1);
 }
 
 int main(void)
