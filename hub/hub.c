@@ -16,7 +16,10 @@ static void run_loop(struct greenlet *self)
         bool idle = hub->ready_head == NULL &&
                     __atomic_load_n(&hub->remote, __ATOMIC_ACQUIRE) == NULL;
 
-        hub__loop_turn(hub, idle);
+        /* Whoever left when nobody was ready may just have made one ready. */
+        if (hub->ready_head == NULL || hub->poll_due)
+            hub__loop_turn(hub, idle);
+        hub->poll_due = false;
         hub__enter(hub);
         hub__take_remote(hub);
         hub->batch_last = hub->ready_tail;

@@ -68,6 +68,7 @@ struct hub {
     struct greenlet__os *os;
     uint32_t tick;      /* switches since the last look at the clock */
     uint32_t critical;  /* > 0: lists are being changed (see rules above) */
+    bool poll_due;
     int64_t polled_at;
     struct hub__waiter **heap;
     uint32_t heap_count, heap_room;

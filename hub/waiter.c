@@ -36,6 +36,7 @@ bool hub__poll_is_due(struct hub *hub)
         (hub->batch_last != NULL ? POLL_LATEST_NS : POLL_EVERY_NS))
         return false;
     hub->polled_at = now;
+    hub->poll_due = true;
     return true;
 }
 

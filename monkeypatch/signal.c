@@ -178,9 +178,12 @@ static void apply(void)
 
 static unsigned bits_blocked; /* sum of blocked_by: 0 in most programs */
 
-static bool any_blocked(void)
+/* All threads block what the kernel thread does and nothing more: then one more
+ * or one less of them changes nothing. */
+static bool all_masks_equal(void)
 {
-    return bits_blocked != 0 || applied != 0;
+    return bits_blocked ==
+           counted * (unsigned)__builtin_popcountll(applied);
 }
 
 static void count(uint64_t word, int by)
@@ -312,7 +315,7 @@ void mp__signals_thread_ends(struct mp__thread *thread)
     counted--;
     if (thread->signal_mask != 0)
         count(thread->signal_mask, -1);
-    if (counted > 0 && any_blocked())
+    if (counted > 0 && !all_masks_equal())
         apply();
 }
 

@@ -66,7 +66,8 @@ static void thread_left(struct greenlet *g)
         return;
     }
     __atomic_store_n(&thread->ended, 1, __ATOMIC_SEQ_CST);
-    mp__lot_wake(&thread->ended, INT32_MAX);
+    if (__atomic_load_n(&thread->detached, __ATOMIC_SEQ_CST) > 1)
+        mp__lot_wake(&thread->ended, INT32_MAX);
 }
 
 /* pthread_exit() and cancellation unwind to here; so does a normal end. */
@@ -90,6 +91,9 @@ static void finish(struct mp__thread *self)
         exit(0);
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
+    /* Whoever joins may run next: `ended` is set on its stack (thread_left). */
+    if (self->detached > 1)
+        mp__lot_wake(&self->ended, INT32_MAX);
     mp__hub->leave(self->identity->os->hub);
 }
 
@@ -123,6 +127,15 @@ size_t mp__thread_default_size(void)
     return size;
 }
 
+static bool default_changed;
+
+MP_EXPORT int pthread_setattr_default_np(const pthread_attr_t *attributes)
+{
+    mp__init();
+    default_changed = true;
+    return mp__real.pthread_setattr_default_np(attributes);
+}
+
 /* libc's default stands for ours; any other size is honoured. */
 static void read_attributes(const pthread_attr_t *attr, struct wanted *wanted)
 {
@@ -132,7 +145,8 @@ static void read_attributes(const pthread_attr_t *attr, struct wanted *wanted)
     *wanted = (struct wanted){ .guard = 4096,
                                .detached = PTHREAD_CREATE_JOINABLE };
     if (attr == NULL) {
-        size = mp__thread_default_size();
+        size = default_changed ? mp__thread_default_size()
+                               : mp__options.libc_stack;
     } else {
         pthread_attr_getdetachstate(attr, &wanted->detached);
         pthread_attr_getguardsize(attr, &wanted->guard);
