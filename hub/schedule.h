@@ -12,10 +12,10 @@
 
 #define HUB__SWITCHES GREENLET__SWITCHES
 #define TICKS_A_LOOK 64      /* switches between looks at the clock */
-/* Then poll if that long ago: sooner when all that the last poll woke have run,
- * since those who have not yet read would only be reported again. */
+/* Then poll if that long ago and all that the last poll woke have run: those who
+ * have not yet read would only be reported again, and whoever else is ready now
+ * queues behind them anyway. */
 #define POLL_EVERY_NS 200000
-#define POLL_LATEST_NS 5000000
 
 static inline void hub__push_ready(struct hub *hub, struct greenlet *g)
 {

@@ -32,8 +32,7 @@ bool hub__poll_is_due(struct hub *hub)
     int64_t now = hub_now();
 
     hub->tick = 0;
-    if (now - hub->polled_at <
-        (hub->batch_last != NULL ? POLL_LATEST_NS : POLL_EVERY_NS))
+    if (hub->batch_last != NULL || now - hub->polled_at < POLL_EVERY_NS)
         return false;
     hub->polled_at = now;
     hub->poll_due = true;
