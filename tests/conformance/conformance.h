@@ -108,6 +108,10 @@ void conf_child_begin(void);
 /* Wait for the child; its exit status, or 128 + the signal that ended it. */
 int conf_child_status(pid_t child);
 
+/* Is this program run by qemu's user mode?  Some things of the kernel are not
+ * the kernel's there; the library under test is no less so. */
+bool conf_emulated(void);
+
 /* Entries of /proc/self/task; lines of /proc/self/maps; open fds below the
  * top 64 of the soft limit (where a runtime may keep its own). */
 int conf_count_tasks(void);

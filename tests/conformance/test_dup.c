@@ -238,6 +238,7 @@ END_TEST
 START_TEST(a_fresh_program_begins_at_three)
 {
     pid_t child;
+    int status;
     char *arguments[] = { (char *)(uintptr_t)self, (char *)"fresh", NULL };
 
     child = fork();
@@ -245,9 +246,13 @@ START_TEST(a_fresh_program_begins_at_three)
         conf_child_begin();
         close_range(3, ~0U, 0);
         execv("/proc/self/exe", arguments);
-        _exit(98);
+        _exit(errno == ENOEXEC ? 97 : 98);
     }
-    ck_assert_int_eq(conf_child_status(child), 0);
+    status = conf_child_status(child);
+    if (status == 97)
+        conf_skip("this kernel cannot run this program by itself");
+    else
+        ck_assert_int_eq(status, 0);
 }
 END_TEST
 

@@ -53,6 +53,8 @@ static void *exec_shell(void *argument)
 static void *exec_self(void *argument)
 {
     execl("/proc/self/exe", "self", "count-top", (char *)NULL);
+    if (errno == ENOEXEC)
+        _exit(97);
     return argument;
 }
 
@@ -85,7 +87,12 @@ END_TEST
 
 START_TEST(exec_hands_on_no_fd_of_a_runtime)
 {
-    ck_assert_int_eq(exec_with_threads(exec_self, _i == 0), 0);
+    int status = exec_with_threads(exec_self, _i == 0);
+
+    if (status == 97)
+        conf_skip("this kernel cannot run this program by itself");
+    else
+        ck_assert_int_eq(status, 0);
 }
 END_TEST
 
@@ -200,8 +207,9 @@ static void *spawn_shell(void *argument)
     CONF_CHECK(posix_spawnp(&child, "sh", NULL, NULL, arguments, environ) ==
                0);
     CONF_CHECK(conf_child_status(child) == 4);
-    CONF_CHECK(posix_spawn(&child, "/nonexistent", NULL, NULL, arguments,
-                           environ) == ENOENT);
+    if (posix_spawn(&child, "/nonexistent", NULL, NULL, arguments, environ) ==
+        0) /* POSIX allows it, and without a real vfork() it is so */
+        CONF_CHECK(conf_child_status(child) == 127);
     return argument;
 }
 
