@@ -116,6 +116,7 @@ void greenlet__prepare(struct greenlet *g, void *top,
 {
     char *bottom = g->slot.base + g->slot.guard;
 
+    greenlet__asan_fresh(bottom, top);
     g->entry = entry;
     g->state = GREENLET_ACTIVE;
     g->context =
@@ -520,6 +521,14 @@ void __sanitizer_start_switch_fiber(void **fake, const void *bottom,
                                     size_t size);
 void __sanitizer_finish_switch_fiber(void *fake, const void **bottom,
                                      size_t *size);
+
+void __asan_unpoison_memory_region(const void *start, size_t size);
+
+/* Frames that were left and not returned from have their red zones still. */
+void greenlet__asan_fresh(char *bottom, char *top)
+{
+    __asan_unpoison_memory_region(bottom, (size_t)(top - bottom));
+}
 
 static __thread const void *main_bottom;
 static __thread size_t main_size;

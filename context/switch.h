@@ -29,6 +29,7 @@ extern ptrdiff_t greenlet__errno_offset __attribute__((visibility("hidden")));
 #ifdef GREENLET__ASAN
 void greenlet__asan_start(struct greenlet *from, struct greenlet *to);
 void greenlet__asan_finish(struct greenlet *self);
+void greenlet__asan_fresh(char *bottom, char *top);
 #else
 static inline void greenlet__asan_start(struct greenlet *from,
                                         struct greenlet *to)
@@ -39,6 +40,11 @@ static inline void greenlet__asan_start(struct greenlet *from,
 static inline void greenlet__asan_finish(struct greenlet *self)
 {
     (void)self;
+}
+static inline void greenlet__asan_fresh(char *bottom, char *top)
+{
+    (void)bottom;
+    (void)top;
 }
 #endif
 
@@ -71,11 +77,13 @@ greenlet__jump_same(struct greenlet *from, struct greenlet *to)
     int *error = (int *)((char *)from->thread->thread_pointer +
                          greenlet__errno_offset);
     int saved = *error;
+    unsigned long fp_control = greenlet__fp_control();
 
     to->thread->current = to;
     greenlet__asan_start(from, to);
     transfer = jump_fcontext(to->context, from);
     *error = saved;
+    greenlet__set_fp_control(fp_control);
     greenlet__asan_finish(from);
     greenlet__arrived(transfer);
 }

@@ -39,9 +39,9 @@ static int clobbers(void *value, void **result)
 
     (void)result;
     while (value != NULL) {
-        a += b * c;
-        d += e * f;
-        x += y * z;
+        a = (a + b * c) % 1000;
+        d = (d + e * f) % 1000;
+        x = y * z + 1;
         y = x / z;
         if (greenlet_switch(parent, (void *)(a + d + (long)x), &value) < 0)
             break;

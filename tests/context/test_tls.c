@@ -79,7 +79,9 @@ START_TEST(the_layout_is_found)
     ck_assert_int_ge(greenlet__tls.list, 0);
     ck_assert_int_ge(greenlet__tls.stackblock, 0);
     ck_assert_int_ge(greenlet__tls.stackblock_size, 0);
+#ifndef GREENLET__ASAN /* whose malloc keeps its words elsewhere */
     ck_assert_uint_ge(greenlet__tls.shared_count, 1); /* malloc's */
+#endif
 }
 END_TEST
 

@@ -20,4 +20,19 @@ static inline void greenlet__set_thread_pointer(void *pointer)
     __asm__ volatile("msr tpidr_el0, %0" : : "r"(pointer) : "memory");
 }
 
+/* FPCR (rounding mode, traps), which fcontext does not carry. */
+static inline unsigned long greenlet__fp_control(void)
+{
+    unsigned long control;
+
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+    return control;
+}
+
+static inline void greenlet__set_fp_control(unsigned long control)
+{
+    if (__builtin_expect(greenlet__fp_control() != control, 0))
+        __asm__ volatile("msr fpcr, %0" : : "r"(control));
+}
+
 #endif

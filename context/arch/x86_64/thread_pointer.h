@@ -31,4 +31,15 @@ static inline void greenlet__set_thread_pointer(void *pointer)
     }
 }
 
+/* fcontext carries MXCSR and the x87 control word itself. */
+static inline unsigned long greenlet__fp_control(void)
+{
+    return 0;
+}
+
+static inline void greenlet__set_fp_control(unsigned long control)
+{
+    (void)control;
+}
+
 #endif
