@@ -48,12 +48,15 @@ START_TEST(tell_name_and_error)
     error(0, EPERM, "number %d", 8);
     error_at_line(0, 0, "file", 12, "%c", 'c');
     psignal(SIGTERM, "signal");
+    errno = EIO;
+    perror("place");
     snprintf(wanted, sizeof wanted,
              "%s: number 7: No such file or directory\n"
              "%s: text x\n"
              "%s: number 8: Operation not permitted\n"
              "%s:file:12: c\n"
-             "signal: Terminated\n",
+             "signal: Terminated\n"
+             "place: Input/output error\n",
              program_invocation_short_name, program_invocation_short_name,
              program_invocation_name, program_invocation_name);
     ck_assert_str_eq(written(), wanted);

@@ -160,6 +160,37 @@ START_TEST(nice_value_is_the_threads_own)
 }
 END_TEST
 
+static void *have_a_name(void *name)
+{
+    char buf[16] = "";
+
+    CONF_CHECK(prctl(PR_SET_NAME, name) == 0);
+    sleep_ms(5);
+    CONF_CHECK(prctl(PR_GET_NAME, buf) == 0);
+    CONF_CHECK(strncmp(buf, name, 15) == 0 && strlen(buf) <= 15);
+    CONF_CHECK(pthread_getname_np(pthread_self(), buf, sizeof buf) == 0);
+    CONF_CHECK(strncmp(buf, name, 15) == 0);
+    return name;
+}
+
+START_TEST(names_by_prctl_are_the_threads_own)
+{
+    char before[16], now[16];
+    pthread_t first, second;
+
+    ck_assert_int_eq(prctl(PR_GET_NAME, before), 0);
+    first = start_thread(have_a_name, "first");
+    second = start_thread(have_a_name, "a name that is too long");
+    join_thread(first);
+    join_thread(second);
+    ck_assert_int_eq(prctl(PR_GET_NAME, now), 0);
+    ck_assert_str_eq(before, now);
+    errno = 0;
+    ck_assert_int_eq(prctl(-1, 0, 0, 0, 0), -1);
+    ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
 START_TEST(others_are_not_found)
 {
     cpu_set_t set;
@@ -181,6 +212,7 @@ static void add(TCase *tcase)
     conf_test(tcase, affinity_to_no_cpu_is_refused, 1);
     conf_test(tcase, policy_is_the_threads_own, 1);
     conf_test(tcase, nice_value_is_the_threads_own, 1);
+    conf_test(tcase, names_by_prctl_are_the_threads_own, 1);
     conf_test(tcase, others_are_not_found, 1);
 }
 
