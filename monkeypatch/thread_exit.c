@@ -125,11 +125,10 @@ static int call_main(int argc, char **argv, char **envp)
         __pthread_unregister_cancel(&buffer);
         return status;
     }
+    if (mp__self == NULL)
+        __pthread_unwind_next(&buffer); /* on to libc's own */
     __pthread_unregister_cancel(&buffer);
-    if (mp__self != NULL)
-        main_exits();
-    mp__real.pthread_exit(NULL); /* on to libc's own */
-    abort();
+    main_exits();
 }
 
 int __libc_start_main(int (*main)(int, char **, char **), int argc,

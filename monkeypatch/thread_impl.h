@@ -10,6 +10,7 @@ int mp__set_jump(void *buffer, int save_mask) __asm__("__sigsetjmp")
     __attribute__((returns_twice));
 void __pthread_register_cancel(__pthread_unwind_buf_t *buffer);
 void __pthread_unregister_cancel(__pthread_unwind_buf_t *buffer);
+_Noreturn void __pthread_unwind_next(__pthread_unwind_buf_t *buffer);
 
 /* libc's default stack size now. */
 size_t mp__thread_default_size(void);
