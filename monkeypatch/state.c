@@ -217,15 +217,29 @@ int mp__sleep_until(int64_t deadline, unsigned flags)
     return wait_result(self, rc, flags);
 }
 
-/* Without the runtime all threads are real: a futex of the kernel's does. */
-static int futex_wait(uint32_t *address, uint32_t expected, int64_t deadline)
+/* Who sleeps in the kernel on a lot word. */
+static uint32_t kernel_waiters;
+
+/* While nothing is mapped all threads are real and a futex of the kernel's does.
+ * It ends when a signal's handler has run, and a handler may wake. */
+static int kernel_wait(uint32_t *address, uint32_t expected, int64_t deadline)
 {
     struct timespec until = { (time_t)(deadline / 1000000000),
                               (long)(deadline % 1000000000) };
+    int rc;
 
-    return (int)SYS_CALL(SYS_futex, address, FUTEX_WAIT_BITSET_PRIVATE,
-                         expected, deadline == HUB_FOREVER ? NULL : &until,
-                         NULL, FUTEX_BITSET_MATCH_ANY);
+    __atomic_add_fetch(&kernel_waiters, 1, __ATOMIC_SEQ_CST);
+    rc = (int)SYS_CALL(SYS_futex, address, FUTEX_WAIT_BITSET_PRIVATE, expected,
+                       deadline == HUB_FOREVER ? NULL : &until, NULL,
+                       FUTEX_BITSET_MATCH_ANY);
+    __atomic_sub_fetch(&kernel_waiters, 1, __ATOMIC_SEQ_CST);
+    return rc;
+}
+
+static int kernel_wake(uint32_t *address, int n)
+{
+    return (int)SYS_CALL(SYS_futex, address, FUTEX_WAKE_PRIVATE, n, NULL, NULL,
+                         0);
 }
 
 int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
@@ -235,8 +249,8 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
     struct hub__waiter waiter;
     int rc;
 
-    if (unlikely(mp__hub == NULL))
-        return futex_wait(address, expected, deadline);
+    if (unlikely(mp__self_offset == 0))
+        return kernel_wait(address, expected, deadline);
     if (self == NULL || unlikely(mp__in_vfork_child != 0)) {
         mp__hub->waiter_init(&waiter);
         return mp__hub->lot_wait_on(&waiter, address, expected, deadline);
@@ -251,10 +265,16 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
 
 int mp__lot_wake(uint32_t *address, int n)
 {
-    if (unlikely(mp__hub == NULL))
-        return (int)SYS_CALL(SYS_futex, address, FUTEX_WAKE_PRIVATE, n, NULL,
-                             NULL, 0);
-    return mp__hub->lot_wake(address, n);
+    int woken;
+
+    if (unlikely(mp__self_offset == 0))
+        return kernel_wake(address, n);
+    woken = mp__hub->lot_wake(address, n);
+    /* A thread that is not ours may sleep since before the first mapped one. */
+    if (unlikely(__atomic_load_n(&kernel_waiters, __ATOMIC_SEQ_CST) != 0) &&
+        woken < n)
+        woken += kernel_wake(address, n - woken);
+    return woken;
 }
 
 int mp__offload(void (*function)(void *), void *arg,

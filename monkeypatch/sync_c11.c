@@ -53,7 +53,7 @@ MP_EXPORT int mtx_init(mtx_t *mutex, int type)
 
 MP_EXPORT void mtx_destroy(mtx_t *mutex)
 {
-    SYNC_STORE(&mutex_of(mutex)->__data.__kind, KIND_DESTROYED);
+    sync_mutex_destroy(mutex_of(mutex));
 }
 
 MP_EXPORT int mtx_lock(mtx_t *mutex)

@@ -150,8 +150,10 @@ static long futex_wake(uint32_t *word, int op, int n)
     if (n <= 0)
         n = 1; /* as the kernel does */
     woken = mp__lot_wake(word, n);
-    if ((op & FUTEX_PRIVATE_FLAG) == 0 && woken < n) {
-        long more = sync_kernel_wake(word, n - (int)woken);
+    if (woken < n) { /* private: threads that are not ours, from before */
+        long more = SYS_CALL(SYS_futex, word,
+                             FUTEX_WAKE | (op & FUTEX_PRIVATE_FLAG), n - woken,
+                             0, 0, 0);
 
         woken += more > 0 ? more : 0;
     }
@@ -330,7 +332,7 @@ long mp__futex(uint32_t *word, int op, uint32_t value,
     bool handled;
     long rc;
 
-    if (mp__hub != NULL && !mp__in_vfork_child) {
+    if (mp__self_offset != 0 && !mp__in_vfork_child) {
         if (bad_words(op, word, word2, &rc))
             return rc;
         if (mp__self != NULL && wants_tids(op))

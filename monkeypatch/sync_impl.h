@@ -180,6 +180,7 @@ int sync_mutex_lock_slow(pthread_mutex_t *mutex, clockid_t clock,
                          const struct timespec *until);
 int sync_mutex_unlock_slow(pthread_mutex_t *mutex);
 int sync_mutex_trylock(pthread_mutex_t *mutex);
+int sync_mutex_destroy(pthread_mutex_t *mutex);
 
 static inline int sync_mutex_lock_until(pthread_mutex_t *mutex, clockid_t clock,
                                         const struct timespec *until)

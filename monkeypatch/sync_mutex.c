@@ -36,7 +36,7 @@ int sync_lot_wait_cancel(uint32_t *word, uint32_t expected, int64_t deadline,
 {
     int before, rc;
 
-    if (likely(mp__self != NULL || mp__hub != NULL))
+    if (likely(mp__self != NULL || mp__self_offset != 0))
         return mp__lot_wait(word, expected, deadline, flags | MP_CANCEL);
     mp__real.pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
     rc = mp__lot_wait(word, expected, deadline, flags);
@@ -206,7 +206,7 @@ MP_EXPORT int pthread_mutex_init(pthread_mutex_t *mutex,
     return 0;
 }
 
-MP_EXPORT int pthread_mutex_destroy(pthread_mutex_t *mutex)
+int sync_mutex_destroy(pthread_mutex_t *mutex)
 {
     int kind = SYNC_LOAD(&mutex->__data.__kind);
     uint32_t value;
@@ -220,6 +220,11 @@ MP_EXPORT int pthread_mutex_destroy(pthread_mutex_t *mutex)
         return EBUSY;
     SYNC_STORE(&mutex->__data.__kind, KIND_DESTROYED);
     return 0;
+}
+
+MP_EXPORT int pthread_mutex_destroy(pthread_mutex_t *mutex)
+{
+    return sync_mutex_destroy(mutex);
 }
 
 MP_EXPORT int pthread_mutex_lock(pthread_mutex_t *mutex)
