@@ -119,10 +119,16 @@ bool mp__stdio_may_wait(const FILE *file)
 }
 
 /* All that is buffered goes into the buffer's end, no system call is made. */
-static bool only_buffers(const FILE *file, size_t size)
+static bool only_buffers(const FILE *file, enum mp__stdio_kind kind,
+                         size_t size)
 {
-    return (file->_flags & (FILE_UNBUFFERED | FILE_LINE_BUFFERED)) == 0 &&
-           (file->_flags & FILE_PUTTING) != 0 &&
+    int writes = FILE_UNBUFFERED;
+
+    if (kind == STDIO_FLUSH)
+        return false;
+    if (kind == STDIO_WRITE)
+        writes |= FILE_LINE_BUFFERED;
+    return (file->_flags & writes) == 0 && (file->_flags & FILE_PUTTING) != 0 &&
            size < (size_t)(file->_IO_buf_end - file->_IO_write_ptr);
 }
 
@@ -134,7 +140,7 @@ static bool write_waits(const FILE *file, enum mp__stdio_kind kind, size_t size)
 
     if (file->_mode > 0 || size == STDIO_UNKNOWN_SIZE)
         return true;
-    if (kind == STDIO_WRITE && only_buffers(file, size))
+    if (only_buffers(file, kind, size))
         return false;
     if (file->_IO_write_ptr > file->_IO_write_base)
         pending = (size_t)(file->_IO_write_ptr - file->_IO_write_base);
@@ -145,6 +151,15 @@ static bool write_waits(const FILE *file, enum mp__stdio_kind kind, size_t size)
     if ((mp__fd_bits(file->_fileno) & FD_TERMINAL) != 0)
         return true;
     return sys_poll_one(file->_fileno, POLLOUT) == 0;
+}
+
+enum mp__stdio_kind mp__stdio_kind_of(const FILE *file, const void *text,
+                                      size_t len)
+{
+    if (file == NULL || (file->_flags & FILE_LINE_BUFFERED) == 0 ||
+        len > PIPE_BUF || memchr(text, '\n', len) != NULL)
+        return STDIO_WRITE;
+    return STDIO_STORE;
 }
 
 bool mp__stdio_has_input(const FILE *file)

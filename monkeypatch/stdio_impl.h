@@ -16,6 +16,7 @@ enum mp__stdio_kind {
     STDIO_QUIET, /* nothing */
     STDIO_FLUSH, /* write what is buffered, and `size` bytes */
     STDIO_WRITE, /* the same, if the buffer or its kind asks for it */
+    STDIO_STORE, /* the same, and there is no end of a line among them */
     STDIO_READ,  /* read once, when nothing is buffered */
     STDIO_SCAN   /* read as often as it likes */
 };
@@ -46,6 +47,10 @@ void mp__stdio_run(FILE *file, enum mp__stdio_kind kind, size_t size,
  * was not called, errno and the FILE's error mark are set. */
 bool mp__stdio_do(FILE *file, enum mp__stdio_kind kind, size_t size,
                   void (*run)(void *), void *call);
+
+/* STDIO_STORE or STDIO_WRITE, for this text; looked at only where it counts. */
+enum mp__stdio_kind mp__stdio_kind_of(const FILE *file, const void *text,
+                                      size_t len);
 
 /* With the lock held and the buffer empty: wait for input, read once.  1: there
  * is some, 0: end of file, -1: error (errno, error mark). */

@@ -1,6 +1,6 @@
 /* wrap_printf.c - formatted output
  *
- * How much a format makes is found by formatting it to nowhere, but only for
+ * How much a format makes is found by formatting it in advance, but only for
  * fds that may wait: then a short line to a pipe with room needs no helper. */
 #include "monkeypatch/stdio_impl.h"
 
@@ -44,24 +44,31 @@ static void run_wide(void *arg)
                                                   call->format, *call->list);
 }
 
-static size_t measure(const struct print *call)
+static size_t measure(const struct print *call, enum mp__stdio_kind *kind)
 {
     int before = errno, size;
+    char text[256];
     va_list list;
 
     va_copy(list, *call->list);
     if (call->flag == NO_FLAG)
-        size = vsnprintf(NULL, 0, call->format, list);
+        size = vsnprintf(text, sizeof text, call->format, list);
     else
-        size = __vsnprintf_chk(NULL, 0, call->flag, 0, call->format, list);
+        size = __vsnprintf_chk(text, sizeof text, call->flag, sizeof text,
+                               call->format, list);
     va_end(list);
     errno = before;
-    return size < 0 ? STDIO_UNKNOWN_SIZE : (size_t)size;
+    if (size < 0)
+        return STDIO_UNKNOWN_SIZE;
+    if ((size_t)size < sizeof text)
+        *kind = mp__stdio_kind_of(call->file, text, (size_t)size);
+    return (size_t)size;
 }
 
 static int print(FILE *file, int flag, const char *format, va_list *list)
 {
     struct print call = { file, flag, format, list, 0 };
+    enum mp__stdio_kind kind = STDIO_WRITE;
     size_t size = 0;
 
     if (!MP_ACTIVE(stdio) || file == NULL) {
@@ -71,8 +78,8 @@ static int print(FILE *file, int flag, const char *format, va_list *list)
         return call.returned;
     }
     if (mp__stdio_may_wait(file))
-        size = measure(&call);
-    mp__stdio_do(file, STDIO_WRITE, size, run_narrow, &call);
+        size = measure(&call, &kind);
+    mp__stdio_do(file, kind, size, run_narrow, &call);
     return call.returned;
 }
 

@@ -41,24 +41,26 @@ static size_t product(size_t size, size_t count)
 
 STDIO_FUNCTION(size_t, fwrite,
                (const void *buf, size_t size, size_t count, FILE *file),
-               (buf, size, count, file), file, STDIO_WRITE,
+               (buf, size, count, file), file,
+               mp__stdio_kind_of(file, buf, product(size, count)),
                product(size, count), 0)
 MP_SPELLING(fwrite, _IO_fwrite);
 
 STDIO_FUNCTION(int, fputs, (const char *text, FILE *file), (text, file), file,
-               STDIO_WRITE, strlen(text), EOF)
+               mp__stdio_kind_of(file, text, strlen(text)), strlen(text), EOF)
 MP_SPELLING(fputs, _IO_fputs);
 
 STDIO_FUNCTION(int, puts, (const char *text), (text), stdout, STDIO_WRITE,
                strlen(text) + 1, EOF)
 MP_SPELLING(puts, _IO_puts);
 
-STDIO_FUNCTION(int, fputc, (int c, FILE *file), (c, file), file, STDIO_WRITE,
+#define STDIO_CHAR(c) ((unsigned char)(c) == '\n' ? STDIO_WRITE : STDIO_STORE)
+STDIO_FUNCTION(int, fputc, (int c, FILE *file), (c, file), file, STDIO_CHAR(c),
                1, EOF)
-STDIO_FUNCTION(int, putc, (int c, FILE *file), (c, file), file, STDIO_WRITE, 1,
-               EOF)
+STDIO_FUNCTION(int, putc, (int c, FILE *file), (c, file), file, STDIO_CHAR(c),
+               1, EOF)
 MP_SPELLING(putc, _IO_putc);
-STDIO_FUNCTION(int, putchar, (int c), (c), stdout, STDIO_WRITE, 1, EOF)
+STDIO_FUNCTION(int, putchar, (int c), (c), stdout, STDIO_CHAR(c), 1, EOF)
 STDIO_FUNCTION(int, putw, (int word, FILE *file), (word, file), file,
                STDIO_WRITE, sizeof word, EOF)
 
@@ -72,21 +74,23 @@ STDIO_FUNCTION(int, fputws, (const wchar_t *text, FILE *file), (text, file),
                file, STDIO_WRITE, STDIO_UNKNOWN_SIZE, EOF)
 
 /* Without the lock.  Where they may wait they are treated like their kin. */
-#define STDIO_UNLOCKED(ret, name, params, args, size, failed)             \
-    STDIO_FUNCTION(ret, name, params, args, file, STDIO_WRITE, size, failed)
-
-STDIO_UNLOCKED(size_t, fwrite_unlocked,
+STDIO_FUNCTION(size_t, fwrite_unlocked,
                (const void *buf, size_t size, size_t count, FILE *file),
-               (buf, size, count, file), product(size, count), 0)
-STDIO_UNLOCKED(int, fputs_unlocked, (const char *text, FILE *file),
-               (text, file), strlen(text), EOF)
-STDIO_UNLOCKED(int, fputc_unlocked, (int c, FILE *file), (c, file), 1, EOF)
-STDIO_UNLOCKED(int, putc_unlocked, (int c, FILE *file), (c, file), 1, EOF)
-STDIO_FUNCTION(int, putchar_unlocked, (int c), (c), stdout, STDIO_WRITE, 1,
+               (buf, size, count, file), file,
+               mp__stdio_kind_of(file, buf, product(size, count)),
+               product(size, count), 0)
+STDIO_FUNCTION(int, fputs_unlocked, (const char *text, FILE *file),
+               (text, file), file,
+               mp__stdio_kind_of(file, text, strlen(text)), strlen(text), EOF)
+STDIO_FUNCTION(int, fputc_unlocked, (int c, FILE *file), (c, file), file,
+               STDIO_CHAR(c), 1, EOF)
+STDIO_FUNCTION(int, putc_unlocked, (int c, FILE *file), (c, file), file,
+               STDIO_CHAR(c), 1, EOF)
+STDIO_FUNCTION(int, putchar_unlocked, (int c), (c), stdout, STDIO_CHAR(c), 1,
                EOF)
 /* What inlined putc_unlocked() calls when the buffer is full. */
 STDIO_FUNCTION(int, __overflow, (FILE *file, int c), (file, c), file,
-               STDIO_FLUSH, 1, EOF)
+               c == EOF ? STDIO_FLUSH : STDIO_CHAR(c), 1, EOF)
 
 /* The text, a colon, and the longest of libc's messages. */
 STDIO_PROCEDURE(perror, (const char *text), (text), stderr, STDIO_FLUSH,
