@@ -125,8 +125,16 @@ static bool alone(void)
 
 static bool refused(const char *what)
 {
+    static const char *said[8]; /* literals: each is said once */
+    unsigned i;
+
     if (alone())
         return false;
+    for (i = 0; i < 8 && said[i] != NULL; i++)
+        if (said[i] == what)
+            return true;
+    if (i < 8)
+        said[i] = what;
     mp__say(0, "%s refused: it would change all threads, which share one "
             "kernel thread", what);
     return true;
