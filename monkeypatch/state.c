@@ -296,8 +296,13 @@ int mp__offload(void (*function)(void *), void *arg,
 
 void mp__yield(void)
 {
+    struct hub *hub;
+
     if (!mp__may_park())
         return;
+    hub = mp__self->identity->os->hub;
+    if (hub->critical != 0)
+        return; /* in a handler that came while its lists were changed */
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
     mp__hub->yield();

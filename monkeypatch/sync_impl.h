@@ -60,6 +60,14 @@ static inline uint32_t sync_self(void)
  * ever running: now and then, let it. */
 void sync_busy(void);
 
+/* Somebody lost to a thread that went on running: let it have its turn first.
+ */
+static inline void sync_give_way(bool starving)
+{
+    if (unlikely(starving) && mp__self != NULL)
+        mp__yield();
+}
+
 /* ---- time ---- */
 
 static inline bool sync_nanoseconds_ok(const struct timespec *t)

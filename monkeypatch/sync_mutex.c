@@ -66,8 +66,7 @@ int sync_word_lock(uint32_t *word, int64_t deadline)
         int rc;
 
         if (value == WORD_PROMISED && !woken && !yielded) {
-            if (mp__self != NULL && mp__may_park())
-                mp__yield();
+            sync_give_way(true);
             yielded = true;
             continue;
         }
@@ -145,6 +144,7 @@ int sync_mutex_trylock(pthread_mutex_t *mutex)
     int kind = SYNC_LOAD(&mutex->__data.__kind);
     int rc;
 
+    sync_give_way(SYNC_LOAD(sync_mutex_word(mutex)) == WORD_PROMISED);
     if (unlikely((kind & KIND_FOREIGN) != 0)) {
         rc = sync_foreign_trylock(mutex);
     } else if (likely(sync_word_try(sync_mutex_word(mutex)))) {

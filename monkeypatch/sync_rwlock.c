@@ -269,9 +269,7 @@ static int enter(pthread_rwlock_t *user, bool write, clockid_t clock,
     if (SYNC_LOAD(&lock->writer) != 0 &&
         SYNC_LOAD(&lock->writer) == sync_self())
         return EDEADLK;
-    if (unlikely(SYNC_LOAD(&lock->starving) != 0) && mp__self != NULL &&
-        mp__may_park())
-        mp__yield();
+    sync_give_way(SYNC_LOAD(&lock->starving) != 0);
     rc = try_enter(lock, write);
     if (rc == EBUSY)
         rc = wait_enter(lock, write, deadline);
@@ -288,6 +286,7 @@ static int try(pthread_rwlock_t *user, bool write)
     if (unlikely(lock->shared != 0))
         rc = shared_enter(user, write, true, CLOCK_REALTIME, NULL);
     else {
+        sync_give_way(SYNC_LOAD(&lock->starving) != 0);
         rc = try_enter(lock, write);
         if (rc == 0 && write)
             SYNC_STORE(&lock->writer, sync_self());

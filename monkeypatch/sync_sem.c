@@ -36,6 +36,11 @@ struct sem_waiter {
     bool starving;
 };
 
+static inline bool has_starving(const struct sem *sem)
+{
+    return sem->shared == 0 && SYNC_LOAD(&sem->starving) != 0;
+}
+
 /* Take one off the value, and `also` in the same step. */
 static bool sem_take(struct sem *sem, uint64_t also)
 {
@@ -131,9 +136,7 @@ static int sem_wait_until(sem_t *semaphore, clockid_t clock,
         return mp__fail(-EINVAL);
     if (mp__self != NULL) {
         mp__testcancel(); /* even if it would not block */
-        if (unlikely(sem->shared == 0 && SYNC_LOAD(&sem->starving) != 0) &&
-            mp__may_park())
-            mp__yield();
+        sync_give_way(has_starving(sem));
     } else if (sem->shared != 0) {
         return until == NULL
                    ? sync_real()->sem_wait(semaphore)
@@ -184,7 +187,10 @@ MP_EXPORT int sem_clockwait(sem_t *semaphore, clockid_t clock,
 
 MP_EXPORT int sem_trywait(sem_t *semaphore)
 {
-    if (likely(sem_take((struct sem *)semaphore, 0)))
+    struct sem *sem = (struct sem *)semaphore;
+
+    sync_give_way(has_starving(sem)); /* many try first, then wait */
+    if (likely(sem_take(sem, 0)))
         return 0;
     sync_busy();
     return mp__fail(-EAGAIN);
