@@ -38,7 +38,7 @@ int sync_lot_wait_cancel(uint32_t *word, uint32_t expected, int64_t deadline,
 
     if (likely(mp__self != NULL || mp__self_offset != 0))
         return mp__lot_wait(word, expected, deadline, flags | MP_CANCEL);
-    mp__real.pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
+    sync_real()->pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
     rc = mp__lot_wait(word, expected, deadline, flags);
     mp__real.pthread_setcanceltype(before, NULL);
     return rc;

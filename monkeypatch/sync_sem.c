@@ -124,6 +124,14 @@ static int sem_sleep(struct sem *sem, int64_t deadline)
     return 0;
 }
 
+static inline void test_cancel(void)
+{
+    if (likely(mp__self != NULL))
+        mp__testcancel();
+    else if (unlikely(!__libc_single_threaded))
+        sync_real()->pthread_testcancel();
+}
+
 /* Returns 0, or -1 and errno. */
 static int sem_wait_until(sem_t *semaphore, clockid_t clock,
                           const struct timespec *until)
@@ -134,14 +142,12 @@ static int sem_wait_until(sem_t *semaphore, clockid_t clock,
 
     if (unlikely(until != NULL && !sync_nanoseconds_ok(until)))
         return mp__fail(-EINVAL);
-    if (mp__self != NULL) {
-        mp__testcancel(); /* even if it would not block */
-        sync_give_way(has_starving(sem));
-    } else if (sem->shared != 0) {
+    if (mp__self == NULL && sem->shared != 0)
         return until == NULL
                    ? sync_real()->sem_wait(semaphore)
                    : sync_real()->sem_clockwait(semaphore, clock, until);
-    }
+    test_cancel(); /* even if it would not block */
+    sync_give_way(has_starving(sem));
     if (likely(sem_take(sem, 0)))
         return 0;
     sync_deadline(clock, until, &deadline);
