@@ -157,6 +157,33 @@ STDIO_HEAD(int, fclose, (FILE *file))
 }
 MP_SPELLING(fclose, _IO_fclose);
 
+struct pclosing {
+    FILE *file;
+    int returned, error;
+};
+
+static void run_pclose(void *arg)
+{
+    struct pclosing *call = arg;
+
+    errno = call->error;
+    call->returned = mp__real.pclose(call->file);
+    call->error = errno;
+}
+
+/* It waits for the command. */
+STDIO_HEAD(int, pclose, (FILE *file))
+{
+    struct pclosing call = { file, -1, errno };
+
+    if (file == NULL || !MP_ACTIVE(process))
+        return MP_REAL(pclose)(file);
+    prepare_close(file);
+    mp__offload(run_pclose, &call, HUB_OFFLOAD_LONG);
+    errno = call.error;
+    return call.returned;
+}
+
 STDIO_HEAD(FILE *, freopen, (const char *path, const char *mode, FILE *file))
 {
     FILE *again;
