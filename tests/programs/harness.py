@@ -31,6 +31,11 @@ MAX_OS_THREADS = 4
 HELPERS_END_S = 3
 TICK = os.sysconf("SC_CLK_TCK")
 PR_SET_PDEATHSIG = 1
+# The weight of every session that is started, as a nice value, where that is
+# allowed: set where wall time is compared.  The kernel's autogroups share the
+# CPUs among sessions, and on a busy machine a program with one OS thread would
+# wait for its turn much longer than one with a thousand.
+session_nice = None
 _libc = ctypes.CDLL(None, use_errno=True)
 _started = []
 
@@ -125,7 +130,14 @@ class Program:
             preexec_fn=_in_child)
         self.pid = self.popen.pid
         self.port = None
+        self._weigh()
         _started.append(self)
+
+    def _weigh(self):
+        if session_nice is not None:
+            with contextlib.suppress(OSError):
+                with open("/proc/%d/autogroup" % self.pid, "w") as f:
+                    f.write("%d" % session_nice)
 
     def output(self):
         """What the program has written to its standard error, and to its

@@ -5,6 +5,7 @@
  * answer once more.  Prints one line of JSON.  With -i it also prints a line
  * after each phase and waits for a line on stdin before the next, so that the
  * caller can look at the server in between.
+ * Requests a second are all answers over the time up to the last of them.
  *
  * A connection counts as opened when its first request has been answered: a
  * connect() alone succeeds by the kernel's backlog, whatever the server does.
@@ -72,7 +73,7 @@ static enum phase phase;
 static char request[512];
 static size_t request_size;
 static int64_t run_end_ns;
-static long sent, answers, answers_in_time, errors, reconnects;
+static long sent, answers, errors, reconnects;
 static int in_flight, opened;
 static uint32_t *latency_us;
 static size_t latencies, latency_room;
@@ -198,7 +199,6 @@ static void answered(struct conn *c)
         opened++;
     } else if (phase == RUNNING) {
         answers++;
-        answers_in_time += now <= run_end_ns;
         note_latency(now - c->asked_ns);
         again = more_to_send(now);
     }
@@ -455,8 +455,6 @@ static void wait_for_caller(const char *done)
 static void report(double open_s, double run_s)
 {
     int answering = 0;
-    double window = opt.requests ? run_s : opt.seconds;
-    long counted = opt.requests ? answers : answers_in_time;
 
     for (int i = 0; i < opt.count; i++)
         answering +=
@@ -469,7 +467,7 @@ static void report(double open_s, double run_s)
            "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, "
            "\"first_error\": \"%s\"}\n",
            opt.count, opened, open_s, answering, answers, errors, reconnects,
-           run_s, window > 0 ? (double)counted / window : 0, percentile(0.5),
+           run_s, run_s > 0 ? (double)answers / run_s : 0, percentile(0.5),
            percentile(0.99), percentile(1), first_error);
     fflush(stdout);
 }

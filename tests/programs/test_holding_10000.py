@@ -64,4 +64,5 @@ def test_microsocks():
 
 
 if __name__ == "__main__":
+    harness.session_nice = -15
     sys.exit(harness.main(globals()))
