@@ -144,9 +144,14 @@ size_t mp__iov_total(const struct iovec *vec, int count);
 struct mp__masked_wait {
     bool masked;
     sigset_t before;
+    uint32_t seen; /* mp__handlers_run */
 };
 bool mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask);
 void mp__mask_end(struct mp__masked_wait *wait);
+/* A handler that runs just before the greenlet is parked does not end its wait:
+ * so wait in pieces, and look in between. */
+int64_t mp__mask_piece(const struct mp__masked_wait *wait, int64_t deadline);
+bool mp__mask_interrupted(const struct mp__masked_wait *wait);
 #define MP_MASK_CLEANUP __attribute__((cleanup(mp__mask_end)))
 
 /* stdio: the child of fork() is alone */

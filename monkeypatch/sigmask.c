@@ -9,16 +9,34 @@
 #include <signal.h>
 #include <string.h>
 
+#define PIECE_NS 200000000
+
 bool mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask)
 {
-    uint32_t before = __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST);
     sigset_t full; /* the kernel's is shorter, and so may be the caller's */
 
+    wait->seen = __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST);
     sigemptyset(&full);
     memcpy(&full, mask, MP_SIGSET_BYTES);
     pthread_sigmask(SIG_SETMASK, &full, &wait->before);
     wait->masked = true;
-    return __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST) != before;
+    return mp__mask_interrupted(wait);
+}
+
+bool mp__mask_interrupted(const struct mp__masked_wait *wait)
+{
+    return wait->masked &&
+           __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST) != wait->seen;
+}
+
+int64_t mp__mask_piece(const struct mp__masked_wait *wait, int64_t deadline)
+{
+    int64_t piece;
+
+    if (!wait->masked || deadline == 0)
+        return deadline;
+    piece = mp__now() + PIECE_NS;
+    return piece < deadline ? piece : deadline;
 }
 
 void mp__mask_end(struct mp__masked_wait *wait)

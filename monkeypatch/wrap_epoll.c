@@ -39,9 +39,11 @@ static int park(struct mp__io *io, int64_t deadline)
                        MP_CANCEL | MP_INTERRUPTIBLE);
 }
 
-static long do_wait(int fd, struct epoll_call *call)
+static long do_wait(int fd, struct epoll_call *call,
+                    const struct mp__masked_wait *masked)
 {
     struct mp__io io MP_IO_CLEANUP;
+    int64_t piece;
     long ready;
     int rc;
 
@@ -52,9 +54,14 @@ static long do_wait(int fd, struct epoll_call *call)
             return ready;
         if (!mp__may_park())
             return plain_wait(&io, call);
-        rc = park(&io, call->deadline);
-        if (rc == -ETIMEDOUT)
+        piece = mp__mask_piece(masked, call->deadline);
+        rc = park(&io, piece);
+        if (rc == -ETIMEDOUT && piece == call->deadline)
             return ask(io.fd, call);
+        if (rc == -ETIMEDOUT && mp__mask_interrupted(masked))
+            return -EINTR;
+        if (rc == -ETIMEDOUT)
+            continue;
         if (rc == -EINTR || rc == -ECANCELED || rc == -EBADF)
             return rc;
         if (rc < 0) /* epoll fds inside epoll fds: five deep at most */
@@ -77,7 +84,7 @@ static long wait_masked(int fd, struct epoll_call *call, const sigset_t *mask)
         if (mp__mask_begin(&masked, mask))
             return -EINTR;
     }
-    return do_wait(fd, call);
+    return do_wait(fd, call, &masked);
 }
 
 static int64_t deadline_ms(int timeout)

@@ -252,7 +252,15 @@ static long do_ppoll(struct pollfd *fds, nfds_t count,
         if (mp__mask_begin(&masked, mask))
             return -EINTR;
     }
-    return mp__poll(fds, count, deadline);
+    for (;;) {
+        int64_t piece = mp__mask_piece(&masked, deadline);
+
+        rc = mp__poll(fds, count, piece);
+        if (rc != 0 || piece == deadline)
+            return rc;
+        if (mp__mask_interrupted(&masked))
+            return -EINTR;
+    }
 }
 
 MP_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)

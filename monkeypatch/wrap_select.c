@@ -232,7 +232,8 @@ static void drop_silent(struct selection *selection)
             selection->fds[i].fd = -1;
 }
 
-static long run(struct selection *selection, int64_t deadline)
+/* `last`: the sets are emptied when the time is up. */
+static long run(struct selection *selection, int64_t deadline, bool last)
 {
     long rc = selection_open(selection), found;
 
@@ -252,7 +253,8 @@ static long run(struct selection *selection, int64_t deadline)
             return rc;
         found = translate(selection);
         if (found > 0 || rc == 0) {
-            answer(selection);
+            if (found > 0 || last)
+                answer(selection);
             return found;
         }
         drop_silent(selection);
@@ -261,8 +263,8 @@ static long run(struct selection *selection, int64_t deadline)
     return rc;
 }
 
-static long do_select(int count, fd_set *in, fd_set *out, fd_set *urgent,
-                      int64_t deadline)
+static long select_until(int count, fd_set *in, fd_set *out, fd_set *urgent,
+                         int64_t deadline, bool last)
 {
     struct selection selection __attribute__((cleanup(selection_close))) = {
         .count = count,
@@ -270,7 +272,19 @@ static long do_select(int count, fd_set *in, fd_set *out, fd_set *urgent,
                    (unsigned long *)urgent }
     };
 
-    return run(&selection, deadline);
+    return run(&selection, deadline, last);
+}
+
+static long do_select(int count, fd_set *in, fd_set *out, fd_set *urgent,
+                      int64_t deadline)
+{
+    return select_until(count, in, out, urgent, deadline, true);
+}
+
+static long try_select(int count, fd_set *in, fd_set *out, fd_set *urgent,
+                       int64_t deadline)
+{
+    return select_until(count, in, out, urgent, deadline, false);
 }
 
 /* glibc takes a second's worth of microseconds and more. */
@@ -344,7 +358,17 @@ static long do_pselect(int count, fd_set *in, fd_set *out, fd_set *urgent,
         rc = do_select(count, in, out, urgent, 0);
         return rc != 0 ? rc : -EINTR;
     }
-    return do_select(count, in, out, urgent, deadline);
+    for (;;) {
+        int64_t piece = mp__mask_piece(&masked, deadline);
+
+        if (piece == deadline)
+            return do_select(count, in, out, urgent, deadline);
+        rc = try_select(count, in, out, urgent, piece);
+        if (rc != 0)
+            return rc;
+        if (mp__mask_interrupted(&masked))
+            return -EINTR;
+    }
 }
 
 MP_EXPORT int pselect(int count, fd_set *in, fd_set *out, fd_set *urgent,
