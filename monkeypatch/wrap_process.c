@@ -62,8 +62,12 @@ static int wait_for(const struct children *children, uint32_t seen)
 static bool may_park(int options)
 {
     /* __WALL and __WCLONE tell threads apart, and one watches: native. */
-    return MP_ACTIVE(process) && mp__may_park() &&
-           (options & (WNOHANG | __WALL | __WCLONE | __WNOTHREAD)) == 0;
+    if (!MP_ACTIVE(process) || !mp__may_park())
+        return false;
+    if ((options & (WNOHANG | __WALL | __WCLONE | __WNOTHREAD)) == 0)
+        return true;
+    mp__io_spend(); /* it may be asked in a loop */
+    return false;
 }
 
 static struct children children_of(pid_t pid, int options)
