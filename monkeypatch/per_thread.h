@@ -30,4 +30,8 @@ bool mp__signal_has_handler(int number, bool *restarts);
 /* The program's handler, on the calling thread, with its mask. */
 void mp__signal_run(int number, siginfo_t *info, void *context);
 
+/* For mp__wait_fd(): the caller takes signals that it blocks, so one that is
+ * sent to it makes it look again. */
+enum { MP_TAKES_SIGNALS = 64 };
+
 #endif

@@ -2,7 +2,8 @@
  *
  * The kernel knows one thread for all mapped ones, so what is sent to one of
  * them stays with us: its handler runs when that thread runs next, at once if it
- * waits.  Signals without a handler act on the process and go to the kernel. */
+ * waits; or sigwait() takes it.  Signals that have no handler and are not
+ * blocked act on the process and go to the kernel. */
 #include "monkeypatch/per_thread.h"
 
 #include <signal.h>
@@ -40,18 +41,22 @@ static void end_wait(struct mp__thread *thread, bool restarts)
 
 static int send_to(struct mp__thread *thread, int number)
 {
-    bool restarts;
+    bool restarts, handled, blocked;
 
     if (number < 0 || number > SIGNALS)
         return EINVAL;
     if (thread->ended || number == 0)
         return 0;
-    if (thread == mp__self || mp__self == NULL ||
-        !mp__signal_has_handler(number, &restarts))
+    handled = mp__signal_has_handler(number, &restarts);
+    blocked = (thread->signal_mask & bit_of(number)) != 0;
+    if (thread == mp__self || mp__self == NULL || (!handled && !blocked))
         return send_to_kernel(number);
     thread->signals_pending |= bit_of(number);
-    if ((thread->signal_mask & bit_of(number)) == 0)
+    if (!blocked)
         end_wait(thread, restarts);
+    else if (thread->parked != NULL &&
+             (thread->parked_flags & MP_TAKES_SIGNALS) != 0)
+        mp__hub->wake(thread->parked, 0);
     return 0;
 }
 
@@ -67,8 +72,10 @@ void mp__signals_deliver(struct mp__thread *self)
         bool restarts;
 
         self->signals_pending &= ~bit_of(number);
-        if (!mp__signal_has_handler(number, &restarts))
+        if (!mp__signal_has_handler(number, &restarts)) {
+            send_to_kernel(number); /* ignored, or the end of the process */
             continue;
+        }
         memset(&info, 0, sizeof info);
         info.si_signo = number;
         info.si_code = SI_TKILL;

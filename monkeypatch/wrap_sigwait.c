@@ -4,16 +4,45 @@
  * kernel thread that all mapped threads share: a signalfd tells when there is
  * one, and libc's own call takes it. */
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/per_thread.h"
 #include "monkeypatch/private_fd.h"
 
 #include <signal.h>
+#include <string.h>
+
+/* One that was sent to this very thread stays with us: signal_thread.c. */
+static int take_own(const sigset_t *set, siginfo_t *info)
+{
+    uint64_t due;
+    int number;
+
+    if (likely(mp__self->signals_pending == 0) ||
+        !mp__readable(set, sizeof due))
+        return 0;
+    memcpy(&due, set, sizeof due);
+    due &= mp__self->signals_pending;
+    if (due == 0)
+        return 0;
+    number = __builtin_ctzll(due) + 1;
+    mp__self->signals_pending &= ~((uint64_t)1 << (number - 1));
+    if (info != NULL) {
+        memset(info, 0, sizeof *info);
+        info->si_signo = number;
+        info->si_code = SI_USER; /* as libc has it */
+        info->si_pid = getpid();
+        info->si_uid = getuid();
+    }
+    return number;
+}
 
 /* Take a pending signal of the set.  Its number, or -errno. */
 static int take(const sigset_t *set, siginfo_t *info)
 {
     const struct timespec zero = {0, 0};
-    int saved = errno, number;
+    int saved = errno, number = take_own(set, info);
 
+    if (number > 0)
+        return number;
     do {
         number = mp__real.sigtimedwait(set, info, &zero);
     } while (number < 0 && errno == EINTR); /* a handler of another signal */
@@ -35,7 +64,7 @@ static int wait_signal(const sigset_t *set, siginfo_t *info, int64_t deadline)
                                            O_CLOEXEC | O_NONBLOCK, 0, 0));
     while (rc == 0) {
         rc = mp__wait_fd(&fd.now, HUB_READ, deadline,
-                         MP_CANCEL | MP_INTERRUPTIBLE);
+                         MP_CANCEL | MP_INTERRUPTIBLE | MP_TAKES_SIGNALS);
         number = take(set, info);
         if (number != -EAGAIN)
             return number;

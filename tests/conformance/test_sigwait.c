@@ -106,6 +106,47 @@ START_TEST(gives_each_signal_to_one_of_several_threads)
 }
 END_TEST
 
+static volatile int handled;
+
+static void handler(int number)
+{
+    handled = number;
+}
+
+static volatile int taken[2];
+
+static void *take_own(void *which)
+{
+    siginfo_t info;
+
+    CONF_CHECK(sigwaitinfo(&set, &info) == SIGUSR1);
+    CONF_CHECK(info.si_pid == getpid() && info.si_code == SI_USER);
+    taken[(intptr_t)which] = 1;
+    return which;
+}
+
+/* With a handler (_i == 1), which never runs, and without one. */
+START_TEST(a_signal_to_one_thread_is_taken_there)
+{
+    pthread_t threads[2];
+
+    handled = 0;
+    if (_i == 1)
+        signal(SIGUSR1, handler);
+    taken[0] = taken[1] = 0;
+    for (intptr_t i = 0; i < 2; i++)
+        threads[i] = start_thread(take_own, (void *)i);
+    sleep_ms(10);
+    ck_assert_int_eq(pthread_kill(threads[1], SIGUSR1), 0);
+    join_thread(threads[1]);
+    ck_assert_int_eq(taken[0], 0);
+    ck_assert_int_eq(pthread_kill(threads[0], SIGUSR1), 0);
+    join_thread(threads[0]);
+    ck_assert_int_eq(handled, 0);
+    signal(SIGUSR1, SIG_DFL);
+}
+END_TEST
+
 START_TEST(sigwaitinfo_tells_who_and_what)
 {
     int dummy;
@@ -145,13 +186,6 @@ START_TEST(sigtimedwait_refuses_a_time_that_is_none)
     ck_assert_int_eq(errno, EINVAL);
 }
 END_TEST
-
-static volatile int handled;
-
-static void handler(int number)
-{
-    handled = number;
-}
 
 static void handle_alarm(void)
 {
@@ -265,6 +299,7 @@ static void add(TCase *tcase)
     conf_test(tcase, takes_a_pending_signal_at_once, 1);
     conf_test(tcase, waits_while_other_threads_run, 1);
     conf_test(tcase, gives_each_signal_to_one_of_several_threads, 1);
+    conf_test(tcase, a_signal_to_one_thread_is_taken_there, 2);
     conf_test(tcase, sigwaitinfo_tells_who_and_what, 1);
     conf_test(tcase, sigtimedwait_gives_up_at_its_time, 1);
     conf_test(tcase, sigtimedwait_refuses_a_time_that_is_none, 1);
