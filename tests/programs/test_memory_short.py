@@ -1,0 +1,38 @@
+#!/usr/bin/python3
+# label: ci
+"""The short form of test_memory.py: what the second half of 10,000 idle pthreads
+costs, since the runtime's own fixed memory weighs more on fewer threads."""
+import sys
+
+import harness
+import test_memory
+from harness import check
+
+FEW, MANY = 5000, 10000
+
+
+def bytes_of(count, *stack_kb):
+    test_memory.COUNT = count
+    return count * test_memory.bytes_each(*stack_kb)
+
+
+def each(*stack_kb):
+    slope = (bytes_of(MANY, *stack_kb) - bytes_of(FEW, *stack_kb)) / \
+        (MANY - FEW)
+    print("reduced: %.0f bytes each, %d to %d threads instead of 100,000 "
+          "(label memory)" % (slope, FEW, MANY))
+    return slope
+
+
+def test_stack_of_128_kib():
+    slope = each("128")
+    check(slope <= 8800, "%d bytes", slope)
+
+
+def test_default_stack():
+    slope = each()
+    check(slope <= 10700, "%d bytes", slope)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))
