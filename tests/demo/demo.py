@@ -227,7 +227,11 @@ def finish(demo, size, quick):
              "Medians of interleaved rounds; ratio: requests/s under Vireo over "
              "native, median of the rounds.",
              "Memory is RSS + page tables + kernel stacks, threads and memory "
-             "in the middle of the run; CPU is that of the server alone."]
+             "in the middle of the run; CPU is that of the server alone.",
+             "Servers and clients of both modes weigh more than what else the "
+             "machine does (autogroup nice %d), where that is allowed; native "
+             "Python threads still lose most on a busy machine."
+             % SESSION_NICE]
     if quick:
         facts.append("Reduced size: %(hold)d connections instead of 10,000, "
                      "Flask with %(flask)d, one round of %(seconds)s s."
