@@ -5,15 +5,15 @@ costs, since the runtime's own fixed memory weighs more on fewer threads."""
 import sys
 
 import harness
-import test_memory
+import test_memory as memory
 from harness import check
 
 FEW, MANY = 5000, 10000
 
 
 def bytes_of(count, *stack_kb):
-    test_memory.COUNT = count
-    return count * test_memory.bytes_each(*stack_kb)
+    memory.COUNT = count
+    return count * memory.bytes_each(*stack_kb)
 
 
 def each(*stack_kb):
