@@ -157,6 +157,7 @@ void mp__unlink_blocks(void);
 
 /* signal.c */
 extern uint32_t mp__handlers_run; /* counts the program's handlers */
+extern uint32_t mp__handlers_interrupting; /* those without SA_RESTART */
 void mp__signals_start(void);
 void mp__signals_thread_begins(struct mp__thread *thread);
 void mp__signals_thread_ends(struct mp__thread *thread);

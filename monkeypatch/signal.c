@@ -30,6 +30,7 @@ static unsigned counted;                   /* threads */
 static uint64_t applied;                   /* the kernel thread's mask */
 
 uint32_t mp__handlers_run; /* how many, round and round */
+uint32_t mp__handlers_interrupting;
 
 static bool is_handler(void (*handler)(int))
 {
@@ -49,6 +50,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
     int saved = errno;
 
     __atomic_add_fetch(&mp__handlers_run, 1, __ATOMIC_SEQ_CST);
+    if (!(action.flags & SA_RESTART))
+        __atomic_add_fetch(&mp__handlers_interrupting, 1, __ATOMIC_SEQ_CST);
     if (action.flags & SA_RESETHAND)
         actions[number].handler.simple = SIG_DFL;
     if (number == SIGSEGV)

@@ -151,9 +151,9 @@ static long futex_wake(uint32_t *word, int op, int n)
         n = 1; /* as the kernel does */
     woken = mp__lot_wake(word, n);
     if (woken < n) { /* private: threads that are not ours, from before */
-        long more = SYS_CALL(SYS_futex, word,
-                             FUTEX_WAKE | (op & FUTEX_PRIVATE_FLAG), n - woken,
-                             0, 0, 0);
+        long more =
+            SYS_CALL(SYS_futex, word, FUTEX_WAKE | (op & FUTEX_PRIVATE_FLAG),
+                     n - woken, 0, 0, 0);
 
         woken += more > 0 ? more : 0;
     }

@@ -26,7 +26,7 @@ _Static_assert(offsetof(struct sem, waiters) == 4, "little endian");
 #define SEM_WAITER ((uint64_t)1 << 32)
 enum { SEM_SHARED = 128 }; /* libc's, in `shared` */
 
-/* A shared wait looks for cancellation as often as this. */
+/* A shared wait looks for cancellation and signals as often as this. */
 #define SEM_SLICE 100000000
 
 /* Somebody who waits in sem_wait(): counted in the semaphore until it leaves,
@@ -34,6 +34,7 @@ enum { SEM_SHARED = 128 }; /* libc's, in `shared` */
 struct sem_waiter {
     struct sem *sem;
     bool starving;
+    uint32_t handlers; /* that had run when it came; see interrupted() */
 };
 
 static inline bool has_starving(const struct sem *sem)
@@ -84,9 +85,32 @@ static void waiter_gone(struct sem_waiter *waiter)
         sem_wake(sem, shared);
 }
 
-/* Until the value may be there.  0, -EAGAIN, -EINTR or -ETIMEDOUT. */
-static int waiter_sleep(struct sem *sem, int64_t deadline)
+static uint32_t handlers_run(int64_t deadline)
 {
+    return SYNC_LOAD(deadline == HUB_FOREVER ? &mp__handlers_interrupting
+                                             : &mp__handlers_run);
+}
+
+/* What a helper waits for no signal ends: look for those that came.  Others
+ * than main have those alone that were sent to them, whose handlers run here.
+ */
+static bool interrupted(const struct sem_waiter *waiter, int64_t deadline)
+{
+    struct mp__thread *self = mp__self;
+    uint32_t before = handlers_run(deadline);
+
+    if (self == NULL)
+        return false;
+    if ((self->signals_pending & ~self->signal_mask) != 0)
+        mp__signals_deliver(self);
+    return handlers_run(deadline) !=
+           (self == &mp__main ? waiter->handlers : before);
+}
+
+/* Until the value may be there.  0, -EAGAIN, -EINTR or -ETIMEDOUT. */
+static int waiter_sleep(const struct sem_waiter *waiter, int64_t deadline)
+{
+    struct sem *sem = waiter->sem;
     int64_t slice;
     int rc;
 
@@ -96,14 +120,16 @@ static int waiter_sleep(struct sem *sem, int64_t deadline)
     mp__testcancel();
     slice = mp__now() + SEM_SLICE;
     rc = sync_kernel_wait(&sem->value, 0, slice < deadline ? slice : deadline);
+    if (rc == -ETIMEDOUT && interrupted(waiter, deadline))
+        return -EINTR;
     return rc == -ETIMEDOUT && slice < deadline ? 0 : rc;
 }
 
 /* Returns 0 or -errno; may unwind. */
 static int sem_sleep(struct sem *sem, int64_t deadline)
 {
-    struct sem_waiter waiter
-        __attribute__((cleanup(waiter_gone))) = {sem, false};
+    struct sem_waiter waiter __attribute__((cleanup(waiter_gone))) = {
+        sem, false, handlers_run(deadline)};
     bool woken = false;
     int rc;
 
@@ -115,7 +141,7 @@ static int sem_sleep(struct sem *sem, int64_t deadline)
             waiter.starving = true;
             SYNC_ADD(&sem->starving, 1);
         }
-        rc = waiter_sleep(sem, deadline);
+        rc = waiter_sleep(&waiter, deadline);
         if (rc == -ETIMEDOUT || rc == -EINTR)
             return rc;
         woken |= rc == 0;

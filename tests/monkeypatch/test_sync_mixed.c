@@ -3,10 +3,13 @@
  * As it is, all threads are real. */
 #include <check.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 typedef int create(pthread_t *, const pthread_attr_t *, void *(*)(void *),
@@ -176,6 +179,38 @@ START_TEST(a_barrier_lets_all_go_on)
     }
 END_TEST
 
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+static void *send_signal(void *main_thread)
+{
+    usleep(20000);
+    HOLDS(pthread_kill(*(pthread_t *)main_thread, SIGUSR1) == 0);
+    return NULL;
+}
+
+/* A shared semaphore is waited for by a real thread for main. */
+START_TEST(a_handler_ends_mains_wait_for_a_shared_semaphore)
+    {
+        struct sigaction action, before;
+        pthread_t self = pthread_self(), sender;
+
+        memset(&action, 0, sizeof action);
+        action.sa_handler = on_signal;
+        ck_assert_int_eq(sigaction(SIGUSR1, &action, &before), 0);
+        ck_assert_int_eq(sem_init(&semaphore, 1, 0), 0);
+        ck_assert_int_eq(pthread_create(&sender, NULL, send_signal, &self), 0);
+        errno = 0;
+        ck_assert_int_eq(sem_wait(&semaphore), -1);
+        ck_assert_int_eq(errno, EINTR);
+        ck_assert_int_eq(pthread_join(sender, NULL), 0);
+        ck_assert_int_eq(sem_destroy(&semaphore), 0);
+        ck_assert_int_eq(sigaction(SIGUSR1, &before, NULL), 0);
+    }
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sync_mixed");
@@ -191,6 +226,7 @@ int main(void)
     tcase_add_test(tcase, a_rwlock_excludes);
     tcase_add_test(tcase, a_semaphore_of_one_excludes);
     tcase_add_test(tcase, a_barrier_lets_all_go_on);
+    tcase_add_test(tcase, a_handler_ends_mains_wait_for_a_shared_semaphore);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
