@@ -247,5 +247,7 @@ MP_EXPORT int sem_post(sem_t *semaphore)
 MP_EXPORT int sem_getvalue(sem_t *semaphore, int *value)
 {
     *value = (int)SYNC_LOAD(&((struct sem *)semaphore)->value);
+    if (*value == 0)
+        sync_busy(); /* asked until it is more */
     return 0;
 }
