@@ -1,8 +1,8 @@
 /* children.c - a real thread that watches the children of the process
  *
- * Nothing that could be polled tells that *some* child has ended.  While greenlets
- * wait for that, one real thread waits in waitid(), with WNOWAIT: it takes
- * nothing away, so whoever looks next finds what there is.  It moves a word on
+ * Nothing that could be polled tells that *some* child has ended.  While
+ * greenlets wait for that, one real thread waits in waitid(), with WNOWAIT: it
+ * takes nothing away, so whoever looks next finds what there is.  It moves a word on
  * which the greenlets are parked, and looks again only when one of them has
  * asked again: until somebody reaps, waitid() would return at once. */
 #include "monkeypatch/children.h"
@@ -27,7 +27,8 @@ static struct {
 } watch;
 
 #define LOAD(field) __atomic_load_n(&watch.field, __ATOMIC_SEQ_CST)
-#define STORE(field, value) __atomic_store_n(&watch.field, value, __ATOMIC_SEQ_CST)
+#define STORE(field, value) \
+    __atomic_store_n(&watch.field, value, __ATOMIC_SEQ_CST)
 
 /* Wait for a change.  False: there are no children. */
 static bool look(siginfo_t *info)

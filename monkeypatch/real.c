@@ -1,10 +1,9 @@
 /* real.c - finds the functions of libc that ours hide
  *
  * They are what dlsym(RTLD_NEXT) finds: the first definition in the libraries
- * that were loaded after this one.  dlsym() looks through all of these for every
- * name, which took longer than all else at the start of a program with many
- * libraries; so their hash tables are read here, one library after the other.
- * What is unusual is left to dlsym(). */
+ * that were loaded after this one.  dlsym() looks through all of these for
+ * every name, which took twice as long: their hash tables are read here, one
+ * library after the other.  What is unusual is left to dlsym(). */
 #include "monkeypatch/real.h"
 
 #include <dlfcn.h>

@@ -86,7 +86,8 @@ static void add_later(struct text *text)
         if (!any)
             add(text, "vireo:   calls that stopped all threads:\n");
         any = true;
-        add(text, "vireo:     %-16s %llu times, %.1f ms in all, longest %.1f ms\n",
+        add(text,
+            "vireo:     %-16s %llu times, %.1f ms in all, longest %.1f ms\n",
             count->name, (unsigned long long)count->calls,
             (double)count->total_ns / 1e6, (double)count->longest_ns / 1e6);
     }
@@ -118,7 +119,8 @@ __attribute__((destructor)) static void print(void)
     add(&text, "vireo: statistics of process %ld\n", (long)getpid());
     add(&text, "vireo:   threads mapped onto greenlets: %llu\n",
         (unsigned long long)mp__stats.threads);
-    add(&text, "vireo:   parks: %llu, offloaded calls: %llu, native waits: %llu\n",
+    add(&text,
+        "vireo:   parks: %llu, offloaded calls: %llu, native waits: %llu\n",
         (unsigned long long)mp__stats.parks,
         (unsigned long long)mp__stats.offloads,
         (unsigned long long)mp__stats.native_waits);

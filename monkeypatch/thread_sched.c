@@ -1,8 +1,8 @@
 /* thread_sched.c - CPUs, policy, priority and nice value of mapped threads
  *
  * One kernel thread runs them all, so these are recorded for each, checked as
- * the kernel would, reported, and not applied.  Before the first thread, and for
- * real threads and other processes, the kernel's own. */
+ * the kernel would, reported, and not applied.  Before the first thread, and
+ * for real threads and other processes, the kernel's own. */
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
 

@@ -1,8 +1,8 @@
 /* wrap_dns.c - look-ups that are no plain OFFLOAD
  *
  * getaddrinfo() and getnameinfo() of numbers ask nobody: no helper then.  The
- * old resolver calls use the state of the calling thread; each has a twin that is
- * told which state, and that one may run on a helper. */
+ * old resolver calls use the state of the calling thread; each has a twin that
+ * is told which state, and that one may run on a helper. */
 #include "monkeypatch/io_impl.h"
 
 #include <arpa/inet.h>
