@@ -302,7 +302,7 @@ void greenlet_unref(struct greenlet *g)
 {
     struct greenlet__thread *self;
 
-    if (__atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) > 0 || g->is_main)
+    if (!greenlet__drop_reference(g) || g->is_main)
         return;
     self = greenlet__thread_self();
     if (unlikely(g->thread != self && g->state == GREENLET_ACTIVE)) {

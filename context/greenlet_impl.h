@@ -109,6 +109,17 @@ static inline struct greenlet__thread *greenlet__thread_peek(void)
  * greenlet__resume() suspends the running greenlet and runs another, of
  * whichever identity of this OS thread. */
 
+/* Give up one reference; true if it was the last.  Who holds the only one need
+ * not lock the bus: nobody else can count. */
+static inline bool greenlet__drop_reference(struct greenlet *g)
+{
+    if (likely(__atomic_load_n(&g->refs, __ATOMIC_ACQUIRE) == 1)) {
+        g->refs = 0;
+        return true;
+    }
+    return __atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
 /* The running greenlet is finished: run `to` and never come back.  on_left is
  * called on to's side. */
 _Noreturn void greenlet__leave(struct greenlet *to);

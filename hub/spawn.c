@@ -13,7 +13,7 @@ struct joiner {
 
 static void task_left(struct greenlet *g)
 {
-    if (__atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) == 0)
+    if (greenlet__drop_reference(g))
         greenlet__free(g);
 }
 

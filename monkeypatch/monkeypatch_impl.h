@@ -117,6 +117,7 @@ int mp__lot_wake(uint32_t *address, int n);
 int mp__offload(void (*function)(void *), void *arg,
                 enum hub__offload_kind kind); /* runs it here if !may_park */
 void mp__yield(void);
+void mp__yield_now(void); /* the same where mp__may_park() has been asked */
 void mp__testcancel(void); /* act on a pending cancellation: may unwind */
 
 /* time.c */

@@ -38,13 +38,16 @@ void mp__owner_id_forked(void)
 bool mp__may_park(void)
 {
     struct mp__thread *self = mp__self;
-    struct greenlet__os *os;
 
     if (self == NULL || mp__in_vfork_child != 0 || self->deny_park != 0)
         return false;
-    os = self->identity->os;
-    if (self->identity->current == ((struct hub *)os->hub)->greenlet)
-        return false;
+    /* The hub runs on the main thread's block: a handler may be interrupting it. */
+    if (self == &mp__main) {
+        const struct hub *hub = self->identity->os->hub;
+
+        if (self->identity->current == hub->greenlet)
+            return false;
+    }
     return !mp__hub->in_loader();
 }
 
@@ -296,12 +299,15 @@ int mp__offload(void (*function)(void *), void *arg,
 
 void mp__yield(void)
 {
-    struct hub *hub;
+    if (mp__may_park())
+        mp__yield_now();
+}
 
-    if (!mp__may_park())
-        return;
-    hub = mp__self->identity->os->hub;
-    if (hub->critical != 0)
+void mp__yield_now(void)
+{
+    const struct hub *hub = mp__self->identity->os->hub;
+
+    if (unlikely(hub->critical != 0))
         return; /* in a handler that came while its lists were changed */
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();

@@ -160,7 +160,7 @@ MP_EXPORT int sched_yield(void)
     if (!yields())
         return MP_REAL(sched_yield)();
     mp__io_budget = MP_IO_BUDGET;
-    mp__yield();
+    mp__yield_now();
     return 0;
 }
 MP_SPELLING(sched_yield, __sched_yield);
