@@ -126,10 +126,9 @@ function(vireo_conformance_tests folder)
     endforeach()
 endfunction()
 
-# vireo_run_test(name target labels [environment...]).  In a session of its own:
-# these programs kill and wait for processes, and one that goes wrong must not
-# take the runner with it.  The environment is the program's alone; under qemu
-# too, where a preload applies to the program and not to qemu.
+# vireo_run_test(name target labels [environment...]): see tests/run_alone.py.
+# The environment is the program's alone; under qemu too, where a preload applies
+# to the program and not to qemu.
 function(vireo_run_test name target labels)
     set(command env ${ARGN} $<TARGET_FILE:${target}>)
     if(CMAKE_CROSSCOMPILING)
@@ -139,7 +138,9 @@ function(vireo_run_test name target labels)
         endforeach()
         list(APPEND command $<TARGET_FILE:${target}>)
     endif()
-    vireo_add_test(${name} LABELS ${labels} COMMAND setsid --wait ${command})
+    vireo_add_test(${name} LABELS ${labels}
+        COMMAND ${VIREO_PYTHON} -I ${PROJECT_SOURCE_DIR}/tests/run_alone.py
+            ${command})
 endfunction()
 
 # vireo_script_tests(folder): test_X.py and test_X.sh become <folder>/X.  Lines

@@ -165,6 +165,10 @@ START_TEST(of_several_threads_at_once_gives_each_its_child)
 {
     pthread_t threads[6];
 
+    if (conf_emulated()) {
+        conf_skip("qemu's own locks can stay taken in such a child");
+        return;
+    }
     for (int i = 0; i < 6; i++)
         threads[i] = start_thread(live_from_thread,
                                   (void *)(intptr_t)(i % (LIVES - 1)));

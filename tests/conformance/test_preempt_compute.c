@@ -99,8 +99,8 @@ END_TEST
 
 START_TEST(a_deadline_passes)
 {
-    struct timespec when = deadline_in(CLOCK_REALTIME, 20);
     int64_t before = now_ns();
+    struct timespec when = deadline_in(CLOCK_REALTIME, 20);
     sem_t sem;
 
     ck_assert_int_eq(sem_init(&sem, 0, 0), 0);
