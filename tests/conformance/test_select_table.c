@@ -22,6 +22,10 @@ START_TEST(does_not_touch_what_lies_behind_the_sets)
     char *memory;
     int ends[2];
 
+    if (conf_emulated()) {
+        conf_skip("qemu itself reads all that the first argument says");
+        return;
+    }
     ck_assert_int_eq(pthread_create(&thread, NULL, nothing, NULL), 0);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
