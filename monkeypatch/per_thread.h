@@ -27,6 +27,8 @@ long mp__credential_syscall(long number, long a, long b, long c,
 
 /* signal.c */
 bool mp__signal_has_handler(int number, bool *restarts);
+/* signal_thread.c: the main thread will run it; see there. */
+bool mp__signal_hand_over(int number, const siginfo_t *info, bool restarts);
 /* The program's handler, on the calling thread, with its mask. */
 void mp__signal_run(int number, siginfo_t *info, void *context);
 

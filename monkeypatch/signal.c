@@ -44,7 +44,7 @@ static uint64_t bit_of(int number)
 
 /* ---- handlers ---- */
 
-static void on_signal(int number, siginfo_t *info, void *context)
+static void run_handler(int number, siginfo_t *info, void *context)
 {
     struct action action = actions[number];
     int saved = errno;
@@ -70,6 +70,19 @@ bool mp__signal_has_handler(int number, bool *restarts)
 {
     *restarts = (actions[number].flags & SA_RESTART) != 0;
     return is_handler(actions[number].handler.simple);
+}
+
+/* What the kernel calls. */
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+    bool restarts = (actions[number].flags & SA_RESTART) != 0;
+    int saved = errno;
+
+    if (mp__signal_hand_over(number, info, restarts))
+        mp__hub->signal_seen(mp__main.identity->os->hub, restarts);
+    else
+        run_handler(number, info, context);
+    errno = saved;
 }
 
 static void remember(int number, const struct sigaction *action)
@@ -230,17 +243,17 @@ static int change_mask(int how, const sigset_t *set, sigset_t *old)
     return 0;
 }
 
-/* What the kernel does around a handler. */
+/* What the kernel does around a handler, with its mask: that is what libc's
+ * sigsetjmp() has saved and siglongjmp() out of the handler brings back. */
 void mp__signal_run(int number, siginfo_t *info, void *context)
 {
     struct action action = actions[number];
-    sigset_t before;
 
     if ((action.flags & SA_NODEFER) == 0)
         sigaddset(&action.mask, number);
-    change_mask(SIG_BLOCK, &action.mask, &before);
-    on_signal(number, info, context);
-    change_mask(SIG_SETMASK, &before, NULL);
+    kernel_mask(SIG_BLOCK, word_of(&action.mask));
+    run_handler(number, info, context);
+    kernel_mask(SIG_SETMASK, applied);
 }
 
 MP_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)

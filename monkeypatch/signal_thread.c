@@ -60,6 +60,49 @@ static int send_to(struct mp__thread *thread, int number)
     return 0;
 }
 
+/* What the kernel said of a signal that was handed over to the main thread. */
+static siginfo_t handed_over[SIGNALS];
+static uint64_t has_info;
+
+static bool is_fault(int number)
+{
+    return number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
+           number == SIGILL || number == SIGTRAP;
+}
+
+/* In a handler that interrupted the hub: the program's handler shall run on the
+ * main thread's own stack, as natively, since it may leave it by siglongjmp().
+ * False if that thread could not be woken now. */
+bool mp__signal_hand_over(int number, const siginfo_t *info, bool restarts)
+{
+    struct mp__thread *thread = &mp__main;
+    const struct hub *hub = thread->identity->os->hub;
+
+    if (mp__self != thread || thread->identity->current != hub->greenlet ||
+        thread->parked == NULL || thread->ended || is_fault(number) ||
+        (thread->signal_mask & bit_of(number)) != 0)
+        return false;
+    handed_over[number - 1] = *info;
+    has_info |= bit_of(number);
+    thread->signals_pending |= bit_of(number);
+    end_wait(thread, restarts);
+    return true;
+}
+
+static void fill_info(int number, siginfo_t *info)
+{
+    if (mp__self == &mp__main && (has_info & bit_of(number)) != 0) {
+        has_info &= ~bit_of(number);
+        *info = handed_over[number - 1];
+        return;
+    }
+    memset(info, 0, sizeof *info);
+    info->si_signo = number;
+    info->si_code = SI_TKILL;
+    info->si_pid = getpid();
+    info->si_uid = getuid();
+}
+
 void mp__signals_deliver(struct mp__thread *self)
 {
     int saved = errno;
@@ -76,11 +119,7 @@ void mp__signals_deliver(struct mp__thread *self)
             send_to_kernel(number); /* ignored, or the end of the process */
             continue;
         }
-        memset(&info, 0, sizeof info);
-        info.si_signo = number;
-        info.si_code = SI_TKILL;
-        info.si_pid = getpid();
-        info.si_uid = getuid();
+        fill_info(number, &info);
         getcontext(&context);
         mp__signal_run(number, &info, &context);
     }

@@ -37,8 +37,13 @@ START_TEST(does_not_touch_what_lies_behind_the_sets)
     conf_write_all(ends[1], "x", 1);
     FD_ZERO(set);
     FD_SET(ends[0], set);
+    if (select(getdtablesize(), NULL, NULL, NULL, &(struct timeval){0, 0}) != 0) {
+        conf_skip("select() here refuses so many fds (an emulator)");
+        goto out;
+    }
     ck_assert_int_eq(select(getdtablesize(), set, NULL, NULL, &limit), 1);
     ck_assert(FD_ISSET(ends[0], set));
+out:
     ck_assert_int_eq(munmap(memory, 2 * page), 0);
     conf_close_both(ends);
 }
