@@ -2,10 +2,22 @@
 # label: ci
 """microsocks, a thread for each connection, in front of the C server."""
 import subprocess
+import socket
 import sys
 
 import harness
 from harness import check
+
+
+def name_of_here():
+    """A name, so that microsocks has to look it up; a machine without /etc/hosts
+    may know none."""
+    try:
+        socket.gethostbyname("localhost")
+        return "localhost"
+    except OSError:
+        print("reduced: `localhost` is not known here; asking for 127.0.0.1")
+        return "127.0.0.1"
 
 
 def test_curl_through_it():
@@ -33,7 +45,7 @@ def test_name_through_it():
                 status, out, err = harness.run([
                     "curl", "-sS", "--max-time", "10", "--socks5-hostname",
                     "127.0.0.1:%d" % proxy.port,
-                    "http://localhost:%d/" % target.port])
+                    "http://%s:%d/" % (name_of_here(), target.port)])
                 check(out == "Hello, World!\n", "%s: %d %s %s", mode, status,
                       out, err)
 
