@@ -49,7 +49,6 @@ struct greenlet {
     void *value;                     /* message in transit to this greenlet */
     uint8_t state;                   /* enum greenlet__state */
     uint8_t is_main;
-    uint8_t is_queued;  /* hub: on the ready list */
     uint8_t has_thrown; /* enum greenlet__thrown */
     int refs;           /* atomic */
     int saved_errno;    /* for switches that stay on one TLS block */

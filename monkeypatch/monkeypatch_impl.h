@@ -53,7 +53,6 @@ struct mp__thread {
     size_t guard_size;
     struct mp__thread *all_next, *all_prev;
     struct mp__attr_record *sched; /* what was set and has no effect */
-    struct mp__credentials *credentials; /* NULL: as the process started */
     char name[16];
 };
 
