@@ -19,10 +19,11 @@ set_target_properties(Boost::fcontext PROPERTIES
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 
+# Debian's own: it makes the manual pages, and the program tests run its packages.
+find_program(VIREO_PYTHON NAMES python3 PATHS /usr/bin
+    NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
+
 if(VIREO_TESTS)
-    # Debian's own: the program tests run its packages.
-    find_program(VIREO_PYTHON NAMES python3 PATHS /usr/bin
-        NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
     find_path(CHECK_INCLUDE_DIR check.h REQUIRED)
     find_library(CHECK_LIBRARY NAMES check_pic check REQUIRED)
     find_library(SUBUNIT_LIBRARY subunit REQUIRED)

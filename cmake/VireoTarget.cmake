@@ -16,7 +16,12 @@ function(vireo_layer name)
     endforeach()
 endfunction()
 
-# vireo_c(target): language, warnings, sanitizers.
+# Landing pads and signed return addresses, in all that we compile.  What we link
+# is not marked for them (tests/meta/check_hardening.py): Boost's assembly is not.
+set(VIREO_HARDENING_x86_64 -fcf-protection=full)
+set(VIREO_HARDENING_aarch64 -mbranch-protection=standard)
+
+# vireo_c(target): language, warnings, hardening, sanitizers.
 function(vireo_c target)
     set_target_properties(${target} PROPERTIES
         C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS ON
@@ -25,10 +30,13 @@ function(vireo_c target)
         $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wshadow>
         $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
         $<$<AND:$<BOOL:${VIREO_WERROR}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>)
+    target_compile_options(${target} PRIVATE
+        $<$<COMPILE_LANGUAGE:C,CXX>:${VIREO_HARDENING_${VIREO_ARCH}}>)
     # 1, as in `#define _GNU_SOURCE 1`: a source may say it too.
     target_compile_definitions(${target} PRIVATE
         $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=1>
-        VIREO_VERSION="${PROJECT_VERSION}")
+        VIREO_VERSION="${PROJECT_VERSION}"
+        $<$<BOOL:${VIREO_TESTS}>:VIREO_TEST_HOOKS=1>)
     if(VIREO_SANITIZE)
         target_compile_options(${target} PRIVATE
             $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${VIREO_SANITIZE}>
