@@ -7,10 +7,13 @@
 #ifndef GREENLET_IMPL_H
 #define GREENLET_IMPL_H
 
+#include "context/contextvar.h"
 #include "context/greenlet.h"
+#include "context/inspect.h"
 #include "context/stack.h"
 
 #include <pthread.h>
+#include <sys/single_threaded.h>
 #include <sys/types.h>
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -24,46 +27,81 @@ struct greenlet__transfer {
     void *data;
 };
 
-enum greenlet__thrown {
-    THROWN_NONE,
-    THROWN_TRANSIT, /* `thrown` is on its way to this greenlet */
-    THROWN_CAUGHT   /* delivered; greenlet_caught() may take it */
-};
-
 enum greenlet__state {
     GREENLET_NEW,
     GREENLET_ACTIVE,  /* running or suspended */
     GREENLET_LEAVING, /* ended, still on its own stack */
-    GREENLET_DEAD
+    GREENLET_DEAD,
+    GREENLET_ORPHAN, /* its thread exited while it was suspended */
+    GREENLET_FREED   /* the slot is on a free list */
+};
+
+/* What is on its way to a greenlet besides `value`; 0 on the fast path.  Read by
+ * the greenlet itself once it runs (switch.c, arrive()). */
+enum greenlet__arrival {
+    ARRIVES_THROWN = 1,  /* `transit` is to be delivered as a throw */
+    ARRIVES_EXIT = 2,    /* `transit` is an exit that became a value (G-025) */
+    ARRIVES_MESSAGE = 4, /* `value` is a struct greenlet_message */
+    ARRIVES_TRACED = 8,  /* the tracer is to be told; `origin` is set */
+    ARRIVES_DROP = 16,   /* `origin` loses a reference, once it has been told */
+    RECEIVED_BEFORE = 32 /* `received` has a message that nobody has taken */
+};
+
+/* Which of the fields that greenlet__make() does not clear are good. */
+enum greenlet__has {
+    HAS_CAUGHT = 1,   /* caught */
+    HAS_USERDATA = 2, /* userdata, destroy_userdata */
+    HAS_CLOSURE = 4,  /* closure, destroy_closure */
+    HAS_UNUSED = 8,   /* unused, destroy_unused: see greenlet__start() */
+    HAS_NAME = 16,    /* name */
+    HAS_CXX = 32,     /* cxx: exceptions of C++ that it handles (cxx.c) */
+    HAS_FIBER = 64    /* fiber: a tool's handle (tools.c) */
 };
 
 struct greenlet__thread;
+struct greenlet_context;
 
 /* Lives at the top of its own stack slot, on the page of its first frames; that
  * of a main greenlet is inside its struct greenlet__thread.  The first cache
- * line is what a switch touches. */
+ * line is what a switch touches, and with the second all that is cleared when
+ * one is made; the rest is good only where `has` says so. */
 struct greenlet {
     greenlet__fcontext context;      /* valid while suspended */
-    struct greenlet__thread *thread; /* owner; NULL for new ones of no thread */
+    struct greenlet__thread *thread; /* owner; see greenlet__tree_of() */
     struct greenlet *next;           /* hub: ready list */
-    void *value;                     /* message in transit to this greenlet */
+    void *value;                     /* in transit to this greenlet */
     uint8_t state;                   /* enum greenlet__state */
     uint8_t is_main;
-    uint8_t has_thrown; /* enum greenlet__thrown */
-    int refs;           /* atomic */
-    int saved_errno;    /* for switches that stay on one TLS block */
-    int thrown_error;
+    uint8_t arrival; /* enum greenlet__arrival bits */
+    uint8_t has;     /* enum greenlet__has bits */
+    int refs;        /* atomic */
     struct greenlet *parent; /* counted */
     greenlet_run *run;
-    void (*entry)(struct greenlet *g); /* first frame; never returns */
-    void *hub_data[5];                 /* the hub's: see hub_impl.h */
-    struct greenlet_exception thrown;
-    void *userdata;
-    void (*destroy_userdata)(void *);
-    struct greenlet__slot slot;          /* size 0: no stack of ours */
+    uint8_t has_weak; /* atomic: `weak` is good, and others may count references */
+
+    void *hub_data[5];                  /* the hub's: see hub_impl.h */
     void (*on_left)(struct greenlet *g); /* called on the next stack after g
                                             left its own for good */
-    void *fake_stack;                    /* AddressSanitizer's */
+    struct greenlet_context *vars; /* contextvar.c: NULL until the first set */
+    void (*entry)(struct greenlet *g); /* first frame; never returns */
+
+    struct greenlet__slot slot; /* always set; size 0: no stack of ours */
+    const struct greenlet_type *type; /* always set */
+    void *fake_stack;           /* AddressSanitizer's */
+    void *fiber;
+    struct greenlet *origin; /* who sent it, with ARRIVES_TRACED or _DROP */
+    struct greenlet *next_dropped; /* on its thread's drop_queue */
+    struct greenlet_exception transit, caught;
+    struct greenlet_message *received;
+    void *closure;
+    void (*destroy_closure)(void *closure);
+    void *unused;
+    void (*destroy_unused)(void *unused);
+    void *userdata;
+    void (*destroy_userdata)(void *userdata);
+    struct greenlet_weak *weak;
+    uintptr_t cxx[2];
+    char name[32];
 };
 
 /* One OS thread that runs greenlets.  Shared by all TLS identities on it. */
@@ -76,12 +114,41 @@ struct greenlet__os {
     struct greenlet__os *next;  /* all of the process */
 };
 
+/* Why greenlet_switch() may not take its fast path. */
+enum greenlet__special {
+    SPECIAL_TRACED = 1,   /* a tracer is set */
+    SPECIAL_SIGNAL = 2,   /* in a signal handler: no switch */
+    SPECIAL_DROPPED = 4,  /* one that ran lost its last reference (G-051) */
+    SPECIAL_FINALIZED = 8, /* the process is ending */
+    SPECIAL_TESTED = 16,   /* a test wants switches to fail (testhook.h) */
+    SPECIAL_UNUSED = 32    /* a mapped thread that has not used greenlets yet */
+};
+
+/* Who has to hear of switches between greenlets of one identity. */
+enum greenlet__tool { TOOL_ASAN = 1, TOOL_TSAN = 2, TOOL_CXX = 4 };
+
 /* One TLS identity: a real thread, or a mapped pthread. */
 struct greenlet__thread {
     struct greenlet *current;
     struct greenlet__os *os;
     void *thread_pointer;
-    struct greenlet *drop_queue; /* atomic; ended by other threads (G-102) */
+    struct greenlet *drop_queue; /* under greenlet__threads_lock (G-102) */
+    union {
+        struct {
+            uint8_t special; /* enum greenlet__special bits */
+            uint8_t tools;   /* enum greenlet__tool bits */
+        };
+        uint16_t slow; /* either: no fast path of greenlet_switch() */
+    };
+    uint8_t exited;              /* atomic: nothing of it runs any more */
+    uint8_t started;             /* a greenlet was started in it */
+    uint8_t cxx_asked;           /* which greenlet__cxx_asks that was */
+    uintptr_t *cxx_globals; /* __cxa_get_globals(), with TOOL_CXX */
+    greenlet_tracer *tracer;
+    void *tracer_data;
+    void (*release)(struct greenlet__thread *thread); /* the memory, when the
+                                             last reference of main went */
+    struct greenlet__thread *next_exited; /* thread.c: waits to be drained */
     struct greenlet main;
 };
 
@@ -89,7 +156,8 @@ struct greenlet__thread {
 extern __thread struct greenlet__thread *greenlet__word
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* This TLS identity; made on first use for a real thread.  Never NULL. */
+/* This TLS identity; made on first use for a real thread.  Never NULL: where
+ * there is no memory for it nothing can go on, and the process aborts. */
 struct greenlet__thread *greenlet__thread_make(void);
 static inline struct greenlet__thread *greenlet__thread_self(void)
 {
@@ -108,13 +176,33 @@ static inline struct greenlet__thread *greenlet__thread_peek(void)
  * greenlet__resume() suspends the running greenlet and runs another, of
  * whichever identity of this OS thread. */
 
-/* Give up one reference; true if it was the last.  Who holds the only one need
- * not lock the bus: nobody else can count. */
+/* Fields that other threads look at (whose is it, has it ended): relaxed, which
+ * costs nothing, and says that the race is meant. */
+#define greenlet__read(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define greenlet__write(field, to) \
+    __atomic_store_n(&(field), (to), __ATOMIC_RELAXED)
+
+/* Count a reference.  The bus is locked only where there is another thread. */
+static inline void greenlet__add_reference(struct greenlet *g)
+{
+    if (likely(__libc_single_threaded))
+        greenlet__write(g->refs, greenlet__read(g->refs) + 1);
+    else
+        __atomic_add_fetch(&g->refs, 1, __ATOMIC_RELAXED);
+}
+
+/* Give up one reference to a greenlet of this thread, or to one that does not
+ * run; true if it was the last.  Who holds the only one need not lock the bus
+ * either: nobody else can count, unless there is a weak handle. */
 static inline bool greenlet__drop_reference(struct greenlet *g)
 {
-    if (likely(__atomic_load_n(&g->refs, __ATOMIC_ACQUIRE) == 1)) {
-        g->refs = 0;
-        return true;
+    bool has_weak = __atomic_load_n(&g->has_weak, __ATOMIC_ACQUIRE) != 0;
+    int refs = __atomic_load_n(&g->refs, __ATOMIC_ACQUIRE); /* after it: who got
+                               one by the last handle is among them */
+
+    if (likely(__libc_single_threaded || (refs == 1 && !has_weak))) {
+        greenlet__write(g->refs, refs - 1);
+        return refs == 1;
     }
     return __atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) == 0;
 }
@@ -135,10 +223,145 @@ void greenlet__prepare(struct greenlet *g, void *top,
  * prepared.  NULL when no stack could be mapped. */
 struct greenlet *greenlet__make(size_t stack_size);
 
-/* Back to its pool; refs must be 0 and the stack left. */
+/* Back to its pool; refs must be 0 and the stack left.  Calls destroy functions,
+ * which may switch, and gives up the parent. */
 void greenlet__free(struct greenlet *g);
 
-/* context/tls.c -- blocks that stand for a thread */
+/* ---- exception.c ---- */
+
+/* Leave a record of what failed with the calling greenlet; returns `error`. */
+int greenlet__fail(int error, const struct greenlet_class *cls,
+                   const char *text);
+/* The record a function of the program ended with that returned `rc` < 0 (a
+ * body, a tracer): what it caught last if that has this error, else a new one. */
+void greenlet__take_raised(struct greenlet *self, int rc,
+                           struct greenlet_exception *out);
+/* `exception` is now the one that self caught last; the old one is destroyed. */
+void greenlet__set_caught(struct greenlet *self,
+                          const struct greenlet_exception *exception);
+void greenlet__unraisable(struct greenlet *g,
+                          struct greenlet_exception *exception);
+static inline int greenlet__error_of(const struct greenlet_exception *exception)
+{
+    return exception->error != 0 ? exception->error : exception->cls->error;
+}
+
+/* ---- switch.c, start.c ---- */
+
+/* What is sent; what arrives. */
+struct greenlet__cargo {
+    void *value;
+    uint8_t kind; /* ARRIVES_THROWN, _EXIT, _MESSAGE or 0 */
+    struct greenlet_exception record; /* good with _THROWN and _EXIT */
+};
+/* Destroy it, since it cannot be delivered. */
+void greenlet__cargo_clear(struct greenlet__cargo *cargo);
+/* Lay cargo into `target`, whom `from` is about to run.  Calls nothing. */
+void greenlet__load(struct greenlet *from, struct greenlet *target,
+                    const struct greenlet__cargo *cargo);
+/* On the stack of `self`, which runs now: take the cargo out, tell the tracer.
+ * Returns 0, or the error of the record that is thrown, which is the cargo. */
+int greenlet__arrive(struct greenlet *self, struct greenlet__cargo *cargo);
+/* Give to the program what has arrived; returns what the switch returns. */
+int greenlet__deliver(struct greenlet *self, struct greenlet__cargo *cargo,
+                      int rc, void **result);
+/* Ask a new g for its body (G-010).  Returns 0; a negative errno with a record
+ * left; or 1 when g is not new any more, or has another thread now. */
+int greenlet__resolve(struct greenlet__thread *self, struct greenlet *g,
+                      struct greenlet_callable *body);
+/* What a hook gave, which is not used after all. */
+void greenlet__discard_body(const struct greenlet *g,
+                            const struct greenlet_callable *body);
+/* g, which is new, is started with that body as soon as somebody resumes it. */
+void greenlet__start(struct greenlet *g, const struct greenlet_callable *body);
+void greenlet__start_plainly(struct greenlet__thread *self, struct greenlet *g);
+/* 0, or why g is not one that this thread may switch to, with a record left. */
+int greenlet__same_tree(struct greenlet__thread *self,
+                        const struct greenlet *g);
+
+/* The identity that g belongs to: the one it was started in; that of the main at
+ * the top of its chain while it is new (G-127). */
+struct greenlet__thread *greenlet__tree_of(const struct greenlet *g);
+/* The first of g and its ancestors that is not dead (G-028); NULL: none. */
+struct greenlet *greenlet__living(struct greenlet *g);
+/* Throw the exit into a suspended g whose last reference went, with the calling
+ * greenlet as its parent for the time being (G-088, G-095). */
+void greenlet__kill(struct greenlet *g);
+/* Destroy the body's closure, once (G-108); one that the hook replaced.  They
+ * may switch. */
+void greenlet__drop_closure(struct greenlet *g);
+void greenlet__drop_unused(struct greenlet *g);
+
+/* ---- thread.c ---- */
+
+/* Cold paths that look at greenlets of other threads: dropping one, the end of a
+ * thread.  Never held across a switch or a callback. */
+extern pthread_mutex_t greenlet__threads_lock;
+/* What identities that ended belong to; its main is dead. */
+extern struct greenlet__thread greenlet__gone;
+/* Kill what other threads dropped (G-102); drain exited threads (G-142). */
+void greenlet__maintain(struct greenlet__thread *self);
+/* Atomic; not 0: exited threads wait to be drained, or the process is ending. */
+extern unsigned greenlet__attention;
+/* The identity ends: what is suspended in it is an orphan from now on, and its
+ * main is given up, now or with the next drain (G-142). */
+void greenlet__thread_end(struct greenlet__thread *thread, bool at_once);
+static inline struct greenlet__thread *
+greenlet__thread_of_main(struct greenlet *main)
+{
+    return container_of(main, struct greenlet__thread, main);
+}
+/* What pthread_atfork() handlers do with a lock of ours (G-143): it is held over
+ * the fork, and free on both sides afterwards. */
+enum greenlet__fork { FORK_PREPARE, FORK_DONE };
+
+/* ---- weak.c ---- */
+void greenlet__weak_fork(enum greenlet__fork when);
+/* The handle finds nothing any more. */
+void greenlet__weak_clear(struct greenlet *g);
+
+/* ---- message.c, varcontext.c ---- */
+size_t greenlet__messages_made(void);
+size_t greenlet__contexts_made(void);
+/* Give up a greenlet's context; NULL is fine.  May switch. */
+void greenlet__vars_free(struct greenlet_context *vars);
+void greenlet__vars_fork(enum greenlet__fork when);
+
+/* ---- tools.c, cxx.c: sanitizers, valgrind, exceptions of C++ ---- */
+void greenlet__tools_thread(struct greenlet__thread *thread);
+/* Before the first switch to g; when one with HAS_FIBER has ended or is freed. */
+void greenlet__tools_fresh(struct greenlet *g, char *bottom, char *top);
+void greenlet__tools_gone(struct greenlet *g);
+/* On the stack of a greenlet that was switched to for the first time. */
+void greenlet__tools_arrive(struct greenlet *self,
+                            const struct greenlet *previous);
+/* A new slot, once for each. */
+void greenlet__tools_slot(char *bottom, char *top);
+/* Find the globals of a thread, if it is the one that runs; before it makes a
+ * greenlet they are asked for as often as there is a new answer. */
+void greenlet__cxx_thread(struct greenlet__thread *thread);
+/* Exceptions that are being handled stay with who handles them. */
+void greenlet__cxx_save(struct greenlet *from);
+void greenlet__cxx_restore(struct greenlet *to); /* with HAS_CXX */
+extern uint8_t greenlet__cxx_asks; /* atomic */
+
+/* ---- debug.c: what a debugger has to find ---- */
+/* Addresses of the heads of lists. */
+extern const void *const greenlet__debug_slabs;
+extern const void *const greenlet__debug_threads;
+extern const void *const greenlet__debug_mapped;
+struct greenlet__slab_layout {
+    uint32_t next, start, carved, stride, guard;
+};
+extern const struct greenlet__slab_layout greenlet__slab_layout;
+
+/* ---- stack.c: the registry ---- */
+/* The topmost word of a slot says whose it is: every slot of every slab is
+ * looked at; `each` gets greenlets that are in use. */
+int greenlet__slots_each(int (*each)(struct greenlet *g, void *data),
+                         void *data);
+
+/* ---- tls.c: blocks that stand for a thread ---- */
 
 /* Real functions of libc, where a preload library hides them under its own. */
 struct greenlet__libc {
@@ -189,6 +412,8 @@ void greenlet__tls_forked(struct greenlet__mapped *self, pid_t tid);
 /* Fields of a fresh identity: its main greenlet is the one that runs. */
 void greenlet__thread_init(struct greenlet__thread *thread,
                            struct greenlet__os *os, void *thread_pointer);
+/* In the child of a fork(), before anything else of ours: the locks. */
+void greenlet__fork_child(void);
 /* In the child of a fork(): this is the only OS thread there is. */
 void greenlet__threads_forked(struct greenlet__os *os);
 /* True while this OS thread is inside ld.so with its load lock held. */

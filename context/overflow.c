@@ -35,14 +35,21 @@ static char *append_number(char *at, uintptr_t number, unsigned base)
 
 bool greenlet__overflow_report(const void *address)
 {
+    const struct greenlet *self;
     struct greenlet__slot slot;
-    char line[160], *at = line;
+    char line[200], *at = line;
     ssize_t ignored;
 
     if (!greenlet__slot_guard_hit(address, &slot))
         return false;
+    self = greenlet__word->current;
     at = append(at, "vireo: stack overflow in greenlet 0x");
-    at = append_number(at, (uintptr_t)greenlet__word->current, 16);
+    at = append_number(at, (uintptr_t)self, 16);
+    if (greenlet_name(self)[0] != '\0') {
+        at = append(at, " \"");
+        at = append(at, greenlet_name(self));
+        at = append(at, "\"");
+    }
     at = append(at, ", its stack has ");
     at = append_number(at, (slot.size - slot.guard) / 1024, 10);
     at = append(at, " KiB (VIREO_STACK=SIZE makes it larger)\n");
@@ -81,4 +88,9 @@ void greenlet__overflow_watch(void)
         before = now;
         sigaction(SIGSEGV, &action, NULL);
     }
+}
+
+void greenlet_watch_overflow(void)
+{
+    greenlet__overflow_watch();
 }

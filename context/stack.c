@@ -2,12 +2,15 @@
  *
  * A slab is one large NORESERVE mapping of equal slots.  A slot that is given
  * back keeps its pages and goes on a LIFO list of the OS thread: the next one
- * made is warm, and no kernel call is on either path.  The link of the list
- * lies in the topmost bytes, on a page that is resident anyway.
+ * made is warm, and no kernel call is on either path.  The topmost word, on a
+ * page that is resident anyway, is the link of the list, marked as such, or
+ * leads to the greenlet that has the slot: the slabs are the registry.
  *
  * Guards: markers (MADV_GUARD_INSTALL, Linux 6.13) split no mapping, so there
  * may be any number; else mprotect up to a budget of maps; else none. */
 #include "context/greenlet_impl.h"
+#include "context/slot.h"
+#include "context/testhook.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,26 +26,15 @@
 #endif
 
 #define PAGE ((size_t)4096)
+#define STANDARD_STRIDE (GREENLET__STACK_DEFAULT + PAGE)
 #define TWO_MIB ((size_t)2 << 20)
 #define SLAB_MAX ((size_t)256 << 20)
 #define SLAB_FIRST ((size_t)2 << 20)
 
-struct link {
-    struct link *next;
-};
-
-struct greenlet__size_class {
-    struct greenlet__size_class *next;
-    size_t stride, guard;
-    struct link *free;
-    char *carve, *carve_end;
-    size_t slab_size; /* of the next slab */
-    size_t free_count;
-};
-
-struct slab {
-    struct slab *next;
+struct greenlet__slab {
+    struct greenlet__slab *next;
     char *start, *end;
+    char *carved; /* atomic: slots below have been in use */
     size_t stride, guard;
 };
 
@@ -50,7 +42,13 @@ enum guard_kind { GUARD_UNKNOWN, GUARD_MARKERS, GUARD_MPROTECT, GUARD_NONE };
 
 /* All slabs of the process, newest first; only ever added to, so that a signal
  * handler may walk the list. */
-static struct slab *slabs;
+static struct greenlet__slab *slabs;
+const void *const greenlet__debug_slabs = &slabs;
+const struct greenlet__slab_layout greenlet__slab_layout = {
+    offsetof(struct greenlet__slab, next), offsetof(struct greenlet__slab, start),
+    offsetof(struct greenlet__slab, carved), offsetof(struct greenlet__slab, stride),
+    offsetof(struct greenlet__slab, guard)
+};
 static int guard_kind;
 static long guard_budget;
 static size_t slots_made; /* atomic */
@@ -111,7 +109,7 @@ static void install_guard(char *base, size_t size)
         return;
     if (kind == GUARD_UNKNOWN) {
         kind = markers_work(base) ? GUARD_MARKERS : GUARD_MPROTECT;
-        guard_budget = map_budget();
+        __atomic_store_n(&guard_budget, map_budget(), __ATOMIC_RELAXED);
         __atomic_store_n(&guard_kind, kind, __ATOMIC_RELAXED);
     }
     if (kind == GUARD_MARKERS &&
@@ -161,7 +159,7 @@ static int grow(struct greenlet__size_class *class)
 {
     bool large = class->stride >= TWO_MIB;
     size_t size = class->slab_size;
-    struct slab *slab;
+    struct greenlet__slab *slab;
     char *start = NULL;
 
     if (locked_memory())
@@ -177,17 +175,17 @@ static int grow(struct greenlet__size_class *class)
     }
     if (start == NULL)
         return -ENOMEM;
-    slab = malloc(sizeof *slab);
+    slab = greenlet__malloc(sizeof *slab);
     if (slab == NULL) {
         munmap(start, size);
         return -ENOMEM;
     }
-    class->carve = start + (large ? TWO_MIB / 2 : 0);
-    class->carve_end = class->carve + size;
+    start += large ? TWO_MIB / 2 : 0;
     if (class->slab_size < SLAB_MAX)
         class->slab_size *= 2;
-    *slab = (struct slab){ NULL, class->carve, class->carve_end, class->stride,
+    *slab = (struct greenlet__slab){ NULL, start, start + size, start, class->stride,
                            class->guard };
+    class->slab = slab;
     slab->next = __atomic_load_n(&slabs, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&slabs, &slab->next, slab, true,
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))
@@ -207,7 +205,7 @@ find_class(struct greenlet__pool *pool, size_t stride, size_t guard)
         if (class->stride == stride && class->guard == guard)
             break;
     if (class == NULL) {
-        class = calloc(1, sizeof *class);
+        class = greenlet__calloc(1, sizeof *class);
         if (class == NULL)
             return NULL;
         class->stride = stride;
@@ -217,6 +215,8 @@ find_class(struct greenlet__pool *pool, size_t stride, size_t guard)
         pool->classes = class;
     }
     pool->last_used = class;
+    if (class->stride == STANDARD_STRIDE && class->guard == PAGE)
+        pool->standard = class;
     return class;
 }
 
@@ -225,6 +225,125 @@ static size_t stride_for(size_t size, size_t guard)
     size_t stride = round_up(size, PAGE) + round_up(guard, PAGE);
 
     return stride >= TWO_MIB ? round_up(stride, TWO_MIB) : stride;
+}
+
+/* The free slots of a thread that ended go to the one that asks next. */
+static struct greenlet__size_class *orphans;
+static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- slots that no list could be made for ---- */
+
+/* Freed where there was no memory for the head of a list: they say themselves
+ * which they are, below the topmost word, until somebody wants one like that. */
+struct stray {
+    struct stray *next;
+    struct greenlet__slot slot;
+};
+static struct stray *strays; /* under orphans_lock */
+
+static struct stray **find_stray(size_t stride, size_t guard)
+{
+    struct stray **link = &strays;
+
+    while (*link != NULL && ((*link)->slot.size != stride ||
+                             (*link)->slot.guard != guard))
+        link = &(*link)->next;
+    return link;
+}
+
+static void stray(const struct greenlet__slot *slot)
+{
+    struct stray *stray = (struct stray *)greenlet__top_of(slot) - 1;
+    const struct stray what = { NULL, *slot };
+
+    greenlet__write(greenlet__top_of(slot)->next, GREENLET__FREE);
+    pthread_mutex_lock(&orphans_lock);
+    *stray = what;
+    stray->next = strays;
+    strays = stray;
+    pthread_mutex_unlock(&orphans_lock);
+}
+
+static bool take_stray(struct greenlet__size_class *class,
+                       struct greenlet__slot *slot)
+{
+    struct stray **link;
+    bool found;
+
+    pthread_mutex_lock(&orphans_lock);
+    link = find_stray(class->stride, class->guard);
+    found = *link != NULL;
+    if (found) {
+        slot->base = (*link)->slot.base;
+        *link = (*link)->next;
+    }
+    pthread_mutex_unlock(&orphans_lock);
+    return found;
+}
+
+/* A slot that was never in use. */
+static __attribute__((noinline)) int carve(struct greenlet__size_class *class,
+                                           struct greenlet__slot *slot)
+{
+    if (unlikely(__atomic_load_n(&strays, __ATOMIC_RELAXED) != NULL) &&
+        take_stray(class, slot))
+        return 0;
+    if (GREENLET__ALLOCATION_FAILS())
+        return -ENOMEM;
+    if (class->slab == NULL || class->slab->carved == class->slab->end) {
+        int rc = grow(class);
+
+        if (rc < 0)
+            return rc;
+    }
+    slot->base = class->slab->carved;
+    greenlet__write(class->slab->carved, slot->base + class->stride);
+    __atomic_add_fetch(&slots_made, 1, __ATOMIC_RELAXED);
+    install_guard(slot->base, class->guard);
+    greenlet__tools_slot(slot->base + class->guard, slot->base + slot->size);
+    return 0;
+}
+
+struct greenlet *greenlet__in_slot(const struct greenlet__slot *slot)
+{
+    return greenlet__below(greenlet__top_of(slot));
+}
+
+void greenlet__slot_owner(const struct greenlet__slot *slot,
+                          struct greenlet *g)
+{
+    greenlet__write(greenlet__top_of(slot)->next, (uintptr_t)g);
+}
+
+/* A word that is no greenlet of this very slot is none at all: mapped threads
+ * have their slots filled otherwise. */
+static struct greenlet *owner_of(const struct greenlet__slot *slot)
+{
+    struct greenlet *g =
+        (struct greenlet *)greenlet__read(greenlet__top_of(slot)->next);
+
+    return g == greenlet__in_slot(slot) ? g : NULL;
+}
+
+int greenlet__slots_each(int (*each)(struct greenlet *g, void *data),
+                         void *data)
+{
+    const struct greenlet__slab *slab = __atomic_load_n(&slabs, __ATOMIC_ACQUIRE);
+    struct greenlet__slot slot;
+    struct greenlet *g;
+    int rc = 0;
+
+    for (; slab != NULL; slab = slab->next) {
+        char *end = greenlet__read(slab->carved);
+
+        slot.size = slab->stride;
+        slot.guard = slab->guard;
+        for (slot.base = slab->start; slot.base < end && rc == 0;
+             slot.base += slab->stride)
+            if ((g = owner_of(&slot)) != NULL)
+                rc = each(g, data);
+    }
+    return rc;
 }
 
 int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
@@ -240,24 +359,10 @@ int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
     slot->size = class->stride;
     slot->guard = class->guard;
     if (likely(class->free != NULL)) {
-        struct link *link = class->free;
-
-        class->free = link->next;
-        class->free_count--;
-        slot->base = (char *)(link + 1) - class->stride;
+        slot->base = (char *)(greenlet__slot_pop(class) + 1) - class->stride;
         return 0;
     }
-    if (class->carve == class->carve_end) {
-        int rc = grow(class);
-
-        if (rc < 0)
-            return rc;
-    }
-    slot->base = class->carve;
-    class->carve += class->stride;
-    __atomic_add_fetch(&slots_made, 1, __ATOMIC_RELAXED);
-    install_guard(slot->base, class->guard);
-    return 0;
+    return carve(class, slot);
 }
 
 void greenlet__slot_give(struct greenlet__pool *pool,
@@ -265,18 +370,21 @@ void greenlet__slot_give(struct greenlet__pool *pool,
 {
     struct greenlet__size_class *class =
         find_class(pool, slot->size, slot->guard);
-    struct link *link = (struct link *)(slot->base + slot->size) - 1;
 
-    if (class == NULL)
-        return; /* no memory for a list head: the slot is lost, not reused */
-    link->next = class->free;
-    class->free = link;
-    class->free_count++;
+    if (class != NULL)
+        greenlet__slot_push(class, greenlet__top_of(slot));
+    else
+        stray(slot);
 }
 
-/* The free slots of a thread that ended go to the one that asks next. */
-static struct greenlet__size_class *orphans;
-static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void greenlet__stack_fork(bool prepare)
+{
+    if (prepare)
+        pthread_mutex_lock(&orphans_lock);
+    else
+        pthread_mutex_unlock(&orphans_lock);
+}
 
 void greenlet__pool_close(struct greenlet__pool *pool)
 {
@@ -299,7 +407,23 @@ void greenlet__pool_open(struct greenlet__pool *pool)
     pool->classes = orphans;
     orphans = NULL;
     pthread_mutex_unlock(&orphans_lock);
-    pool->last_used = NULL;
+    pool->last_used = pool->standard = NULL;
+}
+
+size_t greenlet__orphans_free(void)
+{
+    const struct greenlet__size_class *class;
+    size_t count = 0;
+
+    const struct stray *stray;
+
+    pthread_mutex_lock(&orphans_lock);
+    for (class = orphans; class != NULL; class = class->next)
+        count += class->free_count;
+    for (stray = strays; stray != NULL; stray = stray->next)
+        count++;
+    pthread_mutex_unlock(&orphans_lock);
+    return count;
 }
 
 size_t greenlet__pool_free(const struct greenlet__pool *pool)
@@ -320,7 +444,7 @@ size_t greenlet__slots_made(void)
 bool greenlet__slot_guard_hit(const void *address, struct greenlet__slot *slot)
 {
     const char *at = address;
-    const struct slab *slab = __atomic_load_n(&slabs, __ATOMIC_ACQUIRE);
+    const struct greenlet__slab *slab = __atomic_load_n(&slabs, __ATOMIC_ACQUIRE);
 
     for (; slab != NULL; slab = slab->next) {
         size_t offset;

@@ -19,6 +19,7 @@ struct greenlet__size_class;
 struct greenlet__pool {
     struct greenlet__size_class *classes;
     struct greenlet__size_class *last_used;
+    struct greenlet__size_class *standard; /* default size; NULL: not yet */
 };
 
 #define GREENLET__STACK_DEFAULT (128u * 1024)
@@ -28,6 +29,12 @@ struct greenlet__pool {
  * (rounded up to pages; 0 = no guard).  Returns 0 or -ENOMEM. */
 int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
                         struct greenlet__slot *slot);
+/* Where the control block of a greenlet lies in its slot: at the top, but for one
+ * word, which says whose the slot is (greenlet__slot_owner()). */
+struct greenlet;
+struct greenlet *greenlet__in_slot(const struct greenlet__slot *slot);
+void greenlet__slot_owner(const struct greenlet__slot *slot,
+                          struct greenlet *g);
 /* Put it back.  No kernel call. */
 void greenlet__slot_give(struct greenlet__pool *pool,
                          const struct greenlet__slot *slot);
@@ -43,6 +50,9 @@ const char *greenlet__guard_kind(void);
 /* Slots cut so far in this process; free ones of one pool. */
 size_t greenlet__slots_made(void);
 size_t greenlet__pool_free(const struct greenlet__pool *pool);
+size_t greenlet__orphans_free(void);
+/* The orphans' lock over a fork; see greenlet__fork. */
+void greenlet__stack_fork(bool prepare);
 /* A pool begins with what ended threads left, and leaves its own behind. */
 void greenlet__pool_open(struct greenlet__pool *pool);
 void greenlet__pool_close(struct greenlet__pool *pool);

@@ -1,57 +1,344 @@
 /* thread.c - the state of OS threads and of TLS identities
  *
  * Made on first use, ended by a key's destructor when a real thread exits
- * (G-110, G-141).  Mapped threads get theirs from tls.c. */
-#include "context/greenlet_impl.h"
+ * (G-110, G-141).  Mapped threads get theirs from tls.c.
+ *
+ * An identity that ends leaves behind what others still have references to:
+ * greenlets that were suspended in it are orphans, dead but not freed (G-129),
+ * and its main lives until its last reference goes.  What remains to be done is
+ * queued, and done by whoever uses the library next (G-142). */
 #include "context/switch.h"
+#include "context/testhook.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 __thread struct greenlet__thread *greenlet__word;
 struct greenlet__libc greenlet__libc = { pthread_create, pthread_join };
 unsigned greenlet__masked;
 ptrdiff_t greenlet__errno_offset;
+pthread_mutex_t greenlet__threads_lock = PTHREAD_MUTEX_INITIALIZER;
+struct greenlet__thread greenlet__gone = {
+    .exited = 1,
+    .main = { .thread = &greenlet__gone,
+              .state = GREENLET_DEAD,
+              .is_main = 1,
+              .refs = 1 }
+};
+unsigned greenlet__attention;
 
+static __thread uint32_t signal_depth; /* before there is an identity, too */
 static pthread_key_t exit_key;
-static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool finalized;
+/* Under greenlet__threads_lock: */
 static struct greenlet__os *all_os;
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+const void *const greenlet__debug_threads = &all_os;
 static long live_of_ended; /* of OS threads that are gone */
+static struct greenlet__thread *exited; /* by next_exited */
+static struct greenlet__thread *ending; /* so too: between the two locks of
+                                           thread_exit() */
+static size_t mains;
 
 struct own {
     struct greenlet__os os;
     struct greenlet__thread thread;
+    int rounds_left; /* of key destructors, before ours may be the last */
 };
 
+static void lock(void)
+{
+    pthread_mutex_lock(&greenlet__threads_lock);
+}
+
+static void unlock(void)
+{
+    pthread_mutex_unlock(&greenlet__threads_lock);
+}
+
+/* ---- the end of an identity ---- */
+
+/* One that is new or dead may be freed by another thread meanwhile, and its slot
+ * be used again there: then it is not ours to mark.  An active one of ours stays
+ * so while we hold the lock; that it is ours is looked at after its state. */
+static int make_orphan(struct greenlet *g, void *data)
+{
+    struct greenlet__thread *owner = data;
+    uint8_t state = __atomic_load_n(&g->state, __ATOMIC_ACQUIRE);
+
+    if (greenlet__read(g->thread) != owner)
+        return 0;
+    if (state == GREENLET_ACTIVE)
+        greenlet__write(g->state, GREENLET_ORPHAN);
+    __atomic_compare_exchange_n(&g->thread, &owner, &greenlet__gone, false,
+                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return 0;
+}
+
+/* With the lock held.  Returns what other threads had dropped. */
+static struct greenlet *disown(struct greenlet__thread *thread)
+{
+    struct greenlet *dropped = thread->drop_queue;
+
+    greenlet__write(thread->exited, 1);
+    greenlet__write(thread->drop_queue, NULL);
+    if (thread->started)
+        greenlet__slots_each(make_orphan, thread);
+    greenlet__write(thread->main.state, GREENLET_DEAD);
+    greenlet__write(thread->main.thread, &greenlet__gone);
+    return dropped;
+}
+
+static void unref_dropped(struct greenlet *g)
+{
+    while (g != NULL) {
+        struct greenlet *next = g->next_dropped;
+
+        greenlet_unref(g);
+        g = next;
+    }
+}
+
+/* With the lock held. */
+static void queue_exited(struct greenlet__thread *thread)
+{
+    thread->next_exited = exited;
+    greenlet__write(exited, thread);
+    __atomic_add_fetch(&greenlet__attention, 1, __ATOMIC_RELEASE);
+}
+
+/* Of a mapped thread: its OS thread goes on.  One that never used greenlets
+ * leaves nothing behind; nor one whose memory the program takes back now. */
+void greenlet__thread_end(struct greenlet__thread *thread, bool at_once)
+{
+    bool used = (thread->special & SPECIAL_UNUSED) == 0;
+    struct greenlet *dropped;
+
+    lock();
+    dropped = disown(thread);
+    if (used && !at_once)
+        queue_exited(thread);
+    else if (used)
+        mains--;
+    unlock();
+    unref_dropped(dropped);
+    if (!used || at_once)
+        greenlet_unref(&thread->main);
+}
+
+static void release_own(struct greenlet__thread *thread)
+{
+    struct own *own = container_of(thread, struct own, thread);
+
+    free(own);
+}
+
+static void unlink_os(struct greenlet__os *os)
+{
+    struct greenlet__os **link = &all_os;
+
+    while (*link != NULL && *link != os)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = os->next;
+}
+
+static void unlink_ending(const struct greenlet__thread *thread)
+{
+    struct greenlet__thread **link = &ending;
+
+    while (*link != thread)
+        link = &(*link)->next_exited;
+    *link = thread->next_exited;
+}
+
+/* Of a real thread.  Destructors of other keys may use greenlets yet (G-112):
+ * ours goes to the end of the queue as often as POSIX allows. */
 static void thread_exit(void *data)
 {
     struct own *own = data;
-    struct greenlet__os **link;
+    struct greenlet *dropped;
 
-    greenlet__word = NULL;
-    pthread_mutex_lock(&all_lock);
-    for (link = &all_os; *link != NULL; link = &(*link)->next)
-        if (*link == &own->os) {
-            *link = own->os.next;
-            break;
-        }
+    if (own->rounds_left-- > 0 && pthread_setspecific(exit_key, own) == 0)
+        return;
+    lock();
+    unlink_os(&own->os);
+    dropped = disown(&own->thread);
+    own->thread.next_exited = ending;
+    ending = &own->thread;
+    unlock();
+    while (dropped != NULL) { /* destroy functions may have made new ones */
+        unref_dropped(dropped);
+        lock();
+        dropped = disown(&own->thread);
+        unlock();
+    }
+    lock();
+    disown(&own->thread);
+    unlink_ending(&own->thread);
     live_of_ended += own->os.live;
-    pthread_mutex_unlock(&all_lock);
-    greenlet__pool_close(&own->os.pool);
-    /* Suspended greenlets of this thread may still be referenced and point
-     * here; they are dead from now on (G-128), so the main must stay. */
-    own->thread.main.state = GREENLET_DEAD;
-    if (own->os.live == 0)
-        free(own);
+    queue_exited(&own->thread);
+    unlock();
+    greenlet__word = NULL;
 }
 
-static void make_key(void)
+/* ---- what is left to others ---- */
+
+static bool cleanup_clock_on = true;
+static long cleanup_clock;
+
+void greenlet_enable_cleanup_clock(bool on)
 {
-    if (pthread_key_create(&exit_key, thread_exit) != 0)
+    lock();
+    if (on && !cleanup_clock_on)
+        cleanup_clock = 0;
+    cleanup_clock_on = on;
+    unlock();
+}
+
+long greenlet_cleanup_clock(void)
+{
+    long ticks;
+
+    lock();
+    ticks = cleanup_clock_on ? cleanup_clock : -1;
+    unlock();
+    return ticks;
+}
+
+static void drain_exited(void)
+{
+    struct greenlet__thread *thread, *next;
+    clock_t start = clock();
+
+    lock();
+    thread = exited;
+    greenlet__write(exited, NULL);
+    for (next = thread; next != NULL; next = next->next_exited) {
+        mains--;
+        __atomic_sub_fetch(&greenlet__attention, 1, __ATOMIC_RELAXED);
+    }
+    unlock();
+    if (thread == NULL)
+        return;
+    for (; thread != NULL; thread = next) {
+        next = thread->next_exited;
+        if (thread->os->first == thread)
+            greenlet__pool_close(&thread->os->pool);
+        greenlet_unref(&thread->main);
+    }
+    lock();
+    cleanup_clock += (long)(clock() - start);
+    unlock();
+}
+
+void greenlet__maintain(struct greenlet__thread *self)
+{
+    struct greenlet *dropped;
+
+    if (unlikely(self->special & SPECIAL_UNUSED)) {
+        self->special &= (uint8_t)~SPECIAL_UNUSED;
+        lock();
+        mains++;
+        unlock();
+    }
+    if (greenlet__read(self->drop_queue) != NULL) {
+        lock();
+        dropped = self->drop_queue;
+        greenlet__write(self->drop_queue, NULL);
+        unlock();
+        unref_dropped(dropped);
+    }
+    if (__atomic_load_n(&exited, __ATOMIC_RELAXED) != NULL)
+        drain_exited();
+    if (unlikely(finalized))
+        self->special |= SPECIAL_FINALIZED;
+}
+
+size_t greenlet_pending_cleanups(void)
+{
+    const struct greenlet__thread *thread;
+    size_t count = 0;
+
+    lock();
+    for (thread = exited; thread != NULL; thread = thread->next_exited)
+        count++;
+    unlock();
+    return count;
+}
+
+/* Handlers of atexit() that were registered after this library was loaded have
+ * run by now. */
+__attribute__((destructor)) static void finalize(void)
+{
+    finalized = true;
+    if (greenlet__word != NULL)
+        greenlet__word->special |= SPECIAL_FINALIZED;
+    __atomic_add_fetch(&greenlet__attention, 1, __ATOMIC_RELEASE);
+}
+
+/* ---- fork ---- */
+
+/* Locks of ours are held over a fork, so that they are free in the child and what
+ * they protect is whole (G-143). */
+static bool fork_locked;
+
+static void before_fork(void)
+{
+    lock();
+    greenlet__weak_fork(FORK_PREPARE);
+    greenlet__stack_fork(true);
+    greenlet__vars_fork(FORK_PREPARE);
+    fork_locked = true;
+}
+
+static void after_fork(void)
+{
+    fork_locked = false;
+    greenlet__vars_fork(FORK_DONE);
+    greenlet__stack_fork(false);
+    greenlet__weak_fork(FORK_DONE);
+    unlock();
+}
+
+/* All threads but the caller are gone, as if they had exited.  The preload
+ * library, whose own handler may run before this one, calls it first thing. */
+void greenlet__fork_child(void)
+{
+    struct greenlet__thread *self = greenlet__thread_peek();
+    struct greenlet__os *os, *next;
+
+    if (!fork_locked)
+        return;
+    for (os = all_os; os != NULL; os = next) {
+        next = os->next;
+        if (self == NULL || os != self->os) {
+            unlink_os(os);
+            disown(os->first);
+            live_of_ended += os->live;
+            mains--;
+        }
+    }
+    for (; ending != NULL; ending = ending->next_exited) {
+        live_of_ended += ending->os->live;
+        mains--;
+    }
+    after_fork();
+}
+
+static void start_up(void)
+{
+    greenlet__errno_offset =
+        (char *)&errno - (char *)greenlet__thread_pointer();
+    if (pthread_key_create(&exit_key, thread_exit) != 0 ||
+        pthread_atfork(before_fork, after_fork, greenlet__fork_child) != 0)
         abort();
 }
+
+/* ---- the beginning ---- */
 
 static void init_main(struct greenlet__thread *thread)
 {
@@ -60,27 +347,37 @@ static void init_main(struct greenlet__thread *thread)
     thread->main.state = GREENLET_ACTIVE;
     thread->main.is_main = 1;
     thread->main.refs = 1;
+    greenlet__tools_thread(thread);
+    greenlet__cxx_thread(thread);
+    if (finalized)
+        thread->special |= SPECIAL_FINALIZED;
 }
 
 struct greenlet__thread *greenlet__thread_make(void)
 {
     struct own *own = calloc(1, sizeof *own);
 
-    greenlet__errno_offset =
-        (char *)&errno - (char *)greenlet__thread_pointer();
-    pthread_once(&exit_key_once, make_key);
+    pthread_once(&once, start_up);
     if (own == NULL || pthread_setspecific(exit_key, own) != 0)
         abort(); /* greenlet_current() never fails; nothing can go on */
     own->os.thread_pointer = greenlet__thread_pointer();
     own->os.first = &own->thread;
     own->thread.os = &own->os;
     own->thread.thread_pointer = own->os.thread_pointer;
+    own->thread.release = release_own;
     init_main(&own->thread);
+    if (signal_depth > 0)
+        own->thread.special |= SPECIAL_SIGNAL;
+    own->rounds_left = PTHREAD_DESTRUCTOR_ITERATIONS - 1;
+    /* A sanitizer leaves in the last round. */
+    if (own->thread.tools & (TOOL_ASAN | TOOL_TSAN))
+        own->rounds_left--;
     greenlet__pool_open(&own->os.pool);
-    pthread_mutex_lock(&all_lock);
+    lock();
     own->os.next = all_os;
     all_os = &own->os;
-    pthread_mutex_unlock(&all_lock);
+    mains++;
+    unlock();
     greenlet__word = &own->thread;
     return &own->thread;
 }
@@ -91,6 +388,24 @@ void greenlet__thread_init(struct greenlet__thread *thread,
     thread->os = os;
     thread->thread_pointer = thread_pointer;
     init_main(thread);
+    thread->special |= SPECIAL_UNUSED; /* its first use counts (G-179) */
+}
+
+void greenlet_signal_enter(void)
+{
+    struct greenlet__thread *self = greenlet__thread_peek();
+
+    signal_depth++;
+    if (self != NULL)
+        self->special |= SPECIAL_SIGNAL;
+}
+
+void greenlet_signal_leave(void)
+{
+    struct greenlet__thread *self = greenlet__thread_peek();
+
+    if (signal_depth > 0 && --signal_depth == 0 && self != NULL)
+        self->special &= (uint8_t)~SPECIAL_SIGNAL;
 }
 
 void greenlet_count(struct greenlet_counts *counts)
@@ -99,21 +414,29 @@ void greenlet_count(struct greenlet_counts *counts)
     long live;
 
     memset(counts, 0, sizeof *counts);
-    pthread_mutex_lock(&all_lock);
+    if (greenlet__thread_peek() != NULL)
+        drain_exited();
+    lock();
     live = live_of_ended;
     for (os = all_os; os != NULL; os = os->next) {
         live += os->live;
         counts->slots_free += greenlet__pool_free(&os->pool);
     }
-    pthread_mutex_unlock(&all_lock);
+    counts->slots_free += greenlet__orphans_free();
+    counts->mains = mains;
+    unlock();
     counts->greenlets = (size_t)live;
     counts->slots_used = greenlet__slots_made() - counts->slots_free;
+    counts->pending = greenlet_pending_cleanups();
+    counts->contexts = greenlet__contexts_made();
+    counts->messages = greenlet__messages_made();
 }
 
 /* In the child of a fork(): the calling identity's OS thread is the only one. */
 void greenlet__threads_forked(struct greenlet__os *os)
 {
-    pthread_mutex_init(&all_lock, NULL);
+    lock();
     all_os = os;
     os->next = NULL;
+    unlock();
 }

@@ -29,6 +29,7 @@ static void (*dl_deallocate_tls)(void *, bool);
 static void (*ctype_init)(void);
 static void (*program_free)(void *);
 static struct greenlet__mapped *mapped_threads;
+const void *const greenlet__debug_mapped = &mapped_threads;
 
 #ifdef __x86_64__
 /* tcbhead_t: self pointers apart, glibc keeps the process's guards and feature
@@ -405,6 +406,16 @@ static void link_mapped(struct greenlet__mapped *mapped)
     mapped_threads = mapped;
 }
 
+/* The slot outlives the thread while somebody holds its main greenlet. */
+static void release_mapped(struct greenlet__thread *thread)
+{
+    struct greenlet__mapped *mapped =
+        container_of(thread, struct greenlet__mapped, thread);
+    struct greenlet__slot slot = thread->main.slot;
+
+    give_slot(greenlet__thread_self()->os, &slot, mapped->foreign);
+}
+
 struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
                                               size_t room, void *memory)
 {
@@ -433,6 +444,7 @@ struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
     share_malloc(pointer, os->thread_pointer);
     greenlet__thread_init(&mapped->thread, os, pointer);
     mapped->thread.main.slot = slot;
+    mapped->thread.release = release_mapped;
     *(struct greenlet__thread **)(pointer + ((char *)&greenlet__word -
                                              (char *)greenlet__thread_pointer())) =
         &mapped->thread;
@@ -455,9 +467,6 @@ static void free_specific(char *pthread)
 
 void greenlet__unmap_thread(struct greenlet__mapped *mapped)
 {
-    struct greenlet__os *os = greenlet__word->os;
-    struct greenlet__slot slot = mapped->thread.main.slot;
-
     *mapped->back = mapped->next;
     if (mapped->next != NULL)
         mapped->next->back = mapped->back;
@@ -466,7 +475,7 @@ void greenlet__unmap_thread(struct greenlet__mapped *mapped)
     /* A handle that is used after its end is no thread to libc either. */
     memset(pthread_of(mapped->thread.thread_pointer) + greenlet__tls.tid, 0xff,
            sizeof(int32_t));
-    give_slot(os, &slot, mapped->foreign);
+    greenlet__thread_end(&mapped->thread, mapped->foreign);
 }
 
 void greenlet__tls_enter(void)
@@ -516,10 +525,14 @@ void greenlet__tls_link(bool on)
 void greenlet__tls_forked(struct greenlet__mapped *self, pid_t tid)
 {
     struct greenlet__os *os = greenlet__word->os;
+    struct greenlet__mapped *mapped;
     int32_t value = tid;
 
     if (!greenlet__tls.found)
         return;
+    for (mapped = mapped_threads; mapped != NULL; mapped = mapped->next)
+        if (mapped != self)
+            greenlet__thread_end(&mapped->thread, mapped->foreign);
     mapped_threads = self;
     if (self != NULL) {
         self->next = NULL;
