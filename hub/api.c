@@ -27,6 +27,7 @@ static const struct hub__api table = {
     .thread_self = thread_self,
     .overflow_watch = greenlet__overflow_watch,
     .overflow_report = greenlet__overflow_report,
+    .fork_child = greenlet__fork_child,
     .forked = hub__forked,
     .map_thread = greenlet__map_thread,
     .unmap_thread = greenlet__unmap_thread,

@@ -25,6 +25,7 @@ struct hub__api {
     struct greenlet__thread *(*thread_self)(void);
     void (*overflow_watch)(void);
     bool (*overflow_report)(const void *address);
+    void (*fork_child)(void);
     void (*forked)(struct greenlet__mapped *self, pid_t tid);
     /* mapped threads */
     struct greenlet__mapped *(*map_thread)(size_t stack, size_t guard,

@@ -24,6 +24,15 @@ int cmd_help(void);
  * not return when the program runs. */
 int cmd_run(int argc, char **argv);
 
+/* cmd_conformance.c: `vireo conformance`, argv[0] being that.  Does not return
+ * when the program with the cases runs. */
+int cmd_conformance(char **argv);
+/* Run it with these arguments; argv[0] is set.  Returns an exit status. */
+int cmd_execute_conformance(char **argv);
+
+/* cmd_gate.c: `vireo gate requirement`, argv[0] being "gate". */
+int cmd_gate(int argc, char **argv);
+
 /* cmd_inspect.c */
 
 /* Where the shell would find `name`, into `path`.  Returns 0, CMD_NOT_FOUND or

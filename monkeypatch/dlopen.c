@@ -24,9 +24,10 @@ static void link_blocks(void)
     mp__hub->tls_link(true);
 }
 
-void *mp__before_dlopen(void)
+void *mp__before_dlopen(const char *path)
 {
     mp__init();
+    mp__foreign_greenlet(path);
     link_blocks();
     return *(void **)&mp__real.dlopen;
 }

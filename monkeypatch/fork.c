@@ -28,6 +28,8 @@ static void child_begins(void)
 
     mp__owner_id_forked();
     mp__sync_forked();
+    if (mp__hub != NULL)
+        mp__hub->fork_child();
     if (self == NULL)
         return;
     mp__threads_forked(self);

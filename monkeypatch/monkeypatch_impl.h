@@ -155,6 +155,9 @@ extern uint32_t mp__live; /* lot word: mapped threads alive, main included */
 extern bool mp__blocks_linked;
 void mp__unlink_blocks(void);
 
+/* foreign_greenlet.c: this file is loaded; NULL is fine. */
+void mp__foreign_greenlet(const char *path);
+
 /* signal.c */
 extern uint32_t mp__handlers_run; /* counts the program's handlers */
 extern uint32_t mp__handlers_interrupting; /* those without SA_RESTART */

@@ -97,7 +97,7 @@ static void add_later(struct text *text)
 
 static void add_greenlets(struct text *text)
 {
-    struct greenlet_counts left = {0, 0, 0};
+    struct greenlet_counts left;
 
     if (mp__hub == NULL)
         return;

@@ -8,9 +8,11 @@
 
 static const char usage[] =
     "usage: vireo run [options] [--] program [argument...]\n"
+    "       vireo conformance [--list] [--only=G-xxx[,G-xxx...]] [--json]\n"
+    "       vireo gate REQUIREMENT\n"
     "       vireo --version | --help\n"
     "\n"
-    "Runs a threaded program with its threads mapped onto greenlets.\n"
+    "run runs a threaded program with its threads mapped onto greenlets.\n"
     "\n"
     "  --stack=SIZE     stacks of threads that ask for no size: bytes, with K\n"
     "                   or M, or `native` for the size they would get\n"
@@ -22,7 +24,19 @@ static const char usage[] =
     "  --require        end the program where its threads would run natively\n"
     "\n"
     "The exit status is the program's; 2 for a wrong command line, 126 for a\n"
-    "program that cannot be run so, 127 for one that is not found.\n";
+    "program that cannot be run so, 127 for one that is not found.\n"
+    "\n"
+    "conformance runs the cases of the greenlet semantics on this machine and\n"
+    "prints TAP, what the machine has, and `N passed, M failed`.\n"
+    "\n"
+    "  --list           print the cases and run nothing\n"
+    "  --only=LIST      run only these cases\n"
+    "  --json           print one JSON document\n"
+    "\n"
+    "gate prints `yes` if what runs here satisfies a requirement such as\n"
+    "'greenlet>=1.0', else a line for each failing case.\n"
+    "\n"
+    "Both exit with 0, 1 if a case fails, 2 for a wrong command line.\n";
 
 void cmd_say(const char *format, ...)
 {
@@ -53,6 +67,10 @@ int main(int argc, char **argv)
 
     if (strcmp(command, "run") == 0)
         return cmd_run(argc - 1, argv + 1);
+    if (strcmp(command, "conformance") == 0)
+        return cmd_conformance(argv + 1);
+    if (strcmp(command, "gate") == 0)
+        return cmd_gate(argc - 1, argv + 1);
     if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0)
         return print("vireo " VIREO_VERSION "\n");
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 ||

@@ -54,6 +54,14 @@ static int do_open(int dir, const char *path, int flags, mode_t mode)
     return call.result < 0 ? mp__fail((int)call.result) : (int)call.result;
 }
 
+/* A name that could be opened can be looked at. */
+static int opened(int fd, const char *path, int flags)
+{
+    if (fd >= 0 && (flags & O_ACCMODE) == O_RDONLY)
+        mp__foreign_greenlet(path);
+    return fd;
+}
+
 /* The mode is read even where none was passed, and ignored then, as by the
  * kernel. */
 #define TAKE_MODE(mode)                \
@@ -67,8 +75,8 @@ MP_EXPORT int open(const char *path, int flags, ...)
 {
     TAKE_MODE(mode);
     if (!MP_ACTIVE(file))
-        return MP_REAL(open)(path, flags, mode);
-    return do_open(AT_FDCWD, path, flags, mode);
+        return opened(MP_REAL(open)(path, flags, mode), path, flags);
+    return opened(do_open(AT_FDCWD, path, flags, mode), path, flags);
 }
 MP_SPELLING(open, open64);
 MP_SPELLING(open, __open);
@@ -87,8 +95,8 @@ MP_SPELLING(openat, openat64);
 MP_EXPORT int __open_2(const char *path, int flags)
 {
     if (!MP_ACTIVE(file) || (flags & (O_CREAT | __O_TMPFILE)) != 0)
-        return MP_REAL(__open_2)(path, flags);
-    return do_open(AT_FDCWD, path, flags, 0);
+        return opened(MP_REAL(__open_2)(path, flags), path, flags);
+    return opened(do_open(AT_FDCWD, path, flags, 0), path, flags);
 }
 MP_SPELLING(__open_2, __open64_2);
 

@@ -1,7 +1,8 @@
 /* dlopen.S - dlopen() and dlmopen(): prepare, then become the original
  *
  * A tail jump: the original looks at its return address to know whose RUNPATH
- * and $ORIGIN count.  Frame: the three argument registers and the link. */
+ * and $ORIGIN count.  Frame: the three argument registers and the link.
+ * They still hold the arguments when the function is called. */
     .macro wrapper name, before
     .globl \name
     .type \name, %function

@@ -1,7 +1,8 @@
 /* dlopen.S - dlopen() and dlmopen(): prepare, then become the original
  *
  * A tail jump: the original looks at its return address to know whose RUNPATH
- * and $ORIGIN count.  Frame: the three argument registers, aligned. */
+ * and $ORIGIN count.  Frame: the three argument registers, aligned.
+ * They still hold the arguments when the function is called. */
     .macro wrapper name, before
     .globl \name
     .type \name, @function
