@@ -6,6 +6,7 @@
 #define VIREO_TESTS_UNIT_H
 
 #include "context/greenlet_impl.h"
+#include "sanitizers.h"
 
 #include <check.h>
 #include <dirent.h>

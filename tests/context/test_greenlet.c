@@ -161,8 +161,9 @@ static void count_destroyed(void *payload)
 
 static const struct greenlet_class bad_class = { "bad", &greenlet_error_class,
                                                  -EPROTO };
-static const struct greenlet_exception bad = { &bad_class, &destroyed,
-                                               count_destroyed };
+static const struct greenlet_exception bad = { .cls = &bad_class,
+                                               .payload = &destroyed,
+                                               .destroy = count_destroyed };
 
 START_TEST(g063_a_record_reaches_the_pending_switch_and_then_the_parent)
 {
@@ -202,8 +203,8 @@ START_TEST(g006_without_a_body_it_stays_new)
 {
     struct greenlet *g = greenlet_new(NULL, NULL, 0);
 
-    ck_assert_int_eq(greenlet_switch(g, NULL, NULL), -EINVAL);
-    ck_assert_int_eq(greenlet_throw(g, NULL, NULL), -EINVAL);
+    ck_assert_int_eq(greenlet_switch(g, NULL, NULL), -ENODATA);
+    ck_assert_int_eq(greenlet_throw(g, NULL, NULL), -ENODATA);
     ck_assert(!greenlet_started(g) && !greenlet_dead(g));
     greenlet_unref(g);
 }
