@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import api_pages
 import tree
 
 # Words of VIREO_ that are no environment variables of the library.
@@ -121,8 +122,9 @@ def main():
     problems = [*symbols(root), *example(root), *quick_start(root),
                 *variables(root, pages), *verbs(root),
                 *tests_named(root, "docs/testing.md"),
-                *declarations(root, "context/greenlet.h"),
-                *declarations(root, "hub/hub.h")]
+                *api_pages.problems(root), *api_pages.semantics(root)]
+    for header in api_pages.HEADERS:
+        problems += declarations(root, header)
     for page in pages:
         problems += links(root, page)
     tree.verdict(problems, len(pages))

@@ -11,6 +11,7 @@ LAYERS = {
     "monkeypatch": {"context", "hub", "monkeypatch"},
     "examples": set(),
     "tests/conformance": set(),
+    "tests/greenlet": set(),
     "tests/programs": set(),
 }
 

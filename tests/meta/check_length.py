@@ -23,7 +23,7 @@ def c_functions(lines):
                 start -= 1
         elif line.startswith("}") and start is not None:
             head = " ".join(lines[start:start + 3])
-            name = (re.search(r"START_TEST\((\w+)", head)
+            name = (re.search(r"(?:START_TEST|CASE)\((\w+)", head)
                     or re.search(r"(\w+)\s*\(", head))
             yield name.group(1) if name else "?", number - start + 1
             start = None

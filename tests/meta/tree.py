@@ -5,8 +5,8 @@ usage of each check: check_X.py SOURCE_DIR BUILD_DIR
 import os
 import sys
 
-FOLDERS = ("cmake", "context", "docs", "examples", "hub", "monkeypatch",
-           "tests")
+FOLDERS = ("cmake", "context", "docs", "examples", "gdb", "hub",
+           "monkeypatch", "tests")
 
 
 def arguments():
