@@ -1,4 +1,4 @@
-/* bench_greenlet.c - the library's own calls: switch, yield, spawn, park */
+/* bench_greenlet.c - the library's own calls: switch, life, yield, spawn */
 #include "bench.h"
 
 #include <vireo/greenlet.h>
@@ -58,6 +58,53 @@ static void run_switch(long count, long extra)
     bench_report(start, count);
     check("greenlet_switch", greenlet_switch(other, other, NULL));
     greenlet_unref(other);
+}
+
+static int ends(void *value, void **result)
+{
+    *result = value;
+    return 0;
+}
+
+/* Made, run to its end, freed; its stack comes from the pool. */
+static void run_life(long count, long extra)
+{
+    struct greenlet *g = make(ends);
+    struct bench_clock start;
+
+    (void)extra;
+    check("greenlet_switch", greenlet_switch(g, NULL, NULL));
+    greenlet_unref(g);
+    start = bench_now();
+    for (long i = 0; i < count; i++) {
+        g = make(ends);
+        check("greenlet_switch", greenlet_switch(g, NULL, NULL));
+        greenlet_unref(g);
+    }
+    bench_report(start, count);
+}
+
+static void life_round(struct greenlet **alive)
+{
+    for (long i = 0; i < ALIVE; i++)
+        alive[i] = make(ends);
+    for (long i = 0; i < ALIVE; i++) {
+        check("greenlet_switch", greenlet_switch(alive[i], NULL, NULL));
+        greenlet_unref(alive[i]);
+    }
+}
+
+static void run_life_many(long count, long extra)
+{
+    static struct greenlet *alive[ALIVE];
+    struct bench_clock start;
+
+    (void)extra;
+    life_round(alive);
+    start = bench_now();
+    for (long round = 0; round < count / ALIVE; round++)
+        life_round(alive);
+    bench_report(start, count);
 }
 
 static int stop;
@@ -148,6 +195,8 @@ static void run_parked(long count, long extra)
 
 static const struct bench_case cases[] = {
     { "switch", run_switch },
+    { "life", run_life },
+    { "life-many", run_life_many },
     { "yield", run_yield },
     { "spawn", run_spawn },
     { "spawn-many", run_spawn_many },

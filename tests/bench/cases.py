@@ -5,9 +5,11 @@ of what a series prints; its ratios are to the series named `reference`.
 Targets are those of the project's performance goals; they are shown, never
 asserted.
 """
+import ctypes
+import platform
 from dataclasses import dataclass, field
 
-from programs import echo, program
+from programs import echo, program, upstream
 
 FCONTEXT = "jump_fcontext"
 FIBER = "boost.fiber"
@@ -15,6 +17,8 @@ GO = "Go"
 NATIVE = "native pthread"
 LIBEV = "libev callbacks"
 PRELOADED = "vireo, preloaded pthread"
+PYTHON = "Python's greenlet"
+VIREO = "vireo"
 
 
 @dataclass
@@ -40,22 +44,23 @@ class Bench:
     figures: list
     rounds: int = None      # None: as the command line says
     slow: bool = False      # left out of --quick
+    group: str = None       # another name that it is asked for by
 
 
-def greenlet(case, count):
-    return program("bench_greenlet", case, count)
+def greenlet(case, count, **options):
+    return program("bench_greenlet", case, count, **options)
 
 
-def fcontext(case, count):
-    return program("anchor_fcontext", case, count)
+def fcontext(case, count, **options):
+    return program("anchor_fcontext", case, count, **options)
 
 
 def fiber(case, count):
     return program("anchor_fiber", case, count)
 
 
-def go(case, count):
-    return program("anchor_go", case, count)
+def go(case, count, **options):
+    return program("anchor_go", case, count, **options)
 
 
 def preloaded(case, count, *extra, **options):
@@ -73,7 +78,8 @@ def switch_cases():
             "vireo greenlet_switch": greenlet("switch", 20_000_000),
             FCONTEXT: fcontext("switch", 20_000_000),
         }, [Figure("cpu_ns", "ns", FCONTEXT, {
-            "vireo greenlet_switch": Target(1.6, FCONTEXT)})])
+            "vireo greenlet_switch": Target(1.6, FCONTEXT)})],
+        group="context")
     yield Bench(
         "yield", "one yield through the scheduler, two runnable", {
             "vireo hub_yield": greenlet("yield", 10_000_000),
@@ -86,6 +92,79 @@ def switch_cases():
         }, [Figure("cpu_ns", "ns", FCONTEXT, {
             "vireo hub_yield": Target(2.2, FCONTEXT),
             "vireo, preloaded sched_yield (own TLS)": Target(6, FCONTEXT)})])
+
+
+def fsgsbase():
+    """Can a program write the thread pointer itself?"""
+    at_hwcap2, bit = 26, 2
+    if platform.machine() != "x86_64":
+        return True
+    getauxval = ctypes.CDLL(None).getauxval
+    getauxval.restype = ctypes.c_ulong
+    getauxval.argtypes = [ctypes.c_ulong]
+    return bool(getauxval(at_hwcap2) & bit)
+
+
+def context_cases():
+    own = "vireo, each its own TLS"
+    without = ("" if fsgsbase() else
+               "; no FSGSBASE here, so each is a system call")
+    count = 20_000_000 if fsgsbase() else 200_000
+    yield Bench(
+        "context-own-tls",
+        "one switch that writes the thread pointer" + without, {
+            own: program("bench_own_tls", "switch", count),
+            "writing the thread pointer alone":
+                program("bench_own_tls", "write", count),
+            FCONTEXT: fcontext("switch", 20_000_000),
+        }, [Figure("cpu_ns", "ns", FCONTEXT, {own: Target(4, FCONTEXT)})],
+        group="context")
+    floor = FCONTEXT + ", pooled stacks"
+    for name, case, raw, title, goal in (
+            ("context-life", "life", "spawn",
+             "create, run, die, one at a time", 30),
+            ("context-life-1000", "life-many", "spawn-many",
+             "create, run, die, 1,000 alive", 40)):
+        yield Bench(name, title, {
+            "vireo greenlet_new + switch + unref": greenlet(case, 3_000_000),
+            floor: fcontext(raw, 3_000_000),
+        }, [Figure("cpu_ns", "ns", floor, {
+            "vireo greenlet_new + switch + unref": Target(goal)})],
+            group="context")
+    for name, case, title in (
+            ("context-counts", "switch", "switches"),
+            ("context-counts-life", "life", "lives")):
+        yield Bench(
+            name, f"what many {title} with a plain pointer ask for, in all", {
+                VIREO: program("bench_counts", case, 1_000_000),
+            }, [Figure("allocations", "allocations", VIREO,
+                       {VIREO: Target(0)}),
+                Figure("system_calls", "system calls", VIREO,
+                       {VIREO: Target(0)})],
+            rounds=1, group="context")
+
+
+def upstream_cases():
+    """The six benchmarks of upstream.  Python is given a part of the work."""
+    for name, case, count, part, depth, title in (
+            ("create", "create", 5_000_000, 1_000_000, (), "create and drop"),
+            ("switch", "switch", 10_000_000, 1_000_000, (),
+             "a switch, shallow"),
+            ("deep", "switch", 1_000_000, 10_000, (200,),
+             "a switch, 200 frames down and back up"),
+            ("deeper", "switch", 500_000, 5_000, (400,),
+             "a switch, 400 frames down and back up"),
+            ("getcurrent", "getcurrent", 50_000_000, 5_000_000, (),
+             "the current greenlet"),
+            ("chain", "chain", 500_000, 100_000, (),
+             "a link in a chain of 100,000")):
+        yield Bench(
+            "context-upstream-" + name, "upstream's benchmarks: " + title, {
+                VIREO: program("bench_upstream", case, count, *depth),
+                PYTHON: upstream(case, part, *depth),
+            }, [Figure("cpu_ns", "ns", PYTHON, {
+                VIREO: Target(0.1, PYTHON)})],
+            rounds=1 if name == "chain" else 3, group="context")
 
 
 def spawn_cases():
@@ -119,6 +198,8 @@ def handover_cases():
 
 
 def memory_cases():
+    # A page each, page tables, and what the machine needs for itself.
+    large = {"memory_needed": 5 * 10**9}
     yield Bench(
         "parked-100k", "memory of a parked greenlet, 128 KiB stack, 100,000", {
             "vireo greenlet": greenlet("parked", 100_000),
@@ -126,14 +207,14 @@ def memory_cases():
             FIBER + " (no guard)": fiber("parked", 20_000),
             GO: go("parked", 100_000),
         }, [Figure("bytes", "B", FCONTEXT, {"vireo greenlet": Target(4400)})],
-        rounds=3)
+        rounds=3, group="memory")
     yield Bench(
         "parked-1m", "memory of a parked greenlet, 128 KiB stack, 1,000,000", {
-            "vireo greenlet": greenlet("parked", 1_000_000),
-            FCONTEXT: fcontext("parked", 1_000_000),
-            GO: go("parked", 1_000_000),
+            "vireo greenlet": greenlet("parked", 1_000_000, **large),
+            FCONTEXT: fcontext("parked", 1_000_000, **large),
+            GO: go("parked", 1_000_000, **large),
         }, [Figure("bytes", "B", FCONTEXT, {"vireo greenlet": Target(4400)})],
-        rounds=1, slow=True)
+        rounds=1, slow=True, group="memory")
     yield Bench(
         "mapped-100k", "memory of an idle pthread in a condition wait", {
             "vireo, 128 KiB stack": preloaded("parked", 100_000, 128 * 1024),
@@ -192,6 +273,6 @@ def echo_cases():
 
 
 def all_cases():
-    for group in (switch_cases, spawn_cases, handover_cases, memory_cases,
-                  time_cases, echo_cases):
+    for group in (switch_cases, context_cases, upstream_cases, spawn_cases,
+                  handover_cases, memory_cases, time_cases, echo_cases):
         yield from group()

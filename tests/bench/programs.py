@@ -75,23 +75,44 @@ def first_line(text):
     return lines[0] if lines else "no message"
 
 
-def program(name, case, count, *extra, preload=False, pin=True, settings=None):
+def run_once(words, env, core):
+    """Run a benchmark program to its end.  Returns its figures."""
+    try:
+        done = subprocess.run(
+            words, env=env, preexec_fn=on_core(core),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"no end within {PATIENCE} s") from None
+    if done.returncode:
+        raise Unavailable(f"ended with {done.returncode}: "
+                          + first_line(done.stderr))
+    return parse(done.stdout.splitlines())
+
+
+def program(name, case, count, *extra, preload=False, pin=True, settings=None,
+            memory_needed=0):
     """A measurement: one run of `name case count extra...`."""
     def measure(place):
+        need_memory(memory_needed)
         times = max(count // 10, 1000) if place.quick else count
         words = [place.program(name), case, str(times), *map(str, extra)]
-        try:
-            done = subprocess.run(
-                words, env=place.environment(preload, settings or {}),
-                preexec_fn=on_core(place.client_core if pin else None),
-                stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=PATIENCE, check=False)
-        except subprocess.TimeoutExpired:
-            raise Unavailable(f"no end within {PATIENCE} s") from None
-        if done.returncode:
-            raise Unavailable(f"ended with {done.returncode}: "
-                              + first_line(done.stderr))
-        return parse(done.stdout.splitlines())
+        return run_once(words, place.environment(preload, settings or {}),
+                        place.client_core if pin else None)
+    return measure
+
+
+def upstream(case, count, *extra):
+    """A measurement: one run of upstream.py, on Python's greenlet."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                          "upstream.py")
+
+    def measure(place):
+        times = max(count // 10, 1000) if place.quick else count
+        words = ["/usr/bin/python3", script, case, str(times),
+                 *map(str, extra)]
+        return run_once(words, place.environment(False, {}),
+                        place.client_core)
     return measure
 
 
@@ -157,6 +178,16 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def need_memory(size):
+    """Refuse where that many bytes are not there."""
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    there = int(fields["MemAvailable"].split()[0]) * 1024
+    if there < size:
+        raise Unavailable(f"needs {size / 1e9:.1f} GB of memory, "
+                          f"{there / 1e9:.1f} GB are available")
 
 
 def need_descriptors(count):

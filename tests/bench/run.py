@@ -151,14 +151,21 @@ def run_bench(bench, place, rounds):
 
 
 def chosen(names):
-    """The benchmarks named; a name also stands for those it begins."""
+    """The benchmarks named; a name also stands for those it begins, and for
+    those of the group of that name."""
+    def named(case, name):
+        return name == case.group or case.name.startswith(name)
+
     cases = list(all_cases())
     for name in names:
-        if not any(case.name.startswith(name) for case in cases):
+        if not any(named(case, name) for case in cases):
             known = " ".join(case.name for case in cases)
-            sys.exit(f"run.py: no benchmark {name!r}; there are: {known}")
+            groups = " ".join(sorted({case.group for case in cases
+                                      if case.group}))
+            sys.exit(f"run.py: no benchmark {name!r}; there are: {known}; "
+                     f"groups: {groups}")
     return [case for case in cases
-            if not names or any(case.name.startswith(name) for name in names)]
+            if not names or any(named(case, name) for name in names)]
 
 
 def machine():
