@@ -152,7 +152,11 @@ void greenlet_set_name(struct greenlet *g, const char *name)
 {
     size_t length = strnlen(name, sizeof g->name - 1);
 
-    memcpy(g->name, name, length);
+    for (size_t i = 0; i < length; i++) {
+        unsigned char at = (unsigned char)name[i];
+
+        g->name[i] = at < ' ' || at == '"' || at == 0x7f ? '?' : name[i];
+    }
     g->name[length] = '\0';
     g->has |= HAS_NAME;
 }

@@ -46,7 +46,8 @@ struct greenlet_gate_report {
  * CPU: fails closed.
  *
  * Makes and runs greenlets in the calling thread; its tracer, context and
- * pending record are as before afterwards.  Switches.  report may be NULL.
+ * pending record are as before afterwards, a message that waits for
+ * greenlet_received() is not.  Switches.  report may be NULL.
  * Returns 0; -ENOTSUP if the version does not match or a case fails; -EINVAL for
  * a requirement that is none; -ENOMEM. */
 GREENLET_API int greenlet_gate(const char *requirement,

@@ -22,10 +22,14 @@ _Noreturn void greenlet__first(struct greenlet__transfer transfer);
  * is good only where `has` says so. */
 static inline void clear(struct greenlet *g)
 {
-    memset(g, 0, offsetof(struct greenlet, thread));
+    uint64_t *states = (uint64_t *)(void *)&g->state;
+
+    g->context = NULL;
     greenlet__write(g->thread, NULL); /* others look: see make_orphan() */
-    memset((char *)g + offsetof(struct greenlet, thread) + sizeof g->thread, 0,
-           64 - offsetof(struct greenlet, thread) - sizeof g->thread);
+    greenlet__write(*states, 0);      /* state ... refs */
+    g->next = NULL;
+    g->value = NULL;
+    memset(states + 1, 0, 64 - offsetof(struct greenlet, state) - 8);
     __asm__ volatile("" : : "r"(g) : "memory");
     memset((char *)g + 64, 0, offsetof(struct greenlet, slot) - 64);
 }
@@ -270,6 +274,18 @@ static struct greenlet *free_one(struct greenlet *g)
     return parent;
 }
 
+/* In a signal handler nothing is killed: the thread does it when it next uses the
+ * library (G-147). */
+static __attribute__((noinline, cold)) void
+queue_own(struct greenlet__thread *self, struct greenlet *g)
+{
+    pthread_mutex_lock(&greenlet__threads_lock);
+    greenlet__write(g->refs, 1); /* the queue's */
+    g->next_dropped = self->drop_queue;
+    greenlet__write(self->drop_queue, g);
+    pthread_mutex_unlock(&greenlet__threads_lock);
+}
+
 /* A suspended one whose last reference went: it runs to its end now (G-095),
  * or goes on living (G-099, G-100). */
 static __attribute__((noinline)) struct greenlet *
@@ -279,6 +295,10 @@ drop_active(struct greenlet *g)
 
     if (g == self->current) {
         self->special |= SPECIAL_DROPPED; /* ends when it switches (G-051) */
+        return NULL;
+    }
+    if (unlikely(self->special & SPECIAL_SIGNAL)) {
+        queue_own(self, g);
         return NULL;
     }
     greenlet__kill(g);

@@ -28,7 +28,8 @@ struct greenlet;
 /* ---- thrown records ------------------------------------------------------- */
 
 /* The kinds of thrown record form a tree; `base` leads to the root.  `error` is
- * the negative errno that a switch which ends by such a record returns. */
+ * the negative errno that a switch which ends by such a record returns; 0: that
+ * of base. */
 struct greenlet_class {
     const char *name;
     const struct greenlet_class *base;
@@ -39,7 +40,7 @@ struct greenlet_class {
  * quietly (G-025), and exception, the root of ordinary errors (G-175); below
  * that what functions of this library fail by, as upstream's do: error,
  * attribute, type, value, system and memory.  The errno in brackets is that of a
- * record which says none of its own: error (-EXDEV), attribute (-ENODATA), type
+ * record which says none of its own: base and exception (-EIO), error (-EXDEV), attribute (-ENODATA), type
  * (-EINVAL), value (-EDOM), system (-ENOSYS), memory (-ENOMEM).  A program hangs its own classes where they belong; those directly
  * below base are not special (G-026). */
 GREENLET_API extern const struct greenlet_class greenlet_base_class;
@@ -361,7 +362,8 @@ GREENLET_API void greenlet_set_userdata(struct greenlet *g, void *userdata,
                                         void (*destroy)(void *userdata));
 GREENLET_API void *greenlet_userdata(const struct greenlet *g);
 
-/* A name for people: copied, at most 31 bytes.  greenlet_name() is "" if none
+/* A name for people: copied, at most 31 bytes; what does not print, and quotes,
+ * become `?`.  greenlet_name() is "" if none
  * was given; borrowed. */
 GREENLET_API void greenlet_set_name(struct greenlet *g, const char *name);
 GREENLET_API const char *greenlet_name(const struct greenlet *g);

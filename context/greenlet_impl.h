@@ -12,6 +12,7 @@
 #include "context/inspect.h"
 #include "context/stack.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/single_threaded.h>
 #include <sys/types.h>
@@ -241,9 +242,16 @@ void greenlet__set_caught(struct greenlet *self,
                           const struct greenlet_exception *exception);
 void greenlet__unraisable(struct greenlet *g,
                           struct greenlet_exception *exception);
+/* Its own, or that of the first class from cls up that has one; never what could
+ * be taken for success. */
 static inline int greenlet__error_of(const struct greenlet_exception *exception)
 {
-    return exception->error != 0 ? exception->error : exception->cls->error;
+    const struct greenlet_class *cls = exception->cls;
+    int error = exception->error;
+
+    for (; error >= 0 && cls != NULL; cls = cls->base)
+        error = cls->error;
+    return error < 0 ? error : -EIO;
 }
 
 /* ---- switch.c, start.c ---- */

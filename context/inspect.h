@@ -65,8 +65,8 @@ struct greenlet_stack_use {
 GREENLET_API int greenlet_stack_use(const struct greenlet *g,
                                     struct greenlet_stack_use *use);
 
-/* Call each(g, data) for every living greenlet of this process that has a stack
- * of its own (mains are not among them), until it returns other than 0, which
+/* Call each(g, data) for every greenlet of this process that was made and is not
+ * yet freed, dead ones too (mains are not among them), until it returns other than 0, which
  * is returned.  Borrowed for the call, which must not switch.  Exact for
  * greenlets of this thread; those of others may come and go meanwhile. */
 GREENLET_API int greenlet_each(int (*each)(struct greenlet *g, void *data),

@@ -52,7 +52,8 @@ bool greenlet__overflow_report(const void *address)
     }
     at = append(at, ", its stack has ");
     at = append_number(at, (slot.size - slot.guard) / 1024, 10);
-    at = append(at, " KiB (VIREO_STACK=SIZE makes it larger)\n");
+    at = append(at, self->is_main ? " KiB (VIREO_STACK=SIZE makes it larger)\n"
+                                  : " KiB (a larger stack_size was needed)\n");
     ignored = write(STDERR_FILENO, line, (size_t)(at - line));
     (void)ignored;
     return true;

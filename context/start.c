@@ -79,6 +79,8 @@ static __attribute__((noinline)) int ask_hook(struct greenlet__thread *self,
 
     greenlet_ref(g); /* the hook may drop the last one */
     rc = g->type->resolve_run(g, body);
+    if (rc > 0)
+        rc = 0; /* only a negative one says no */
     now = callable_of(g);
     if (rc == 0 && g->state == GREENLET_NEW &&
         greenlet__tree_of(g) == self) {
@@ -195,6 +197,8 @@ static void pack_result(struct greenlet *self, int rc, void *value,
     cargo->value = value;
     if (likely(rc == 0))
         return;
+    if (rc > 0)
+        rc = -EIO; /* no errno of ours, and no value */
     greenlet__take_raised(self, rc, &cargo->record);
     cargo->kind = ARRIVES_THROWN;
     if (greenlet_class_is(cargo->record.cls, &greenlet_exit_class)) {

@@ -67,8 +67,11 @@ static void unlock(void)
 static int make_orphan(struct greenlet *g, void *data)
 {
     struct greenlet__thread *owner = data;
-    uint8_t state = __atomic_load_n(&g->state, __ATOMIC_ACQUIRE);
+    uint8_t state;
 
+    if (greenlet__read(g->thread) != owner)
+        return 0;
+    state = __atomic_load_n(&g->state, __ATOMIC_ACQUIRE);
     if (greenlet__read(g->thread) != owner)
         return 0;
     if (state == GREENLET_ACTIVE)
@@ -239,6 +242,8 @@ void greenlet__maintain(struct greenlet__thread *self)
 {
     struct greenlet *dropped;
 
+    if (unlikely(self->special & SPECIAL_SIGNAL))
+        return; /* a kill is a switch: later (G-147) */
     if (unlikely(self->special & SPECIAL_UNUSED)) {
         self->special &= (uint8_t)~SPECIAL_UNUSED;
         lock();

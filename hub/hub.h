@@ -42,7 +42,7 @@ HUB_API int hub_sleep(int64_t ns);
 
 /* Park until fd is ready for `events` (HUB_READ | HUB_WRITE).  Switches.
  * Returns 0, -ETIMEDOUT, -ECANCELED, -EBADF, or -EPERM for an fd that cannot be
- * waited for (a regular file is always ready), -EDEADLK in the hub itself. */
+ * waited for, such as a regular file, -EDEADLK in the hub itself. */
 HUB_API int hub_wait_fd(int fd, int events, int64_t deadline_ns);
 
 /* To be called before fd is closed or replaced while others may wait for it:

@@ -124,7 +124,8 @@ static int gate(const char *requirement)
     for (int i = 0; i < report.failed && i < GREENLET_GATE_MAX; i++)
         printf("%s %s\n", report.failures[i].id, report.failures[i].what);
     if (rc != -ENOTSUP || report.failed == 0)
-        printf("no: %s\n", rc == -ENOTSUP ? report.line : strerror(-rc));
+        printf("%s%s\n", rc == -ENOTSUP ? "" : "no: ",
+               rc == -ENOTSUP ? report.line : strerror(-rc));
     return SOME_FAILED;
 }
 
@@ -148,6 +149,8 @@ int main(int argc, char **argv)
             list = true;
             break;
         case 'o':
+            if (only != NULL)
+                return refuse("--only", " is given twice");
             only = optarg;
             break;
         case 'j':
@@ -172,8 +175,8 @@ int main(int argc, char **argv)
     if (requirement != NULL)
         return gate(requirement);
     if (only != NULL && (*only == '\0' || unknown(only) != NULL))
-        return refuse(*only != '\0' ? unknown(only) : "--only",
-                      ": no such case");
+        return *only != '\0' ? refuse(unknown(only), ": no such case")
+                             : refuse("--only", " needs a value");
     if (torture && greenlet_test_fail == NULL)
         return refuse("--torture", " needs a library built with tests");
     return list ? list_cases(only) : run_cases(only, json, torture);

@@ -94,8 +94,9 @@ check_gate() {
 check_command_line() {
     refuses 'no such case' "$vireo" conformance --only=G-999
     refuses 'no such case' "$vireo" conformance --only=G-001,bogus
-    refuses 'no such case' "$vireo" conformance --only=
+    refuses 'needs a value' "$vireo" conformance --only=
     refuses 'needs a value' "$vireo" conformance --only
+    refuses 'given twice' "$vireo" conformance --only G-001 --only G-002
     refuses 'no such option' "$vireo" conformance --bogus
     refuses 'not an option' "$vireo" conformance '--gate=greenlet'
     refuses 'no argument' "$vireo" conformance G-001
