@@ -111,6 +111,32 @@ CASE(G_147b, "nor in a greenlet, nor to a new one, nor to throw")
     greenlet_unref(g);
 }
 
+static int notes_its_end(void *value, void **result)
+{
+    int *ended = value;
+
+    (void)result;
+    CHECK_INT(greenlet_switch(greenlet_parent(greenlet_current()), NULL, NULL),
+              -ECANCELED);
+    *ended = 1;
+    return -ECANCELED;
+}
+
+CASE(G_147c, "what loses its last reference in one is killed behind it")
+{
+    struct greenlet *g = make(notes_its_end);
+    int ended = 0;
+
+    CHECK_INT(greenlet_switch(g, &ended, NULL), 0);
+    greenlet_signal_enter();
+    greenlet_unref(g);
+    greenlet_current();
+    CHECK_INT(ended, 0);
+    greenlet_signal_leave();
+    greenlet_current();
+    CHECK_INT(ended, 1);
+}
+
 /* ---- G-148 ---- */
 
 /* Two greenlets in one function at once, as two threads would be: its locals
