@@ -129,16 +129,14 @@ static void set_callable(struct greenlet *g,
     }
 }
 
-struct greenlet *greenlet_new_of(const struct greenlet_type *type,
-                                 const struct greenlet_callable *callable,
-                                 struct greenlet *parent, size_t stack_size)
+static inline __attribute__((always_inline)) struct greenlet *
+new_of(const struct greenlet_type *type,
+       const struct greenlet_callable *callable, struct greenlet *parent,
+       size_t stack_size)
 {
-    static const struct greenlet_callable none = { NULL, NULL, NULL };
     struct greenlet__thread *self = greenlet__thread_self();
     struct greenlet *g;
 
-    if (callable == NULL)
-        callable = &none;
     parent = greenlet_ref(parent != NULL ? parent : self->current);
     if (unlikely(greenlet__read(self->drop_queue) != NULL ||
                  greenlet__read(greenlet__attention) != 0 ||
@@ -159,12 +157,22 @@ struct greenlet *greenlet_new_of(const struct greenlet_type *type,
     return g;
 }
 
+struct greenlet *greenlet_new_of(const struct greenlet_type *type,
+                                 const struct greenlet_callable *callable,
+                                 struct greenlet *parent, size_t stack_size)
+{
+    static const struct greenlet_callable none = { NULL, NULL, NULL };
+
+    return new_of(type, callable != NULL ? callable : &none, parent,
+                  stack_size);
+}
+
 struct greenlet *greenlet_new(greenlet_run *run, struct greenlet *parent,
                               size_t stack_size)
 {
     const struct greenlet_callable callable = { run, NULL, NULL };
 
-    return greenlet_new_of(NULL, &callable, parent, stack_size);
+    return new_of(NULL, &callable, parent, stack_size);
 }
 
 /* ---- the first frame, and leaving ---- */
@@ -253,7 +261,8 @@ static __attribute__((noinline)) void free_parts(struct greenlet *g)
 
 /* Returns the parent, whose reference is the caller's now: chains are freed in
  * a loop, since they may be longer than a stack is deep. */
-static struct greenlet *free_one(struct greenlet *g)
+static inline __attribute__((always_inline)) struct greenlet *
+free_one(struct greenlet *g)
 {
     struct greenlet *parent = g->parent;
     struct greenlet__size_class *standard;
@@ -316,7 +325,8 @@ drop_active(struct greenlet *g)
 }
 
 /* refs has reached 0.  Returns a parent to be given up, or NULL. */
-static struct greenlet *drop_last(struct greenlet *g)
+static __attribute__((noinline)) struct greenlet *
+drop_last(struct greenlet *g)
 {
     if (unlikely(g->is_main)) {
         struct greenlet__thread *thread = greenlet__thread_of_main(g);
@@ -380,7 +390,11 @@ void greenlet_unref(struct greenlet *g)
             return;
         if (!greenlet__drop_reference(g))
             return;
-        g = drop_last(g);
+        if (likely(g->type == NULL && !g->is_main &&
+                   greenlet__read(g->state) != GREENLET_ACTIVE))
+            g = free_one(g);
+        else
+            g = drop_last(g);
     }
 }
 

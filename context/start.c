@@ -243,7 +243,7 @@ static void run_body(struct greenlet *self)
         rc = self->run(self->value, &value);
     if (likely(ends_plainly(self, rc))) {
         self->parent->value = value;
-        greenlet__leave(self->parent);
+        greenlet__leave_in(self->thread, self, self->parent);
     }
     pack_result(self, rc, value, &cargo);
     if (unlikely((self->has & (HAS_CLOSURE | HAS_CAUGHT)) != 0 ||

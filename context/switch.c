@@ -342,12 +342,13 @@ switch_with_tools(struct greenlet *g, void *value, void **result)
     return receive(current, result);
 }
 
-/* A new one to which nothing special happens: no hook, no closure, and a parent
- * that says at once whose it is. */
+/* A new one of this thread's making to which nothing special happens: no hook, no
+ * closure, and a parent that says at once whose it is. */
 static inline bool starts_plainly(const struct greenlet__thread *self,
                                   const struct greenlet *g)
 {
-    return self != NULL && greenlet__read(g->state) == GREENLET_NEW &&
+    return self != NULL && greenlet__read(g->thread) == self &&
+           greenlet__read(g->state) == GREENLET_NEW &&
            g->type == NULL && ((unsigned)g->has | self->special) == 0 &&
            g->run != NULL && g->parent->state == GREENLET_ACTIVE &&
            g->parent->thread == self &&

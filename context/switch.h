@@ -35,8 +35,13 @@ static inline void greenlet__arrived(struct greenlet__transfer transfer)
     struct greenlet *previous = transfer.data;
 
     previous->context = transfer.context;
-    if (unlikely(previous->state == GREENLET_LEAVING))
-        greenlet__left(previous);
+    if (unlikely(previous->state == GREENLET_LEAVING)) {
+        if (likely(previous->on_left == NULL))
+            __atomic_store_n(&previous->state, GREENLET_DEAD,
+                             __ATOMIC_RELEASE);
+        else
+            greenlet__left(previous);
+    }
 }
 
 /* Leaves the identity `left` for `entered`.  errno is the greenlet's own: others
@@ -81,6 +86,21 @@ greenlet__jump_from(struct greenlet__thread *left, struct greenlet *from,
         greenlet__jump_slowly(from, to);
     else
         greenlet__arrived(greenlet__jump_bare(left, from, entered, to));
+}
+
+/* The running greenlet is finished, and `to` is of its identity: nothing of it
+ * has to be kept. */
+static inline __attribute__((always_inline, noreturn)) void
+greenlet__leave_in(struct greenlet__thread *thread, struct greenlet *self,
+                   struct greenlet *to)
+{
+    greenlet__write(self->state, GREENLET_LEAVING);
+    greenlet__write(thread->current, to);
+    if (unlikely(thread->tools != 0))
+        greenlet__jump_slowly(self, to);
+    else
+        jump_fcontext(to->context, self);
+    __builtin_trap(); /* nobody resumes a greenlet that left */
 }
 
 static inline __attribute__((always_inline)) void
