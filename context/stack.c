@@ -260,7 +260,7 @@ static void stray(const struct greenlet__slot *slot)
     pthread_mutex_lock(&orphans_lock);
     *stray = what;
     stray->next = strays;
-    strays = stray;
+    greenlet__write(strays, stray);
     pthread_mutex_unlock(&orphans_lock);
 }
 
@@ -275,7 +275,7 @@ static bool take_stray(struct greenlet__size_class *class,
     found = *link != NULL;
     if (found) {
         slot->base = (*link)->slot.base;
-        *link = (*link)->next;
+        greenlet__write(*link, (*link)->next);
     }
     pthread_mutex_unlock(&orphans_lock);
     return found;

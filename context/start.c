@@ -74,27 +74,26 @@ static __attribute__((noinline)) int ask_hook(struct greenlet__thread *self,
                                               struct greenlet_callable *body)
 {
     const struct greenlet_callable before = *body;
-    struct greenlet_callable now;
+    bool changed, gone;
     int rc;
 
     greenlet_ref(g); /* the hook may drop the last one */
     rc = g->type->resolve_run(g, body);
     if (rc > 0)
         rc = 0; /* only a negative one says no */
-    now = callable_of(g);
-    if (rc == 0 && g->state == GREENLET_NEW &&
-        greenlet__tree_of(g) == self) {
-        if (same_callable(body, &before)) /* what is set, as it is now */
-            *body = now;
-    } else {
-        if (rc == 0 && !same_callable(body, &before) && body->destroy != NULL)
-            body->destroy(body->closure);
-        rc = rc < 0 ? rc : 1;
-    }
+    changed = rc == 0 && !same_callable(body, &before);
+    gone = greenlet__read(g->refs) == 1;
     if (rc < 0 && rc != -ENODATA && greenlet_caught_peek() == NULL)
         greenlet__fail(rc, &greenlet_error_class, "looking up run failed");
-    if (greenlet__read(g->refs) == 1)
-        rc = 1; /* the hook has dropped it: it is gone now */
+    if (rc == 0 && !gone && g->state == GREENLET_NEW &&
+        greenlet__tree_of(g) == self) {
+        if (!changed) /* what is set, as it is now */
+            *body = callable_of(g);
+    } else {
+        if (changed && body->destroy != NULL)
+            body->destroy(body->closure);
+        rc = rc < 0 && !gone ? rc : 1;
+    }
     greenlet_unref(g);
     return rc;
 }

@@ -180,7 +180,6 @@ static void thread_exit(void *data)
         unlock();
     }
     lock();
-    disown(&own->thread);
     unlink_ending(&own->thread);
     live_of_ended += own->os.live;
     queue_exited(&own->thread);

@@ -196,6 +196,45 @@ CASE(G_047b, "and if that thread has exited")
     greenlet_unref(other.g);
 }
 
+static struct greenlet *orphaned, *above;
+static int given_back;
+
+static void counts_given_back(void *closure)
+{
+    CHECK_PTR(closure, &given_back);
+    given_back++;
+}
+
+/* The child's reference was the last to the one whose body is asked for. */
+static int leaves_its_child(struct greenlet *g, struct greenlet_callable *run)
+{
+    (void)g;
+    CHECK_INT(greenlet_set_parent(orphaned, above), 0);
+    *run = (struct greenlet_callable){never_run, &given_back,
+                                      counts_given_back};
+    return 0;
+}
+
+static int returns_at_once(void *value, void **result)
+{
+    *result = value;
+    return 0;
+}
+
+CASE(G_047c, "an ancestor that its lookup drops is not started, nor is what it "
+             "gave lost")
+{
+    static const struct greenlet_type type = {"leaves", leaves_its_child, NULL};
+    struct greenlet *parent = make_of(&type, never_run);
+
+    above = greenlet_current();
+    orphaned = greenlet_new(returns_at_once, parent, 0);
+    greenlet_unref(parent);
+    CHECK_PTR(SWITCH(orphaned, V(7)), V(7));
+    CHECK_INT(given_back, 1);
+    greenlet_unref(orphaned);
+}
+
 static int notes_enter(void *value, void **result)
 {
     (void)value;
