@@ -55,11 +55,8 @@ function(vireo_test_support folder result)
     endif()
 endfunction()
 
-# A test program, in tests/<folder> of the build.
-function(vireo_test_program target source)
-    add_executable(${target} ${source})
-    vireo_c(${target})
-    target_link_libraries(${target} PRIVATE ${ARGN} Check::check ${CMAKE_DL_LIBS})
+# vireo_test_place(target): in tests/<folder> of the build.
+function(vireo_test_place target)
     set_target_properties(${target} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
     if(VIREO_SANITIZE)
@@ -68,6 +65,14 @@ function(vireo_test_program target source)
         target_compile_options(${target} PRIVATE -fno-pie)
         target_link_options(${target} PRIVATE -no-pie)
     endif()
+endfunction()
+
+# A test program with Check.
+function(vireo_test_program target source)
+    add_executable(${target} ${source})
+    vireo_c(${target})
+    target_link_libraries(${target} PRIVATE ${ARGN} Check::check ${CMAKE_DL_LIBS})
+    vireo_test_place(${target})
 endfunction()
 
 # vireo_unit_tests(layer): tests/<layer>/test_X.c and test_X.cpp become <layer>/X.

@@ -28,16 +28,22 @@ static void bounce(struct greenlet *self)
         resume(home);
 }
 
+static void find_layout(void)
+{
+    const char *why = "";
+    int rc = greenlet__tls_find(&why);
+
+    if (rc < 0)
+        bench_fail(why, rc);
+}
+
 static void run_switch(long count, long extra)
 {
     struct greenlet__mapped *mapped;
     struct bench_clock start;
-    const char *why = "";
-    int rc = greenlet__tls_find(&why);
 
     (void)extra;
-    if (rc < 0)
-        bench_fail(why, rc);
+    find_layout();
     home = greenlet_current();
     mapped = greenlet__map_thread(STACK, GUARD, 0, NULL);
     if (!mapped)
@@ -57,12 +63,9 @@ static void run_write(long count, long extra)
 {
     void *pointer = greenlet__thread_pointer();
     struct bench_clock start;
-    const char *why = "";
-    int rc = greenlet__tls_find(&why);
 
     (void)extra;
-    if (rc < 0)
-        bench_fail(why, rc);
+    find_layout();
     start = bench_now();
     for (long i = 0; i < count; i++)
         greenlet__set_thread_pointer(pointer);

@@ -87,7 +87,11 @@ static int send(struct greenlet *g, const struct node *node, void **result)
     return greenlet_switch_message(g, make_message(words, count), result);
 }
 
-static struct status op_switch(const struct node *node, struct greenlet *it)
+/* By `call`, to the greenlet that the operation names. */
+static struct status transfer(const struct node *node, struct greenlet *it,
+                              int (*call)(struct greenlet *g,
+                                          const struct node *node,
+                                          void **result))
 {
     struct greenlet *g = find(node->words[1], it);
     struct status status;
@@ -98,10 +102,15 @@ static struct status op_switch(const struct node *node, struct greenlet *it)
         return skip();
     forget();
     greenlet_ref(g);
-    rc = send(g, node, &value);
+    rc = call(g, node, &value);
     status = switched(rc, value);
     greenlet_unref(g);
     return status;
+}
+
+static struct status op_switch(const struct node *node, struct greenlet *it)
+{
+    return transfer(node, it, send);
 }
 
 static struct greenlet_exception instance(char *const words[])
@@ -157,19 +166,7 @@ static int throw(struct greenlet * g, const struct node *node, void **result)
 
 static struct status op_throw(const struct node *node, struct greenlet *it)
 {
-    struct greenlet *g = find(node->words[1], it);
-    struct status status;
-    void *value = NULL;
-    int rc;
-
-    if (g == NULL)
-        return skip();
-    forget();
-    greenlet_ref(g);
-    rc = throw(g, node, &value);
-    status = switched(rc, value);
-    greenlet_unref(g);
-    return status;
+    return transfer(node, it, throw);
 }
 
 static struct status op_parent(const struct node *node, struct greenlet *it)

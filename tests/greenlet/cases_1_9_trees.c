@@ -42,16 +42,22 @@ struct other {
     pthread_t thread;
 };
 
-static void *has_one_of_each(void *arg)
+/* The main is borrowed. */
+static void make_one_of_each(struct other *other)
 {
-    struct other *other = arg;
-
     other->g[NEW] = make(never_run);
     other->g[SUSPENDED] = make(echoes);
     SWITCH(other->g[SUSPENDED], NULL);
     other->g[FINISHED] = make(returns_value);
     SWITCH(other->g[FINISHED], NULL);
     other->g[MAIN] = greenlet_current();
+}
+
+static void *has_one_of_each(void *arg)
+{
+    struct other *other = arg;
+
+    make_one_of_each(other);
     pthread_barrier_wait(&other->ready);
     pthread_barrier_wait(&other->over);
     CHECK(!greenlet_started(other->g[NEW]));
@@ -190,12 +196,8 @@ static void *leaves_one_of_each(void *arg)
 {
     struct other *other = arg;
 
-    other->g[NEW] = make(never_run);
-    other->g[SUSPENDED] = make(echoes);
-    SWITCH(other->g[SUSPENDED], NULL);
-    other->g[FINISHED] = make(returns_value);
-    SWITCH(other->g[FINISHED], NULL);
-    other->g[MAIN] = greenlet_ref(greenlet_current());
+    make_one_of_each(other);
+    greenlet_ref(other->g[MAIN]);
     return NULL;
 }
 
