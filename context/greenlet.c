@@ -146,6 +146,8 @@ new_of(const struct greenlet_type *type,
         greenlet_unref(parent);
         return refused_new(callable, -ESHUTDOWN);
     }
+    if (unlikely(self->cxx_asked != greenlet__read(greenlet__cxx_asks)))
+        greenlet__cxx_thread(self);
     g = make(self, stack_size);
     if (unlikely(g == NULL)) {
         greenlet_unref(parent);

@@ -11,7 +11,7 @@ static int catches_its_own(void *value, void **result)
     return 0;
 }
 
-CASE(G_146, "four greenlets interleaved: each catches its own exceptions")
+static void *interleaves_four(void *unused)
 {
     struct greenlet *g[4];
 
@@ -30,6 +30,17 @@ CASE(G_146, "four greenlets interleaved: each catches its own exceptions")
         CHECK(greenlet_dead(g[i]));
         greenlet_unref(g[i]);
     }
+    return unused;
+}
+
+CASE(G_146, "four greenlets interleaved: each catches its own exceptions")
+{
+    interleaves_four(NULL);
+}
+
+CASE(G_146e, "in a thread that is not the first, too")
+{
+    in_thread(interleaves_four, NULL);
 }
 
 /* ---- what leaves the bottom frame ---- */
