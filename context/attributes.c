@@ -9,7 +9,7 @@
 
 struct greenlet *greenlet_parent(const struct greenlet *g)
 {
-    return g->parent;
+    return greenlet__parent_of(g);
 }
 
 static bool is_ancestor(const struct greenlet *g, const struct greenlet *of)
@@ -119,7 +119,7 @@ bool greenlet_started(const struct greenlet *g)
 
 bool greenlet_active(const struct greenlet *g)
 {
-    return greenlet__read(g->state) == GREENLET_ACTIVE;
+    return greenlet__is_active(g);
 }
 
 bool greenlet_main(const struct greenlet *g)

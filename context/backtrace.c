@@ -35,7 +35,7 @@ int greenlet_backtrace(struct greenlet *g, void **frames, int max)
 {
     struct greenlet__thread *self = greenlet__thread_self();
 
-    if (g->state != GREENLET_ACTIVE)
+    if (!greenlet__is_active(g))
         return 0;
     if (greenlet__read(g->thread) != self)
         return -EXDEV;

@@ -21,7 +21,8 @@ struct debug {
         greenlet__thread_main;
     uint32_t greenlet__os_first, greenlet__os_next;
     uint32_t greenlet__mapped_thread, greenlet__mapped_next;
-    uint32_t has_name, state_new, state_active, state_orphan, state_freed;
+    uint32_t has_name, state_new, state_active, state_orphan, state_freed,
+        state_waiting;
 };
 
 extern const struct debug vireo_debug;
@@ -60,4 +61,5 @@ GREENLET_API const struct debug vireo_debug = {
     .state_active = GREENLET_ACTIVE,
     .state_orphan = GREENLET_ORPHAN,
     .state_freed = GREENLET_FREED,
+    .state_waiting = GREENLET_WAITING,
 };

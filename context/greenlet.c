@@ -255,6 +255,11 @@ static __attribute__((noinline)) void free_parts(struct greenlet *g)
     }
     if (g->has & HAS_FIBER)
         greenlet__tools_gone(g);
+    if (g->has & HAS_MORE) {
+        greenlet__forget_deferred(g);
+        if (greenlet__hub_gone != NULL)
+            greenlet__hub_gone(g);
+    }
     if (g->has & HAS_USERDATA && g->destroy_userdata != NULL)
         g->destroy_userdata(g->userdata);
     if (g->vars != NULL)
@@ -315,7 +320,7 @@ drop_active(struct greenlet *g)
     greenlet__kill(g);
     if (!greenlet__drop_reference(g))
         return NULL;
-    if (g->state == GREENLET_ACTIVE) {
+    if (greenlet__is_active(g)) {
         char text[128];
 
         greenlet_describe(g, text, sizeof text);
@@ -345,7 +350,7 @@ drop_last(struct greenlet *g)
         if (!greenlet__drop_reference(g))
             return NULL;
     }
-    if (greenlet__read(g->state) == GREENLET_ACTIVE)
+    if (greenlet__is_active(g))
         return drop_active(g);
     return free_one(g);
 }
@@ -362,7 +367,7 @@ static bool queue_reference(struct greenlet *g)
     pthread_mutex_lock(&greenlet__threads_lock);
     owner = greenlet__read(g->thread);
     state = __atomic_load_n(&g->state, __ATOMIC_ACQUIRE);
-    if (state != GREENLET_ACTIVE && state != GREENLET_LEAVING) {
+    if (state < GREENLET_ACTIVE || state > GREENLET_LEAVING) {
         pthread_mutex_unlock(&greenlet__threads_lock);
         return false;
     }
@@ -392,8 +397,7 @@ void greenlet_unref(struct greenlet *g)
             return;
         if (!greenlet__drop_reference(g))
             return;
-        if (likely(g->type == NULL && !g->is_main &&
-                   greenlet__read(g->state) != GREENLET_ACTIVE))
+        if (likely(g->type == NULL && !g->is_main && !greenlet__is_active(g)))
             g = free_one(g);
         else
             g = drop_last(g);

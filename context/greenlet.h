@@ -368,6 +368,28 @@ GREENLET_API void *greenlet_userdata(const struct greenlet *g);
 GREENLET_API void greenlet_set_name(struct greenlet *g, const char *name);
 GREENLET_API const char *greenlet_name(const struct greenlet *g);
 
+/* ---- cleanups --------------------------------------------------------------- */
+
+/* Call function(data) when the calling greenlet ends, whichever way it does:
+ * what was deferred last comes first, after its body has returned and before its
+ * result is seen.  It runs in the greenlet and may switch, but waits of the hub
+ * in one that was killed need hub_shield_begin().  In a main greenlet only
+ * greenlet_run_deferred() runs it.
+ * Returns 0, or -ENOMEM: then it is not called. */
+GREENLET_API int greenlet_defer(void (*function)(void *data), void *data);
+
+/* Take back what was deferred last with these two, without calling it.
+ * Returns 0 or -ENOENT. */
+GREENLET_API int greenlet_undefer(void (*function)(void *data), void *data);
+
+/* What the calling greenlet deferred last, for greenlet_run_deferred(); NULL:
+ * nothing.  Not to be looked into. */
+GREENLET_API const void *greenlet_deferred(void);
+
+/* Run now what was deferred since greenlet_deferred() gave `since`, the last
+ * first; NULL: all.  Switches if what it calls does. */
+GREENLET_API void greenlet_run_deferred(const void *since);
+
 /* ---- tracing --------------------------------------------------------------- */
 
 enum greenlet_event { GREENLET_SWITCHED = 1, GREENLET_THREW = 2 };

@@ -31,6 +31,8 @@ struct greenlet__transfer {
 enum greenlet__state {
     GREENLET_NEW,
     GREENLET_ACTIVE,  /* running or suspended */
+    GREENLET_WAITING, /* suspended by the hub, which knows what for: a switch or a
+                         throw takes it out of its wait first */
     GREENLET_LEAVING, /* ended, still on its own stack */
     GREENLET_DEAD,
     GREENLET_ORPHAN, /* its thread exited while it was suspended */
@@ -56,7 +58,8 @@ enum greenlet__has {
     HAS_UNUSED = 8,   /* unused, destroy_unused: see greenlet__start() */
     HAS_NAME = 16,    /* name */
     HAS_CXX = 32,     /* cxx: exceptions of C++ that it handles (cxx.c) */
-    HAS_FIBER = 64    /* fiber: a tool's handle (tools.c) */
+    HAS_FIBER = 64,   /* fiber: a tool's handle (tools.c) */
+    HAS_MORE = 128    /* deferred (defer.c), or what the hub keeps elsewhere */
 };
 
 struct greenlet__thread;
@@ -80,12 +83,13 @@ struct greenlet {
     greenlet_run *run;
     uint8_t has_weak; /* atomic: `weak` is good, and others may count references */
 
-    void *hub_data[5];                  /* the hub's: see hub_impl.h */
+    uint64_t hub_data[6];               /* the hub's: see hub_impl.h */
     void (*on_left)(struct greenlet *g); /* called on the next stack after g
                                             left its own for good */
     struct greenlet_context *vars; /* contextvar.c: NULL until the first set */
-    void (*entry)(struct greenlet *g); /* first frame; never returns */
 
+    void (*entry)(struct greenlet *g); /* first frame; never returns */
+    void *hub_kept[2]; /* the hub's, of those that it started */
     struct greenlet__slot slot; /* always set; size 0: no stack of ours */
     const struct greenlet_type *type; /* always set */
     void *fake_stack;           /* AddressSanitizer's */
@@ -102,6 +106,7 @@ struct greenlet {
     void (*destroy_userdata)(void *userdata);
     struct greenlet_weak *weak;
     uintptr_t cxx[2];
+    struct greenlet__deferred *deferred;
     char name[32];
 };
 
@@ -109,6 +114,8 @@ struct greenlet {
 struct greenlet__os {
     struct greenlet__pool pool; /* free stack slots */
     void *hub;                  /* struct hub of this OS thread or NULL */
+    struct greenlet *loop;      /* the hub's: parent of who has none; or NULL */
+    void (*hub_close)(struct greenlet__os *os); /* the OS thread ends; or NULL */
     void *thread_pointer;       /* the OS thread's own TLS block */
     struct greenlet__thread *first; /* the OS thread's own identity */
     long live;                  /* greenlets made minus freed here */
@@ -182,6 +189,14 @@ static inline struct greenlet__thread *greenlet__thread_peek(void)
 #define greenlet__read(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 #define greenlet__write(field, to) \
     __atomic_store_n(&(field), (to), __ATOMIC_RELAXED)
+
+/* Running or suspended, in whatever way. */
+static inline bool greenlet__is_active(const struct greenlet *g)
+{
+    unsigned state = greenlet__read(g->state);
+
+    return state == GREENLET_ACTIVE || state == GREENLET_WAITING;
+}
 
 /* Count a reference.  The bus is locked only where there is another thread. */
 static inline void greenlet__add_reference(struct greenlet *g)
@@ -264,7 +279,8 @@ struct greenlet__cargo {
 };
 /* Destroy it, since it cannot be delivered. */
 void greenlet__cargo_clear(struct greenlet__cargo *cargo);
-/* Lay cargo into `target`, whom `from` is about to run.  Calls nothing. */
+/* Lay cargo into `target`, whom `from` is about to run.  Calls nothing but the
+ * hub's greenlet__unpark(). */
 void greenlet__load(struct greenlet *from, struct greenlet *target,
                     const struct greenlet__cargo *cargo);
 /* On the stack of `self`, which runs now: take the cargo out, tell the tracer.
@@ -290,6 +306,18 @@ int greenlet__same_tree(struct greenlet__thread *self,
 /* The identity that g belongs to: the one it was started in; that of the main at
  * the top of its chain while it is new (G-127). */
 struct greenlet__thread *greenlet__tree_of(const struct greenlet *g);
+/* Its parent: the loop of its hub, or else its thread's main, for a greenlet that
+ * was made without one; NULL for a main. */
+struct greenlet *greenlet__parent_of(const struct greenlet *g);
+/* The hub's: take g, which is GREENLET_WAITING, out of its wait, since somebody
+ * else runs it.  `error` is that of the record that is thrown into it, or 0. */
+extern void (*greenlet__unpark)(struct greenlet *g, int error);
+/* The hub's: g is freed, give back what it had in own memory. */
+extern void (*greenlet__hub_gone)(struct greenlet *g);
+/* defer.c: run what the program deferred in the running greenlet. */
+void greenlet__run_deferred(struct greenlet *self);
+/* And of one that is freed: without running it. */
+void greenlet__forget_deferred(struct greenlet *g);
 /* The first of g and its ancestors that is not dead (G-028); NULL: none. */
 struct greenlet *greenlet__living(struct greenlet *g);
 /* Throw the exit into a suspended g whose last reference went, with the calling

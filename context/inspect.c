@@ -28,6 +28,7 @@ enum greenlet_state greenlet_state_of(const struct greenlet *g)
     case GREENLET_NEW:
         return GREENLET_IS_NEW;
     case GREENLET_ACTIVE:
+    case GREENLET_WAITING:
         return running(g, owner) ? GREENLET_IS_RUNNING : GREENLET_IS_SUSPENDED;
     case GREENLET_ORPHAN:
         return GREENLET_IS_ORPHAN;

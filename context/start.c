@@ -167,7 +167,7 @@ static struct greenlet *find_heir(struct greenlet *self,
             GREENLET__SWITCH_FAILS())
             rc = greenlet__fail(-ENOSYS, &greenlet_system_class,
                                 "Failed to switch stacks at the end.");
-        if (rc == 0 && heir->state == GREENLET_ACTIVE)
+        if (rc == 0 && greenlet__is_active(heir))
             return heir;
         if (rc == 0)
             rc = greenlet__resolve(self->thread, heir, &body);
@@ -176,7 +176,7 @@ static struct greenlet *find_heir(struct greenlet *self,
             return heir;
         }
         if (rc < 0) {
-            heir = heir->parent;
+            heir = greenlet__parent_of(heir);
             replace_by_raised(self, rc, cargo);
         } else if (rc == 0) {
             greenlet__discard_body(heir, &body);
@@ -211,6 +211,8 @@ static void drop_leftovers(struct greenlet *self)
 {
     struct greenlet_exception caught;
 
+    if (self->has & HAS_MORE)
+        greenlet__run_deferred(self);
     greenlet__drop_closure(self);
     greenlet_message_free(greenlet_received());
     if ((self->has & HAS_CAUGHT) && greenlet_caught(&caught))
@@ -245,7 +247,7 @@ static void run_body(struct greenlet *self)
         greenlet__leave_in(self->thread, self, self->parent);
     }
     pack_result(self, rc, value, &cargo);
-    if (unlikely((self->has & (HAS_CLOSURE | HAS_CAUGHT)) != 0 ||
+    if (unlikely((self->has & (HAS_CLOSURE | HAS_CAUGHT | HAS_MORE)) != 0 ||
                  self->arrival != 0))
         drop_leftovers(self);
     heir = find_heir(self, &cargo);

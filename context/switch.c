@@ -40,17 +40,25 @@ static bool has_ended(const struct greenlet *g)
     return greenlet__read(g->state) >= GREENLET_LEAVING;
 }
 
-/* Greenlets of the hub have no parent: theirs is their thread's main. */
+void (*greenlet__unpark)(struct greenlet *g, int error);
+void (*greenlet__hub_gone)(struct greenlet *g);
+
+struct greenlet *greenlet__parent_of(const struct greenlet *g)
+{
+    const struct greenlet__thread *thread = greenlet__read(g->thread);
+
+    if (g->parent != NULL || g->is_main)
+        return g->parent;
+    if (thread->os != NULL && thread->os->loop != NULL &&
+        thread->os->loop != g)
+        return thread->os->loop;
+    return (struct greenlet *)&thread->main;
+}
+
 struct greenlet *greenlet__living(struct greenlet *g)
 {
-    while (has_ended(g)) {
-        if (g->parent != NULL)
-            g = g->parent;
-        else if (!g->is_main)
-            g = &g->thread->main;
-        else
-            return NULL;
-    }
+    while (g != NULL && has_ended(g))
+        g = greenlet__parent_of(g);
     return g;
 }
 
@@ -139,6 +147,10 @@ static void note_origin(struct greenlet *from, struct greenlet *target)
 void greenlet__load(struct greenlet *from, struct greenlet *target,
                     const struct greenlet__cargo *cargo)
 {
+    if (unlikely(target->state == GREENLET_WAITING))
+        greenlet__unpark(target, cargo->kind & ARRIVES_THROWN
+                                     ? greenlet__error_of(&cargo->record)
+                                     : 0);
     target->value = cargo->value;
     target->arrival |= cargo->kind;
     if (cargo->kind & (ARRIVES_THROWN | ARRIVES_EXIT))

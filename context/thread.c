@@ -74,7 +74,7 @@ static int make_orphan(struct greenlet *g, void *data)
     state = __atomic_load_n(&g->state, __ATOMIC_ACQUIRE);
     if (greenlet__read(g->thread) != owner)
         return 0;
-    if (state == GREENLET_ACTIVE)
+    if (state == GREENLET_ACTIVE || state == GREENLET_WAITING)
         greenlet__write(g->state, GREENLET_ORPHAN);
     __atomic_compare_exchange_n(&g->thread, &owner, &greenlet__gone, false,
                                 __ATOMIC_RELAXED, __ATOMIC_RELAXED);
@@ -167,6 +167,8 @@ static void thread_exit(void *data)
 
     if (own->rounds_left-- > 0 && pthread_setspecific(exit_key, own) == 0)
         return;
+    if (own->os.hub_close != NULL)
+        own->os.hub_close(&own->os);
     lock();
     unlink_os(&own->os);
     dropped = disown(&own->thread);

@@ -286,7 +286,7 @@ static bool runs_elsewhere(struct greenlet *g)
     pthread_mutex_lock(&greenlet__threads_lock);
     thread = greenlet__read(g->thread);
     runs = thread != NULL && greenlet__read(thread->current) == g &&
-           greenlet__read(g->state) == GREENLET_ACTIVE;
+           greenlet__is_active(g);
     pthread_mutex_unlock(&greenlet__threads_lock);
     return runs;
 }

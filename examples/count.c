@@ -8,7 +8,7 @@ static void count(void *name)
 }
 int main(void)
 {
-    struct greenlet *pears = hub_spawn(count, "pear");
+    struct greenlet *pears = hub_spawn_raw(count, "pear");
     count("apple");
     hub_join(pears, HUB_FOREVER);
     greenlet_unref(pears);

@@ -22,7 +22,7 @@ FIELDS = """greenlet_size greenlet_context greenlet_thread greenlet_state
     greenlet_slot greenlet_name slot_base slot_size slot_guard thread_current
     thread_thread_pointer thread_main os_first os_next mapped_thread
     mapped_next has_name state_new state_active state_orphan
-    state_freed""".split()
+    state_freed state_waiting""".split()
 VERSION = 1
 
 # What jump_fcontext() leaves on a stack: register, offset; and the stack
@@ -118,7 +118,7 @@ class Greenlet:
             return "new"
         if self.state == layout.state_orphan:
             return "orphan"
-        if self.state != layout.state_active:
+        if self.state not in (layout.state_active, layout.state_waiting):
             return "dead"
         return "suspended"
 

@@ -19,6 +19,7 @@ static const struct hub__api table = {
     .masked = &greenlet__masked,
     .tls = &greenlet__tls,
     .fsgsbase = &greenlet__fsgsbase,
+    .lenient = &hub__lenient,
     .tls_find = greenlet__tls_find,
     .tls_enter = greenlet__tls_enter,
     .tls_link = greenlet__tls_link,

@@ -8,7 +8,7 @@
 
 #include "hub/hub_impl.h"
 
-#define HUB__API_VERSION 1
+#define HUB__API_VERSION 2
 
 struct hub__api {
     unsigned version, size;
@@ -17,6 +17,7 @@ struct hub__api {
     unsigned *masked;
     struct greenlet__tls_layout *tls;
     const bool *fsgsbase;
+    bool *lenient; /* the loop of a program that knows nothing of it */
     int (*tls_find)(const char **why);
     void (*tls_enter)(void);
     void (*tls_link)(bool on);

@@ -5,36 +5,80 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One turn after another: wait if nobody is ready, then let them run.  Control
- * comes back here when the ready list is empty or a poll is due. */
+#define LOOK_AGAIN_NS HUB_SECOND /* whether nothing is left, see dry.c */
+
+bool hub__lenient;
+static unsigned last_id;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static bool is_idle(const struct hub *hub)
+{
+    return hub->ready_head == NULL &&
+           __atomic_load_n(&hub->remote, __ATOMIC_ACQUIRE) == NULL &&
+           __atomic_load_n(&hub->remote_calls, __ATOMIC_ACQUIRE) == NULL;
+}
+
+/* Nobody is ready.  How long may the loop sleep? */
+static int64_t may_sleep(struct hub *hub)
+{
+    if (!is_idle(hub) || hub->idlers != NULL)
+        return 0;
+    if (likely(hub->active > 0 || hub__lenient))
+        return HUB_FOREVER;
+    return hub__ran_dry(hub) ? 0 : LOOK_AGAIN_NS;
+}
+
+/* Somebody switched to the loop's greenlet, or one that it is the parent of ended
+ * into it: what was thrown is reported. */
+static void take_arrival(struct hub *hub, struct greenlet *self)
+{
+    if (hub__run_by_other(self, NULL) < 0 && greenlet_caught_peek() != NULL)
+        hub__handle_error(hub, NULL, greenlet_caught_peek());
+}
+
+/* One turn after another: callbacks that are next; then the loop, if nobody is
+ * ready or it is due; then whoever is ready.  Control comes back here when the
+ * ready list is empty, a callback is next, or a poll is due. */
 static void run_loop(struct greenlet *self)
 {
     struct hub *hub = greenlet__word->os->hub;
 
-    (void)self;
     for (;;) {
-        bool idle = hub->ready_head == NULL &&
-                    __atomic_load_n(&hub->remote, __ATOMIC_ACQUIRE) == NULL;
-
-        /* Whoever left when nobody was ready may just have made one ready. */
-        if (hub->ready_head == NULL || hub->poll_due)
-            hub__loop_turn(hub, idle);
-        hub->poll_due = false;
-        hub__enter(hub);
-        hub__take_remote(hub);
-        hub->batch_last = hub->ready_tail;
-        hub__exit(hub);
+        if (unlikely(self->arrival != 0))
+            take_arrival(hub, self);
+        hub__callbacks_run(hub);
+        if (hub->ready_head == NULL || hub->poll_due) {
+            hub__loop_turn(hub, hub->ready_head == NULL ? may_sleep(hub) : 0);
+            if (unlikely(hub->idlers != NULL) && is_idle(hub))
+                hub__idle_wake(hub);
+            hub->poll_due = false;
+            hub__enter(hub);
+            hub__take_remote(hub);
+            hub->batch_last = hub->ready_tail;
+            hub__exit(hub);
+        }
+        if (hub->closing)
+            break;
         hub__reschedule(hub);
     }
+    hub__closed(hub);
+}
+
+static void start_up(void)
+{
+    hub__waiters_start();
+    hub__more_start();
 }
 
 struct hub *hub__make(struct greenlet__os *os)
 {
     struct hub *hub = calloc(1, sizeof *hub);
 
+    pthread_once(&once, start_up);
     if (hub == NULL)
         return NULL;
     hub->os = os;
+    hub->main = &os->first->main;
     hub->greenlet = greenlet__make(256 * 1024);
     if (hub->greenlet == NULL || hub__loop_open(hub) < 0) {
         if (hub->greenlet != NULL)
@@ -43,10 +87,39 @@ struct hub *hub__make(struct greenlet__os *os)
         return NULL;
     }
     hub->greenlet->thread = os->first;
-    hub->polled_at = hub_now();
+    hub->polled_at = hub->now = hub_now();
+    hub->poll_every = hub__lenient ? POLL_EVERY_LENIENT_NS : POLL_EVERY_NS;
+    hub->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     os->hub = hub;
+    os->loop = hub->greenlet;
+    os->hub_close = hub__thread_ends;
     greenlet__prepare(hub->greenlet, hub->greenlet, run_loop);
     return hub;
+}
+
+struct hub *hub_current(void)
+{
+    return hub__get();
+}
+
+struct greenlet *hub_greenlet(const struct hub *hub)
+{
+    return hub->greenlet;
+}
+
+unsigned hub_id(const struct hub *hub)
+{
+    return hub->id;
+}
+
+int64_t hub_set_switch_interval(int64_t ns)
+{
+    struct hub *hub = hub__get();
+    int64_t before = hub != NULL ? hub->poll_every : POLL_EVERY_NS;
+
+    if (hub != NULL)
+        hub->poll_every = ns > 0 ? ns : 0;
+    return before;
 }
 
 void hub__exit_slow(struct hub *hub)
@@ -56,9 +129,39 @@ void hub__exit_slow(struct hub *hub)
     hub__lot_run_deferred(hub);
 }
 
+/* Nothing that waited is known any more. */
+static void forget_all(struct hub *hub)
+{
+    hub->ready_head = hub->ready_tail = hub->batch_last = NULL;
+    hub->heap_count = hub->due_count = 0;
+    hub->active = 0;
+    hub->remote = NULL;
+    hub->remote_calls = NULL;
+    hub->interruptible = NULL;
+    hub->idlers = NULL;
+    hub->drainer = NULL;
+    hub->signal_seen = 0;
+    hub->deferred = 0;
+    memset(hub->deferred_keys, 0, sizeof hub->deferred_keys);
+    hub->critical = 0;
+    hub->poll_due = false;
+    hub__watch_forked(hub);
+}
+
 /* In the child of a fork() only the caller lives.  Whatever the others waited
  * for is forgotten; the loop is made anew, since an epoll is shared with the
  * parent. */
+static int renew(struct greenlet__thread *thread, struct hub *hub)
+{
+    int rc;
+
+    forget_all(hub);
+    rc = hub__loop_forked(hub);
+    if (rc == 0 && thread->current != hub->greenlet)
+        greenlet__prepare(hub->greenlet, hub->greenlet, run_loop);
+    return rc;
+}
+
 void hub__forked(struct greenlet__mapped *self, pid_t tid)
 {
     struct greenlet__thread *thread = greenlet__thread_peek();
@@ -70,19 +173,15 @@ void hub__forked(struct greenlet__mapped *self, pid_t tid)
         return;
     greenlet__threads_forked(thread->os);
     greenlet__tls_forked(self, tid);
-    if (hub == NULL)
-        return;
-    hub->ready_head = hub->ready_tail = hub->batch_last = NULL;
-    hub->heap_count = 0;
-    hub->remote = NULL;
-    hub->interruptible = NULL;
-    hub->signal_seen = 0;
-    hub->deferred = 0;
-    memset(hub->deferred_keys, 0, sizeof hub->deferred_keys);
-    hub->critical = 0;
-    hub__watch_forked(hub);
-    if (hub__loop_forked(hub) < 0)
+    if (hub != NULL && renew(thread, hub) < 0)
         abort(); /* no descriptor left for a loop: nothing can ever wait */
-    if (thread->current != hub->greenlet)
-        greenlet__prepare(hub->greenlet, hub->greenlet, run_loop);
+}
+
+int hub_reinit(void)
+{
+    struct hub *hub = hub__peek();
+
+    hub__lot_forked();
+    hub__offload_forked();
+    return hub != NULL ? renew(greenlet__word, hub) : 0;
 }

@@ -1,10 +1,20 @@
 /* hub.h - a loop per OS thread, and greenlets that wait through it
  *
  * A greenlet that waits is parked; the loop runs when nobody is ready.  The hub
- * of an OS thread is made on first use.  Functions return 0 (or a count) or a
- * negative errno.  Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC;
- * HUB_FOREVER never comes.  Three reasons end a wait early, the same
- * everywhere: -ETIMEDOUT, -ECANCELED (killed), -EBADF (fd closed). */
+ * of an OS thread is made on first use and closed when the thread ends.
+ * Functions return 0 (or a count) or a negative errno.  Deadlines are absolute,
+ * in nanoseconds of CLOCK_MONOTONIC; HUB_FOREVER never comes, and one that has
+ * passed is looked at with the next turn of the loop.  Durations are in
+ * nanoseconds.
+ *
+ * Every function that is marked `switches` is a cancellation point.  Reasons that
+ * end any wait early, the same everywhere: -ETIMEDOUT (its deadline, or that of a
+ * hub_timeout around it), -ECANCELED (killed, or its scope was cancelled; or the
+ * error it was killed with), -EDEADLK (called in a callback of the loop, which
+ * cannot wait; or nothing is left that could end it: hub_loop_exit_class), -EBADF
+ * (fd closed), -EPROTO (somebody switched to the greenlet meanwhile), the error
+ * of a record that greenlet_throw() threw into it, -ENOMEM (no hub could be
+ * made, or no place for a deadline).  greenlet_caught() has more. */
 #ifndef VIREO_HUB_H
 #define VIREO_HUB_H
 
@@ -16,49 +26,156 @@ extern "C" {
 
 #define HUB_API GREENLET_API
 #define HUB_FOREVER INT64_MAX
+#define HUB_SECOND INT64_C(1000000000)
+#define HUB_MILLISECOND INT64_C(1000000)
+#define HUB_MICROSECOND INT64_C(1000)
 
 enum { HUB_READ = 1, HUB_WRITE = 2 };
+
+struct hub;
+
+/* ---- records that the hub throws ------------------------------------------- */
+
+/* loop_exit (-EDEADLK): a wait that nothing can end; blocking (-EDEADLK): a wait
+ * in a callback of the loop; invalid_switch (-EPROTO): a greenlet was switched to
+ * while it waited; invalid_thread (-EXDEV): an object of another hub;
+ * concurrent_use (-EBUSY): somebody waits on it already; destroyed (-ECANCELED,
+ * below greenlet_exit_class): the hub is going; timeout (-ETIMEDOUT, directly
+ * below greenlet_base_class). */
+HUB_API extern const struct greenlet_class hub_loop_exit_class;
+HUB_API extern const struct greenlet_class hub_blocking_class;
+HUB_API extern const struct greenlet_class hub_invalid_switch_class;
+HUB_API extern const struct greenlet_class hub_invalid_thread_class;
+HUB_API extern const struct greenlet_class hub_concurrent_use_class;
+HUB_API extern const struct greenlet_class hub_destroyed_class;
+HUB_API extern const struct greenlet_class hub_timeout_class;
+
+/* ---- the clock ---------------------------------------------------------------- */
 
 /* Now, in ns of CLOCK_MONOTONIC.  Thread-safe, async-signal-safe. */
 HUB_API int64_t hub_now(void);
 
-/* Start a greenlet that calls function(arg); it runs when the caller waits.
- *
- * Ownership: the greenlet is given to the caller (greenlet_unref()); it runs on
- * without that reference.  arg is kept until function returns.
- * Returns NULL when no stack could be mapped. */
-HUB_API struct greenlet *hub_spawn(void (*function)(void *arg), void *arg);
+/* The deadline that lies `ns` from now: HUB_FOREVER if that is beyond what can be
+ * said, now if ns is negative.  Thread-safe, async-signal-safe. */
+HUB_API int64_t hub_deadline(int64_t ns);
 
-/* Wait until g, made by hub_spawn() on this thread, has ended.  Switches.
- * Returns 0, -ETIMEDOUT, -ECANCELED, or -EDEADLK when g is the caller. */
-HUB_API int hub_join(struct greenlet *g, int64_t deadline_ns);
+/* The same from seconds: HUB_FOREVER for NaN's absence of a limit, infinity and
+ * what is too far; now for what is negative.  Thread-safe. */
+HUB_API int64_t hub_deadline_seconds(double seconds);
 
-/* Let every other ready greenlet run once.  Switches. */
+/* ---- the hub -------------------------------------------------------------------- */
+
+/* The hub of this OS thread, made on first use.  Borrowed; NULL when there was no
+ * memory or no descriptor for it. */
+HUB_API struct hub *hub_current(void);
+
+/* The greenlet that runs the loop: the parent of all that the hub spawned.
+ * Borrowed. */
+HUB_API struct greenlet *hub_greenlet(const struct hub *hub);
+
+/* A small number for people, unique in the process.  Thread-safe. */
+HUB_API unsigned hub_id(const struct hub *hub);
+
+/* Wait until the loop has nothing left to do: no greenlet that is ready, no
+ * timer, fd or job that could make one so.  For the main greenlet of the thread.
+ * Switches.
+ * Returns 0, -EPERM in another greenlet, -EBUSY when it is being waited for
+ * already, or why it ended early. */
+HUB_API int hub_drain(int64_t deadline_ns);
+
+/* Kill what this thread spawned and has not ended, let it end, and close the
+ * loop.  The next use makes a new one.  For the main greenlet of the thread; the
+ * end of a thread does it.  Switches.
+ * Returns 0; -EPERM in another greenlet; -EBUSY when some of them would not end
+ * (they are left suspended for ever). */
+HUB_API int hub_destroy(void);
+
+/* In the child of a clone() or a fork() that no handler of pthread_atfork() saw:
+ * a new loop for the calling greenlet alone; the others are gone, not run.
+ * Returns 0 or a negative errno: then nothing can wait any more. */
+HUB_API int hub_reinit(void);
+
+/* Let every other ready greenlet run once.  Switches; not a cancellation point. */
 HUB_API void hub_yield(void);
 
-/* Sleep for `ns` nanoseconds; 0 yields.  Switches.
- * Returns 0, or -ECANCELED when killed. */
+/* Sleep for `ns` nanoseconds; 0 and less let those run that are ready.  Switches.
+ * Returns 0, or why it ended early. */
 HUB_API int hub_sleep(int64_t ns);
 
-/* Park until fd is ready for `events` (HUB_READ | HUB_WRITE).  Switches.
- * Returns 0, -ETIMEDOUT, -ECANCELED, -EBADF, or -EPERM for an fd that cannot be
- * waited for, such as a regular file, -EDEADLK in the hub itself. */
+/* Sleep until a deadline.  Switches.  Returns as hub_sleep(). */
+HUB_API int hub_sleep_until(int64_t deadline_ns);
+
+/* hub_sleep() that does not keep the loop from ending: with nothing else left it
+ * ends with -EDEADLK.  Switches. */
+HUB_API int hub_sleep_unreferenced(int64_t ns);
+
+/* Wait until nothing of that priority (-2 ... 2, others are taken for the nearest)
+ * or a higher one is left to do.  Switches. */
+HUB_API int hub_idle(int priority);
+
+/* How long greenlets and callbacks may keep the loop from looking at fds and
+ * deadlines, in ns; 5 ms unless set.  It is looked at after every 50 of them.
+ * Returns what it was. */
+HUB_API int64_t hub_set_switch_interval(int64_t ns);
+
+/* Park until fd is ready for `events` (HUB_READ | HUB_WRITE).  Several may wait on
+ * one fd: the oldest goes first.  Switches.
+ * Returns 0, -EINVAL for other events, -EBADF, -EPERM for an fd that cannot be
+ * waited for, such as a regular file, or why it ended early. */
 HUB_API int hub_wait_fd(int fd, int events, int64_t deadline_ns);
 
 /* To be called before fd is closed or replaced while others may wait for it:
  * their waits end with -EBADF. */
 HUB_API void hub_fd_closed(int fd);
 
+/* ---- callbacks -------------------------------------------------------------------- */
+
+/* Call function(arg) in the loop, behind all who are ready now.  It must not
+ * wait (-EDEADLK); it may switch.
+ *
+ * Ownership: borrowed until it has been called; then it is gone.
+ * Returns NULL when there is no memory. */
+struct hub_callback;
+HUB_API struct hub_callback *hub_call_soon(void (*function)(void *arg),
+                                           void *arg);
+
+/* It will not be called. */
+HUB_API void hub_callback_cancel(struct hub_callback *callback);
+
+/* hub_call_soon() for the hub of another thread, or of this one.  The hub must
+ * live until the call returns.  Thread-safe.  Returns 0 or -ENOMEM. */
+HUB_API int hub_call_soon_threadsafe(struct hub *hub,
+                                     void (*function)(void *arg), void *arg);
+
 /* Call function(arg) on a real thread of a small pool and park until it has
- * returned.  Switches.  Returns 0 or -EAGAIN when no thread could be made. */
+ * returned.  Switches; not a cancellation point.
+ * Returns 0 or -EAGAIN when no thread could be made. */
 HUB_API int hub_offload(void (*function)(void *arg), void *arg);
 
-/* End the wait that g is in with -ECANCELED; a g that is not waiting has its
- * next wait end so.  For greenlets of this thread.  Returns 0 or -ESRCH when g
- * has ended. */
-HUB_API int hub_kill(struct greenlet *g);
+/* ---- errors that nobody caught ------------------------------------------------------ */
+
+/* What is done with the record that ended a greenlet, a callback or a link of
+ * this hub.  `context` is that greenlet, or NULL.  The record is borrowed.  The
+ * default prints one line, but none for records of greenlet_exit_class, and throws
+ * those of greenlet_system_class into the main greenlet.  It runs where the error
+ * happened and must not wait. */
+typedef void hub_error_handler(struct hub *hub, const struct greenlet *context,
+                               const struct greenlet_exception *exception,
+                               void *data);
+
+/* Set the handler of this thread's hub; NULL restores the default.
+ * Returns 0 or -ENOMEM. */
+HUB_API int hub_set_error_handler(hub_error_handler *handler, void *data);
+
+/* Where the default prints: an fd, borrowed; -1 prints nothing; 2 unless set.
+ * Returns 0 or -ENOMEM. */
+HUB_API int hub_set_error_fd(int fd);
 
 #ifdef __cplusplus
 }
 #endif
+
+#include "hub/spawn.h"
+#include "hub/timeout.h"
+
 #endif

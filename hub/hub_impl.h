@@ -25,14 +25,23 @@ enum { HUB_SIGNAL_RESTARTS = 1, HUB_SIGNAL_INTERRUPTS = 3 };
 
 enum hub__waiter_state { WAITER_WAITING, WAITER_CLAIMED, WAITER_CLOSED };
 
-/* What the hub keeps in greenlet.hub_data. */
-enum {
-    HUB_DATA_TIMED_OUT_ON, /* lot.c: the address it last waited on in vain */
-    HUB_DATA_WAITER,       /* the wait that hub_kill() may end, or NULL */
-    HUB_DATA_KILLED,       /* not NULL: its next wait ends with -ECANCELED */
-    HUB_DATA_FUNCTION,     /* spawn.c: what it runs */
-    HUB_DATA_JOINERS       /* spawn.c: who waits for its end */
+/* What a greenlet waits for, in words; one static object per kind of wait. */
+struct hub__wait_kind {
+    const char *name; /* "semaphore" */
+    /* Who keeps it from what it waits for, borrowed, or NULL; NULL: not known. */
+    const struct greenlet *(*holder)(const void *object);
 };
+
+/* A deadline in the hub's heap. */
+struct hub__timer {
+    int64_t deadline;
+    uint64_t order;       /* of equal deadlines: the first that was set first */
+    uint32_t index;       /* in the heap; HUB__NO_INDEX: not */
+    uint8_t early;        /* fires before fds are looked at, not after them */
+    uint8_t unreferenced; /* does not keep the loop from ending */
+    void (*fire)(struct hub *hub, struct hub__timer *timer);
+};
+#define HUB__NO_INDEX UINT32_MAX
 
 /* One wait of one greenlet, or of a real thread without a hub (hub NULL). */
 struct hub__waiter {
@@ -40,13 +49,77 @@ struct hub__waiter {
     struct hub *hub;
     uint32_t state; /* atomic; a real thread sleeps on it by futex */
     int result;     /* set by whoever claimed */
-    int64_t deadline;
-    uint32_t heap_index; /* HUB__NO_INDEX: not in the heap */
+    const struct hub__wait_kind *kind; /* NULL: not known */
+    const void *object;                /* of that kind; a number for an fd */
+    int64_t since;                     /* hub->now when it began */
+    struct hub__timer timer;
     uint8_t interruptible; /* enum hub__interruptible */
+    uint8_t cancelable;    /* kill and timeout scopes end it */
     struct hub__waiter *remote_next;
     struct hub__waiter *interruptible_next, **interruptible_back;
 };
-#define HUB__NO_INDEX UINT32_MAX
+/* A result that says: somebody else ran the greenlet (waiter.c, run_by_other). */
+#define HUB__RUN_BY_OTHER INT32_MAX
+
+/* Scopes of one greenlet that can end its waits: a timeout, a shield, a task
+ * group; the innermost first.  On the stack of the greenlet. */
+struct hub__frame {
+    struct hub__frame *outer;
+    struct greenlet *greenlet;
+    int error;      /* what waits in it end with; 0: nothing yet */
+    uint8_t shield; /* what happens outside is not seen inside */
+};
+
+/* What is told of the end of a greenlet, or of another object: a wait, or a
+ * callback.  Linked in a circle by who owns the list, the oldest first. */
+struct hub__link {
+    struct hub__link *next, *prev;
+    /* Called once, unlinked; hub->critical is 0, or, for objects that threads
+     * share, their lock is held: it only wakes or queues. */
+    void (*notify)(struct hub__link *link);
+};
+
+/* What the hub keeps in greenlet.hub_data; all zero in a new one. */
+struct hub__own {
+    const void *timed_out_on;    /* lot.c: the address it last waited on in vain */
+    struct hub__waiter *waiter;  /* the wait it is in, while GREENLET_WAITING */
+    struct hub__frame *frames;   /* innermost scope */
+    struct hub__link *links;     /* the newest: told of its end */
+    struct hub__more *more;      /* more.c: what few have */
+    int32_t rc;                  /* DONE: what its body returned */
+    int16_t pending;             /* what its next wait ends with at once, or 0 */
+    uint16_t flags;
+};
+_Static_assert(sizeof(struct hub__own) ==
+                   sizeof(((struct greenlet *)0)->hub_data),
+               "struct greenlet has room for it");
+enum {
+    HUB__SPAWNED = 1,  /* hub_kept is good: function and argument, or result */
+    HUB__BEGUN = 2,    /* its body was called */
+    HUB__DONE = 4,     /* rc and result are good; it may still be on its stack */
+    HUB__KILLED = 8,   /* the scope outside of all frames has ended */
+    HUB__QUIET = 16,   /* what it fails with is for its maker: no report */
+    HUB__RAW = 32      /* spawned without result and links */
+};
+enum { HUB_KEPT_FUNCTION = 0, HUB_KEPT_RESULT = 0, HUB_KEPT_ARG = 1 };
+
+static inline struct hub__own *hub__own(struct greenlet *g)
+{
+    return (struct hub__own *)(void *)g->hub_data;
+}
+
+/* Rarely needed: from malloc(), freed with its greenlet (more.c). */
+struct hub__more {
+    struct greenlet *greenlet;
+    struct hub__timer start;            /* spawn.c: when it is to start */
+    struct greenlet_exception killed;   /* spawn.c: by what, unless plainly */
+    struct greenlet_exception failed;   /* what its body ended with */
+    void *locals;                       /* local.c */
+    struct hub__born *born;             /* tree.c: by whom it was spawned */
+    uint32_t ident;                     /* ident.c: 0: none yet */
+};
+/* Made on first use; NULL: no memory. */
+struct hub__more *hub__more(struct greenlet *g);
 
 /* A wait for one fd; several may share a waiter (poll). */
 struct hub__fd_wait {
@@ -56,7 +129,33 @@ struct hub__fd_wait {
     uint8_t events;     /* HUB_READ | HUB_WRITE */
     uint8_t exclusive;  /* this one will consume: wake one such per event */
     uint8_t fired;      /* events that came */
+    uint8_t unreferenced; /* does not keep the loop from ending */
 };
+
+/* Deadlines lie in the heap itself: comparing them touches nothing else. */
+struct hub__heap_entry {
+    int64_t deadline;
+    struct hub__timer *timer;
+};
+
+/* A call in the order of the ready list, on which it lies as if it were a
+ * greenlet: it begins like one, whose thread is NULL. */
+struct hub_callback {
+    void *context;
+    struct greenlet__thread *thread; /* NULL */
+    struct greenlet *next;
+    void (*function)(void *arg); /* NULL: cancelled */
+    void *arg;
+    struct hub *hub;
+    void (*done)(struct hub_callback *callback); /* frees it; NULL: nothing */
+    struct hub_callback *remote_next;
+    uint8_t queued;
+};
+_Static_assert(offsetof(struct hub_callback, thread) ==
+                       offsetof(struct greenlet, thread) &&
+                   offsetof(struct hub_callback, next) ==
+                       offsetof(struct greenlet, next),
+               "it begins like a greenlet");
 
 struct hub__loop; /* loop.c's, with everything of libev's */
 struct hub__fd;   /* watch.c's */
@@ -70,19 +169,33 @@ struct hub {
     uint32_t critical;  /* > 0: lists are being changed (see rules above) */
     bool poll_due;
     int64_t polled_at;
-    struct hub__waiter **heap;
+    int64_t now;        /* when the clock was last read */
+    int64_t poll_every; /* ns: a busy hub lets the loop go first so often */
+    struct hub__heap_entry *heap;
     uint32_t heap_count, heap_room;
+    uint64_t timer_order;
+    struct hub__timer **due; /* timer.c: due in this turn, to fire after fds */
+    uint32_t due_count, due_room;
+    long active;        /* timers, fds and jobs that can wake somebody here */
+    struct hub__waiter *drainer; /* hub_drain() */
+    struct hub__idler *idlers;   /* idle.c */
+    struct greenlet *main;       /* gets what nobody else can handle */
+    struct greenlet *closing;    /* run the one who closes it, and end */
+    unsigned id;                 /* for people */
+    struct hub__handlers *handlers; /* error.c; NULL: the defaults */
+    void (*on_spawn)(struct hub *hub, struct greenlet *g); /* or NULL */
     struct hub__loop *loop;
     struct hub__fd **fds; /* chunks, by number */
     uint32_t fd_chunks;
     struct hub__waiter *remote;   /* atomic stack: woken by other OS threads */
+    struct hub_callback *remote_calls; /* atomic stack, so too */
     uint32_t deferred;            /* atomic: a signal handler left work */
     uint32_t *deferred_keys[16];  /* lot addresses to wake; NULL: free */
     uint32_t deferred_all;        /* atomic: more keys than places */
     struct hub__waiter *interruptible;
     uint32_t signal_seen; /* atomic: HUB_SIGNAL_... of a handler that ran */
     int wake_fd;          /* eventfd */
-    uint64_t switches, polls;
+    uint64_t switches, polls, spawned;
     struct hub *next_hub;
 };
 
@@ -116,9 +229,17 @@ static inline void hub__exit(struct hub *hub)
 
 /* waiter.c */
 void hub__waiter_init(struct hub__waiter *waiter);
+/* For the calls of hub/: says what is waited for, and makes a hub where there
+ * should be one.  Returns 0, or -EDEADLK in the loop itself, which cannot wait,
+ * with a record left. */
+int hub__waiter_begin(struct hub__waiter *waiter,
+                      const struct hub__wait_kind *kind, const void *object);
 /* Suspend until the waiter is claimed or its deadline comes.  Returns the
  * result given by the claimer, or -ETIMEDOUT. */
 int hub__park(struct hub__waiter *waiter, int64_t deadline_ns);
+/* The same as a cancellation point: also -ECANCELED or -ETIMEDOUT of a scope,
+ * or the error of what was thrown into it.  What all calls of hub/ use. */
+int hub__park_cancelable(struct hub__waiter *waiter, int64_t deadline_ns);
 /* Without having parked: true if nobody claimed it and nobody can any more.
  * false: it is claimed, hub__park() must be called to take the result. */
 bool hub__waiter_close(struct hub__waiter *waiter);
@@ -128,19 +249,85 @@ bool hub__wake(struct hub__waiter *waiter, int result);
 /* The same between hub__enter() and hub__exit(). */
 bool hub__wake_entered(struct hub__waiter *waiter, int result);
 void hub__ready(struct hub *hub, struct greenlet *g);
+/* It goes first, before whoever is ready. */
+void hub__ready_first(struct hub *hub, struct greenlet *g);
+/* Take g, which is on the ready list, off it. */
+void hub__unready(struct hub *hub, struct greenlet *g);
 void hub__leave(struct hub *hub) __attribute__((noreturn));
 void hub__take_remote(struct hub *hub);
 /* A signal handler of the program has run on this OS thread. */
 void hub__signal_seen(struct hub *hub, bool restart);
 void hub__signal_deferred(struct hub *hub);
+void hub__waiters_start(void);
 
-/* timer.c: a heap of waiters by deadline */
-int hub__timer_add(struct hub *hub, struct hub__waiter *waiter);
-void hub__timer_remove(struct hub *hub, struct hub__waiter *waiter);
+/* scope.c: what ends waits from outside */
+void hub__frame_enter(struct hub__frame *frame, bool shield);
+void hub__frame_leave(struct hub__frame *frame);
+/* Waits in that scope end with `error` from now on; 0: no longer. */
+void hub__frame_end(struct hub__frame *frame, int error);
+/* After a change: what is g's next wait to end with?  Ends the one it is in. */
+void hub__scopes_changed(struct greenlet *g);
+
+/* link.c: lists of links, `*list` being the newest */
+void hub__link_add(struct hub__link **list, struct hub__link *link);
+void hub__link_remove(struct hub__link **list, struct hub__link *link);
+static inline bool hub__link_is_linked(const struct hub__link *link)
+{
+    return link->next != NULL;
+}
+/* The oldest, taken out; NULL: none. */
+struct hub__link *hub__link_take(struct hub__link **list);
+/* Tell and take out all that are linked now, the oldest first. */
+void hub__link_notify(struct hub__link **list);
+/* A link that wakes a wait with 0. */
+struct hub__wait_link {
+    struct hub__link link;
+    struct hub__waiter *waiter;
+};
+void hub__wait_link_notify(struct hub__link *link);
+
+/* callback.c */
+void hub__callback_init(struct hub_callback *callback, struct hub *hub,
+                        void (*function)(void *arg), void *arg);
+void hub__callback_push(struct hub_callback *callback); /* from its hub */
+void hub__callback_push_remote(struct hub_callback *callback);
+void hub__callbacks_run(struct hub *hub); /* those that are next */
+void hub__callbacks_take_remote(struct hub *hub);
+
+/* error.c: reports of what nobody caught */
+/* `exception` is borrowed; context NULL: the hub itself. */
+void hub__handle_error(struct hub *hub, const struct greenlet *context,
+                       const struct greenlet_exception *exception);
+/* A record of a class and a text, and that error: left with the caller. */
+int hub__fail(const struct greenlet_class *cls, const char *text);
+/* Text of ours, to where reports of this hub go. */
+void hub__say(struct hub *hub, const char *text);
+
+/* dry.c: the loop has nothing left to wait for */
+/* Wakes who waits for that, or throws hub_loop_exit_class into main.  False: there
+ * are other threads that may yet do something. */
+bool hub__ran_dry(struct hub *hub);
+/* dump.c: the deadlock report and others; malloc()ed, NULL: no memory. */
+char *hub__report(struct hub *hub);
+
+/* idle.c */
+bool hub__idle_wake(struct hub *hub); /* false: nobody */
+
+/* more.c */
+void hub__more_start(void);
+
+/* timer.c: a heap of deadlines */
+void hub__timer_init(struct hub__timer *timer,
+                     void (*fire)(struct hub *hub, struct hub__timer *timer));
+int hub__timer_add(struct hub *hub, struct hub__timer *timer, int64_t deadline);
+void hub__timer_remove(struct hub *hub, struct hub__timer *timer);
+/* Those due at `now`: the early ones fire; the others with the second call. */
 void hub__timer_run(struct hub *hub, int64_t now);
+void hub__timer_run_late(struct hub *hub);
 int64_t hub__timer_next(const struct hub *hub); /* HUB_FOREVER: none */
 
 /* watch.c: waits for fds */
+extern const struct hub__wait_kind hub__waits_for_fd;
 int hub__watch(struct hub *hub, struct hub__fd_wait *wait);
 void hub__unwatch(struct hub *hub, struct hub__fd_wait *wait);
 void hub__fd_event(struct hub *hub, int fd, int events); /* from loop.c */
@@ -164,8 +351,8 @@ void hub__reserve_forked(void);
 /* loop.c: the only file that includes <ev.h> */
 int hub__loop_open(struct hub *hub);
 void hub__loop_close(struct hub *hub);
-/* One turn; waits for events if `wait`. */
-void hub__loop_turn(struct hub *hub, bool wait);
+/* One turn; waits for events, at most `most` ns; 0: not at all. */
+void hub__loop_turn(struct hub *hub, int64_t most);
 /* Watch fd for `events` (0: stop).  `fresh`: the number may name another file
  * than when last watched.  Returns 0 or -EPERM for files that cannot be. */
 int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh);
@@ -193,6 +380,7 @@ void hub__lot_run_deferred(struct hub *hub);
 void hub__lot_forked(void);
 
 /* threadpool.c */
+unsigned hub__own_threads(void); /* of the library, in this process */
 enum hub__offload_kind {
     HUB_OFFLOAD_QUICK, /* shares a pool of 16 threads */
     HUB_OFFLOAD_LONG   /* may wait for the program: never queues */
@@ -202,6 +390,10 @@ int hub__offload(void (*function)(void *), void *arg,
 void hub__offload_forked(void);
 
 /* hub.c */
+extern bool hub__lenient; /* the loop never runs dry: others use it (preload) */
+/* destroy.c */
+void hub__closed(struct hub *hub) __attribute__((noreturn));
+void hub__thread_ends(struct greenlet__os *os);
 void hub__forked(struct greenlet__mapped *self, pid_t tid);
 
 #endif

@@ -77,6 +77,17 @@ static void on_fd(struct ev_loop *ev, ev_io *io, int events)
                       (events & EV_WRITE ? HUB_WRITE : 0));
 }
 
+/* Between the poll and its handlers: sleeps that are over come first. */
+static void invoke_pending(struct ev_loop *ev)
+{
+    struct hub *hub = ev_userdata(ev);
+
+    hub->now = hub_now();
+    if (hub->heap_count > 0)
+        hub__timer_run(hub, hub->now);
+    ev_invoke_pending(ev);
+}
+
 static int open_fds(struct hub *hub, struct hub__loop *loop)
 {
     hub->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -133,6 +144,8 @@ int hub__loop_open(struct hub *hub)
         goto undo;
     }
     hub->loop = loop;
+    ev_set_userdata(loop->ev, hub);
+    ev_set_invoke_pending_cb(loop->ev, invoke_pending);
     start_own(hub, loop);
     return 0;
 undo:
@@ -164,11 +177,14 @@ int hub__loop_forked(struct hub *hub)
     return hub__loop_open(hub);
 }
 
-static void arm(struct hub *hub, struct hub__loop *loop)
+/* `most`: sleep no longer than that, in ns. */
+static void arm(struct hub *hub, struct hub__loop *loop, int64_t most)
 {
     int64_t next = hub__timer_next(hub);
     struct itimerspec spec = { { 0, 0 }, { 0, 0 } };
 
+    if (most != HUB_FOREVER && next - hub->now > most)
+        next = hub_now() + most;
     if (next >= loop->armed)
         return;
     if (next < 1)
@@ -179,18 +195,18 @@ static void arm(struct hub *hub, struct hub__loop *loop)
         loop->armed = next;
 }
 
-void hub__loop_turn(struct hub *hub, bool wait)
+void hub__loop_turn(struct hub *hub, int64_t most)
 {
     struct hub__loop *loop = hub->loop;
 
     hub->polls++;
-    if (wait)
-        arm(hub, loop);
+    if (most > 0)
+        arm(hub, loop, most);
     calling = loop;
-    ev_run(loop->ev, wait ? EVRUN_ONCE : EVRUN_NOWAIT);
+    ev_run(loop->ev, most > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
     calling = NULL;
-    if (hub->heap_count > 0)
-        hub__timer_run(hub, hub_now());
+    if (hub->due_count > 0)
+        hub__timer_run_late(hub);
 }
 
 static ev_io *io_of(struct hub__loop *loop, int fd)

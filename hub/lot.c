@@ -105,13 +105,14 @@ static struct bucket *lock_bucket_of(struct node *node)
 
 static bool is_senior(const struct hub__waiter *waiter, const uint32_t *key)
 {
-    return waiter->hub != NULL && waiter->greenlet->hub_data[HUB_DATA_TIMED_OUT_ON] == key;
+    return waiter->hub != NULL && hub__own(waiter->greenlet)->timed_out_on == key;
 }
 
 static void remember(const struct hub__waiter *waiter, uint32_t *key, int rc)
 {
     if (waiter->hub != NULL)
-        waiter->greenlet->hub_data[HUB_DATA_TIMED_OUT_ON] = rc == -ETIMEDOUT ? key : NULL;
+        hub__own(waiter->greenlet)->timed_out_on =
+            rc == -ETIMEDOUT ? key : NULL;
 }
 
 static bool enqueue(struct node *node, uint32_t *address, uint32_t expected)

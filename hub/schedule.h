@@ -11,11 +11,12 @@
 #include "hub/hub_impl.h"
 
 #define HUB__SWITCHES GREENLET__SWITCHES
-#define TICKS_A_LOOK 64      /* switches between looks at the clock */
-/* Then poll if that long ago and all that the last poll woke have run: those who
- * have not yet read would only be reported again, and whoever else is ready now
- * queues behind them anyway. */
-#define POLL_EVERY_NS 200000
+#define TICKS_A_LOOK 50 /* switches and callbacks between looks at the clock */
+/* How often a busy hub lets the loop go first, unless some whom the last poll
+ * woke have not run yet: their fds would only be reported again, and whoever else
+ * is ready now queues behind them anyway. */
+#define POLL_EVERY_NS 5000000
+#define POLL_EVERY_LENIENT_NS 200000 /* for threads of a program (preload) */
 
 static inline void hub__push_ready(struct hub *hub, struct greenlet *g)
 {
@@ -28,7 +29,7 @@ static inline void hub__push_ready(struct hub *hub, struct greenlet *g)
 }
 
 /* Every so often the loop goes first, so that greenlets that never wait for it
- * cannot keep it from those that do.  The clock is read once in 64 switches. */
+ * cannot keep it from those that do.  The clock is read once in 50 switches. */
 bool hub__poll_is_due(struct hub *hub);
 
 static inline struct greenlet *hub__next_to_run(struct hub *hub)
@@ -38,6 +39,8 @@ static inline struct greenlet *hub__next_to_run(struct hub *hub)
     if (unlikely(g == NULL))
         return hub->greenlet;
     if (unlikely(++hub->tick >= TICKS_A_LOOK) && hub__poll_is_due(hub))
+        return hub->greenlet;
+    if (unlikely(g->thread == NULL)) /* a callback: the loop's business */
         return hub->greenlet;
     hub->ready_head = g->next;
     if (g->next == NULL)
@@ -63,59 +66,100 @@ hub__reschedule(struct hub *hub)
 int hub__park_thread(struct hub__waiter *waiter, int64_t deadline_ns);
 int hub__park_prepare(struct hub__waiter *waiter, int64_t deadline_ns);
 void hub__park_finish(struct hub__waiter *waiter);
+int hub__run_by_other(struct greenlet *self, const struct hub__waiter *waiter);
+
+/* Suspend `self` until its hub resumes it.  What switches to it meanwhile, or
+ * throws into it, takes it out of `waiter` first (NULL: of the ready list). */
+static inline __attribute__((always_inline)) void
+hub__suspend(struct hub *hub, struct greenlet *self, struct hub__waiter *waiter)
+{
+    hub__own(self)->waiter = waiter;
+    greenlet__write(self->state, GREENLET_WAITING);
+    hub__reschedule(hub);
+    greenlet__write(self->state, GREENLET_ACTIVE);
+}
 
 /* hub__park() for those who return to the program themselves. */
 static inline __attribute__((always_inline)) int
 hub__park_inline(struct hub__waiter *waiter, int64_t deadline_ns)
 {
+    int rc;
+
     if (unlikely(waiter->hub == NULL))
         return hub__park_thread(waiter, deadline_ns);
     if (deadline_ns != HUB_FOREVER || waiter->interruptible) {
-        int rc = hub__park_prepare(waiter, deadline_ns);
-
+        rc = hub__park_prepare(waiter, deadline_ns);
         if (rc < 0)
             return rc;
     }
-    hub__reschedule(waiter->hub);
+    hub__suspend(waiter->hub, waiter->greenlet, waiter);
     if (waiter->interruptible_back != NULL ||
-        waiter->heap_index != HUB__NO_INDEX)
+        waiter->timer.index != HUB__NO_INDEX)
         hub__park_finish(waiter);
-    return waiter->result;
+    rc = waiter->result;
+    if (unlikely(rc == HUB__RUN_BY_OTHER))
+        rc = hub__run_by_other(waiter->greenlet, waiter);
+    return rc;
 }
 
-static inline void hub__waiter_init_inline(struct hub__waiter *waiter)
+static inline __attribute__((always_inline)) void
+hub__waiter_init_inline(struct hub__waiter *waiter)
 {
     struct hub *hub = hub__peek();
 
     waiter->hub = hub;
     waiter->greenlet = hub != NULL ? greenlet__word->current : NULL;
-    if (hub != NULL && unlikely(waiter->greenlet == hub->greenlet))
-        waiter->hub = NULL; /* the loop itself never parks: it blocks */
+    if (hub != NULL) {
+        waiter->since = hub->now;
+        if (unlikely(waiter->greenlet == hub->greenlet))
+            waiter->hub = NULL; /* the loop itself never parks: it blocks */
+    }
     waiter->state = WAITER_WAITING;
     waiter->result = 0;
-    waiter->heap_index = HUB__NO_INDEX;
+    waiter->kind = NULL;
+    waiter->object = NULL;
+    waiter->timer.index = HUB__NO_INDEX;
+    waiter->timer.early = 0;
+    waiter->timer.unreferenced = 0;
+    waiter->timer.fire = NULL;
     waiter->interruptible = HUB_NOT_INTERRUPTED;
+    waiter->cancelable = 0;
     waiter->interruptible_back = NULL;
 }
 
-/* hub__park() that hub_kill() can end with -ECANCELED. */
-static inline __attribute__((always_inline)) int
-hub__park_cancelable(struct hub__waiter *waiter, int64_t deadline_ns)
-{
-    struct greenlet *self = waiter->greenlet;
-    int rc;
+int hub__waiter_begin_cold(struct hub__waiter *waiter);
 
-    if (unlikely(self == NULL))
-        return hub__park_thread(waiter, deadline_ns);
-    if (unlikely(self->hub_data[HUB_DATA_KILLED] != NULL)) {
-        self->hub_data[HUB_DATA_KILLED] = NULL;
-        if (hub__waiter_close(waiter))
-            return -ECANCELED;
+/* hub__waiter_begin() */
+static inline __attribute__((always_inline)) int
+hub__waiter_begin_inline(struct hub__waiter *waiter,
+                         const struct hub__wait_kind *kind, const void *object)
+{
+    hub__waiter_init_inline(waiter);
+    if (unlikely(waiter->hub == NULL)) {
+        int rc = hub__waiter_begin_cold(waiter);
+
+        if (rc < 0)
+            return rc;
     }
-    self->hub_data[HUB_DATA_WAITER] = waiter;
-    rc = hub__park_inline(waiter, deadline_ns);
-    self->hub_data[HUB_DATA_WAITER] = NULL;
-    return rc;
+    waiter->kind = kind;
+    waiter->object = object;
+    return 0;
+}
+
+int hub__canceled_early(struct hub__waiter *waiter, int pending);
+
+/* hub__park_cancelable() */
+static inline __attribute__((always_inline)) int
+hub__park_cancelable_inline(struct hub__waiter *waiter, int64_t deadline_ns)
+{
+    if (likely(waiter->greenlet != NULL)) {
+        int pending = hub__own(waiter->greenlet)->pending;
+
+        if (unlikely(pending != 0) && hub__waiter_close(waiter))
+            return hub__canceled_early(waiter, pending);
+        waiter->cancelable = 1;
+    }
+    return hub__park_inline(waiter, deadline_ns);
 }
 
 #endif

@@ -21,6 +21,9 @@ struct job {
     struct hub__waiter waiter;
 };
 
+static const struct hub__wait_kind waits_for_job = { "a thread of the pool",
+                                                     NULL };
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
 static struct job *first, **last = &first;
@@ -107,9 +110,11 @@ int hub__offload(void (*function)(void *), void *arg,
                  enum hub__offload_kind kind)
 {
     struct job job = { .function = function, .arg = arg };
+    struct hub *hub = hub__peek();
     int rc;
 
     hub__waiter_init(&job.waiter);
+    job.waiter.kind = &waits_for_job;
     pthread_mutex_lock(&lock);
     rc = provide_thread(kind);
     if (rc == 0) {
@@ -120,7 +125,11 @@ int hub__offload(void (*function)(void *), void *arg,
     pthread_mutex_unlock(&lock);
     if (rc < 0)
         return rc;
+    if (hub != NULL)
+        hub->active++;
     hub__park(&job.waiter, HUB_FOREVER);
+    if (hub != NULL)
+        hub->active--;
     return 0;
 }
 
@@ -129,6 +138,16 @@ int hub_offload(void (*function)(void *arg), void *arg)
     if (hub__get() == NULL)
         return -EAGAIN;
     return hub__offload(function, arg, HUB_OFFLOAD_QUICK);
+}
+
+unsigned hub__own_threads(void)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&lock);
+    count = threads;
+    pthread_mutex_unlock(&lock);
+    return count;
 }
 
 void hub__offload_forked(void)

@@ -1,98 +1,194 @@
-/* timer.c - deadlines: a binary heap of waiters, the earliest on top
+/* timer.c - deadlines: a heap with four children a node, the earliest on top
  *
  * libev's own timers round to a millisecond, so it is given none: the loop
- * sleeps until the top of this heap (loop.c). */
+ * sleeps until the top of this heap (loop.c).  Deadlines that are equal fire in
+ * the order in which they were set.
+ *
+ * In one turn of the loop sleeps end first, then come fds, then deadlines of
+ * waits and of scopes: whose wait ends by an event in time has not timed out. */
 #include "hub/hub_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-static void place(struct hub *hub, struct hub__waiter *waiter, uint32_t index)
+#define DUE (UINT32_C(1) << 31) /* in timer.index: a place in hub->due */
+
+static void place(struct hub *hub, struct hub__heap_entry entry, uint32_t index)
 {
-    hub->heap[index] = waiter;
-    waiter->heap_index = index;
+    hub->heap[index] = entry;
+    entry.timer->index = index;
 }
 
-static void sift_up(struct hub *hub, struct hub__waiter *waiter, uint32_t index)
+static bool before(const struct hub__heap_entry *a,
+                   const struct hub__heap_entry *b)
+{
+    return a->deadline != b->deadline ? a->deadline < b->deadline
+                                      : a->timer->order < b->timer->order;
+}
+
+static void sift_up(struct hub *hub, struct hub__heap_entry entry,
+                    uint32_t index)
 {
     while (index > 0) {
-        uint32_t above = (index - 1) / 2;
+        uint32_t above = (index - 1) / 4;
 
-        if (hub->heap[above]->deadline <= waiter->deadline)
+        if (before(&hub->heap[above], &entry))
             break;
         place(hub, hub->heap[above], index);
         index = above;
     }
-    place(hub, waiter, index);
+    place(hub, entry, index);
 }
 
-static void sift_down(struct hub *hub, struct hub__waiter *waiter,
+static uint32_t earliest_child(const struct hub *hub, uint32_t index)
+{
+    uint32_t first = 4 * index + 1, end = first + 4, least = first;
+
+    if (end > hub->heap_count)
+        end = hub->heap_count;
+    for (uint32_t child = first + 1; child < end; child++)
+        if (before(&hub->heap[child], &hub->heap[least]))
+            least = child;
+    return least;
+}
+
+static void sift_down(struct hub *hub, struct hub__heap_entry entry,
                       uint32_t index)
 {
-    for (;;) {
-        uint32_t below = 2 * index + 1;
+    while (4 * index + 1 < hub->heap_count) {
+        uint32_t child = earliest_child(hub, index);
 
-        if (below >= hub->heap_count)
+        if (!before(&hub->heap[child], &entry))
             break;
-        if (below + 1 < hub->heap_count &&
-            hub->heap[below + 1]->deadline < hub->heap[below]->deadline)
-            below++;
-        if (hub->heap[below]->deadline >= waiter->deadline)
-            break;
-        place(hub, hub->heap[below], index);
-        index = below;
+        place(hub, hub->heap[child], index);
+        index = child;
     }
-    place(hub, waiter, index);
+    place(hub, entry, index);
 }
 
-int hub__timer_add(struct hub *hub, struct hub__waiter *waiter)
+/* Every timer has its place among those that are due, too: then finding one
+ * never needs memory. */
+static int grow(struct hub *hub)
 {
-    if (hub->heap_count == hub->heap_room) {
-        uint32_t room = hub->heap_room ? hub->heap_room * 2 : 64;
-        struct hub__waiter **heap =
-            realloc(hub->heap, room * sizeof(struct hub__waiter *));
+    uint32_t room = hub->heap_room ? hub->heap_room * 2 : 64;
+    struct hub__heap_entry *heap = realloc(hub->heap, room * sizeof *heap);
+    struct hub__timer **due;
 
-        if (heap == NULL)
-            return -ENOMEM;
-        hub->heap = heap;
-        hub->heap_room = room;
-    }
-    sift_up(hub, waiter, hub->heap_count++);
+    if (heap == NULL)
+        return -ENOMEM;
+    hub->heap = heap;
+    due = realloc(hub->due, room * sizeof(struct hub__timer *));
+    if (due == NULL)
+        return -ENOMEM;
+    hub->due = due;
+    hub->heap_room = room;
     return 0;
 }
 
-static void take_out(struct hub *hub, struct hub__waiter *waiter)
+void hub__timer_init(struct hub__timer *timer,
+                     void (*fire)(struct hub *hub, struct hub__timer *timer))
 {
-    uint32_t index = waiter->heap_index;
-    struct hub__waiter *last = hub->heap[--hub->heap_count];
+    timer->index = HUB__NO_INDEX;
+    timer->early = 0;
+    timer->unreferenced = 0;
+    timer->fire = fire;
+}
 
-    waiter->heap_index = HUB__NO_INDEX;
-    if (last == waiter)
+int hub__timer_add(struct hub *hub, struct hub__timer *timer, int64_t deadline)
+{
+    struct hub__heap_entry entry = { deadline, timer };
+
+    if (hub->heap_count + hub->due_count >= hub->heap_room && grow(hub) < 0)
+        return -ENOMEM;
+    timer->deadline = deadline;
+    timer->order = hub->timer_order++;
+    if (!timer->unreferenced)
+        hub->active++;
+    sift_up(hub, entry, hub->heap_count++);
+    return 0;
+}
+
+static void take_out(struct hub *hub, struct hub__timer *timer)
+{
+    uint32_t index = timer->index;
+    struct hub__heap_entry last;
+
+    timer->index = HUB__NO_INDEX;
+    if (!timer->unreferenced)
+        hub->active--;
+    if (index & DUE) {
+        hub->due[index & ~DUE] = NULL;
         return;
-    if (index > 0 && hub->heap[(index - 1) / 2]->deadline > last->deadline)
+    }
+    last = hub->heap[--hub->heap_count];
+    if (last.timer == timer)
+        return;
+    if (index > 0 && before(&last, &hub->heap[(index - 1) / 4]))
         sift_up(hub, last, index);
     else
         sift_down(hub, last, index);
 }
 
-void hub__timer_remove(struct hub *hub, struct hub__waiter *waiter)
+void hub__timer_remove(struct hub *hub, struct hub__timer *timer)
 {
     hub__enter(hub);
-    take_out(hub, waiter);
+    take_out(hub, timer);
     hub__exit(hub);
 }
 
+static void fire(struct hub *hub, struct hub__timer *timer)
+{
+    if (timer->fire != NULL)
+        timer->fire(hub, timer);
+    else
+        hub__wake(container_of(timer, struct hub__waiter, timer), -ETIMEDOUT);
+}
+
+/* It keeps its reference on the loop until it fires. */
+static void set_aside(struct hub *hub, struct hub__timer *timer)
+{
+    hub__enter(hub);
+    take_out(hub, timer);
+    if (!timer->unreferenced)
+        hub->active++;
+    timer->index = DUE | hub->due_count;
+    hub->due[hub->due_count++] = timer;
+    hub__exit(hub);
+}
+
+/* Those that were set before this turn: one that sets itself again at once must
+ * not keep the loop from fds. */
 void hub__timer_run(struct hub *hub, int64_t now)
 {
-    while (hub->heap_count > 0 && hub->heap[0]->deadline <= now) {
-        struct hub__waiter *waiter = hub->heap[0];
+    uint64_t end = hub->timer_order;
 
-        hub__timer_remove(hub, waiter);
-        hub__wake(waiter, -ETIMEDOUT);
+    while (hub->heap_count > 0 && hub->heap[0].deadline <= now &&
+           hub->heap[0].timer->order < end) {
+        struct hub__timer *timer = hub->heap[0].timer;
+
+        if (timer->early) {
+            hub__timer_remove(hub, timer);
+            fire(hub, timer);
+        } else {
+            set_aside(hub, timer);
+        }
     }
+}
+
+void hub__timer_run_late(struct hub *hub)
+{
+    for (uint32_t i = 0; i < hub->due_count; i++) {
+        struct hub__timer *timer = hub->due[i];
+
+        if (timer == NULL)
+            continue;
+        hub__timer_remove(hub, timer);
+        fire(hub, timer);
+    }
+    hub->due_count = 0;
 }
 
 int64_t hub__timer_next(const struct hub *hub)
 {
-    return hub->heap_count > 0 ? hub->heap[0]->deadline : HUB_FOREVER;
+    return hub->heap_count > 0 ? hub->heap[0].deadline : HUB_FOREVER;
 }

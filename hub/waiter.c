@@ -5,6 +5,7 @@
  * switches for the sake of those who wait for the world outside. */
 #include "hub/schedule.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -18,6 +19,22 @@ int64_t hub_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+int64_t hub_deadline(int64_t ns)
+{
+    int64_t now = hub_now();
+
+    if (ns <= 0)
+        return now;
+    return ns > HUB_FOREVER - now ? HUB_FOREVER : now + ns;
+}
+
+int64_t hub_deadline_seconds(double seconds)
+{
+    if (seconds != seconds || seconds >= 9e9)
+        return HUB_FOREVER;
+    return hub_deadline(seconds > 0 ? (int64_t)(seconds * 1e9) : 0);
+}
+
 /* ---- the ready list ---- */
 
 void hub__ready(struct hub *hub, struct greenlet *g)
@@ -27,12 +44,52 @@ void hub__ready(struct hub *hub, struct greenlet *g)
     hub__exit(hub);
 }
 
+void hub__ready_first(struct hub *hub, struct greenlet *g)
+{
+    hub__enter(hub);
+    g->next = hub->ready_head;
+    hub->ready_head = g;
+    if (hub->ready_tail == NULL)
+        hub->ready_tail = g;
+    hub__exit(hub);
+}
+
+void hub__unready(struct hub *hub, struct greenlet *g)
+{
+    struct greenlet *before = NULL, *at;
+
+    hub__enter(hub);
+    for (at = hub->ready_head; at != NULL && at != g; at = at->next)
+        before = at;
+    if (at != NULL) {
+        if (before != NULL)
+            before->next = g->next;
+        else
+            hub->ready_head = g->next;
+        if (hub->ready_tail == g)
+            hub->ready_tail = before;
+        if (hub->batch_last == g)
+            hub->batch_last = before;
+    }
+    hub__exit(hub);
+}
+
+static bool is_ready(const struct hub *hub, const struct greenlet *g)
+{
+    const struct greenlet *at;
+
+    for (at = hub->ready_head; at != NULL && at != g; at = at->next)
+        ;
+    return at != NULL;
+}
+
 bool hub__poll_is_due(struct hub *hub)
 {
     int64_t now = hub_now();
 
     hub->tick = 0;
-    if (hub->batch_last != NULL || now - hub->polled_at < POLL_EVERY_NS)
+    hub->now = now;
+    if (hub->batch_last != NULL || now - hub->polled_at < hub->poll_every)
         return false;
     hub->polled_at = now;
     hub->poll_due = true;
@@ -57,7 +114,9 @@ HUB__SWITCHES void hub_yield(void)
     if (hub == NULL || self == hub->greenlet)
         return;
     hub__push_ready(hub, self);
-    hub__reschedule(hub);
+    hub__suspend(hub, self, NULL);
+    if (unlikely(self->arrival != 0))
+        hub__run_by_other(self, NULL);
 }
 
 /* ---- waiters ---- */
@@ -168,6 +227,8 @@ void hub__take_remote(struct hub *hub)
         hub__push_ready(hub, ordered->greenlet);
         ordered = next;
     }
+    if (unlikely(__atomic_load_n(&hub->remote_calls, __ATOMIC_RELAXED) != NULL))
+        hub__callbacks_take_remote(hub);
 }
 
 /* ---- waits that a signal handler ends ---- */
@@ -248,10 +309,8 @@ int hub__park_prepare(struct hub__waiter *waiter, int64_t deadline_ns)
     int rc = 0;
 
     hub__enter(hub);
-    if (deadline_ns != HUB_FOREVER) {
-        waiter->deadline = deadline_ns;
-        rc = hub__timer_add(hub, waiter);
-    }
+    if (deadline_ns != HUB_FOREVER)
+        rc = hub__timer_add(hub, &waiter->timer, deadline_ns);
     if (rc == 0 && waiter->interruptible)
         link_interruptible(hub, waiter);
     hub__exit(hub);
@@ -265,12 +324,90 @@ void hub__park_finish(struct hub__waiter *waiter)
     hub__enter(hub);
     if (waiter->interruptible_back != NULL)
         unlink_interruptible(waiter);
-    if (waiter->heap_index != HUB__NO_INDEX)
-        hub__timer_remove(hub, waiter);
+    if (waiter->timer.index != HUB__NO_INDEX)
+        hub__timer_remove(hub, &waiter->timer);
     hub__exit(hub);
 }
 
 HUB__SWITCHES int hub__park(struct hub__waiter *waiter, int64_t deadline_ns)
 {
     return hub__park_inline(waiter, deadline_ns);
+}
+
+HUB__SWITCHES int hub__park_cancelable(struct hub__waiter *waiter,
+                                       int64_t deadline_ns)
+{
+    return hub__park_cancelable_inline(waiter, deadline_ns);
+}
+
+/* Its first wait in a thread that has used greenlets, or in the program's first
+ * thread, makes a hub; any other thread sleeps by itself. */
+static bool wants_hub(void)
+{
+    return greenlet__word != NULL || getpid() == (pid_t)syscall(SYS_gettid);
+}
+
+int hub__waiter_begin_cold(struct hub__waiter *waiter)
+{
+    const struct hub *hub = hub__peek();
+
+    if (hub != NULL) /* the loop's own greenlet */
+        return hub__fail(&hub_blocking_class,
+                         "a callback of the loop cannot wait");
+    if (!wants_hub())
+        return 0;
+    if (hub__get() == NULL)
+        return -ENOMEM;
+    hub__waiter_init_inline(waiter);
+    return 0;
+}
+
+int hub__waiter_begin(struct hub__waiter *waiter,
+                      const struct hub__wait_kind *kind, const void *object)
+{
+    return hub__waiter_begin_inline(waiter, kind, object);
+}
+
+/* ---- run by others than the hub ---- */
+
+/* Somebody is about to switch to g, or throws into it.  If its wait has ended
+ * already it is on the ready list, or comes there from another thread. */
+static void unpark(struct greenlet *g, int error)
+{
+    struct hub__waiter *waiter = hub__own(g)->waiter;
+    struct hub *hub = g->thread->os->hub;
+
+    (void)error; /* found in what arrives */
+    if (waiter == NULL || !hub__waiter_close(waiter)) {
+        hub__enter(hub);
+        while (!is_ready(hub, g))
+            hub__take_remote(hub); /* another thread is just pushing it */
+        hub__exit(hub);
+        hub__unready(hub, g);
+    }
+    if (waiter != NULL)
+        waiter->result = HUB__RUN_BY_OTHER;
+    greenlet__write(g->state, GREENLET_ACTIVE);
+}
+
+/* What the wait returns then.  What nobody can deliver is kept for
+ * greenlet_caught(), as after greenlet_switch(). */
+int hub__run_by_other(struct greenlet *self, const struct hub__waiter *waiter)
+{
+    struct greenlet__cargo cargo;
+    int rc = 0;
+
+    if ((self->arrival & ~RECEIVED_BEFORE) != 0) {
+        rc = greenlet__arrive(self, &cargo);
+        rc = greenlet__deliver(self, &cargo, rc, NULL);
+    }
+    if (rc == 0 && waiter != NULL)
+        rc = hub__fail(&hub_invalid_switch_class,
+                       "switched to while it waited for something else");
+    return rc;
+}
+
+void hub__waiters_start(void)
+{
+    greenlet__unpark = unpark;
 }

@@ -17,6 +17,8 @@
 #define CHUNK 256
 #define STRIKES 3 /* events without a waiter before the loop stops watching */
 
+const struct hub__wait_kind hub__waits_for_fd = { "fd", NULL };
+
 struct hub__fd {
     struct hub__fd_wait *waits;
     uint8_t watched; /* events the loop is asked for */
@@ -57,7 +59,8 @@ static struct hub__fd *get(struct hub *hub, int fd)
     return peek(hub, fd);
 }
 
-static void link_wait(struct hub__fd *entry, struct hub__fd_wait *wait)
+static void link_wait(struct hub *hub, struct hub__fd *entry,
+                      struct hub__fd_wait *wait)
 {
     struct hub__fd_wait **end = &entry->waits;
 
@@ -66,10 +69,14 @@ static void link_wait(struct hub__fd *entry, struct hub__fd_wait *wait)
     wait->next = NULL;
     wait->back = end;
     *end = wait;
+    if (!wait->unreferenced)
+        hub->active++;
 }
 
-static void unlink_wait(struct hub__fd_wait *wait)
+static void unlink_wait(struct hub *hub, struct hub__fd_wait *wait)
 {
+    if (!wait->unreferenced)
+        hub->active--;
     *wait->back = wait->next;
     if (wait->next != NULL)
         wait->next->back = wait->back;
@@ -108,7 +115,7 @@ int hub__watch(struct hub *hub, struct hub__fd_wait *wait)
     entry->strikes = 0;
     rc = rewatch(hub, entry, wait->fd, entry->watched | wait->events);
     if (rc == 0)
-        link_wait(entry, wait);
+        link_wait(hub, entry, wait);
     hub__exit(hub);
     return rc;
 }
@@ -123,12 +130,12 @@ void hub__unwatch(struct hub *hub, struct hub__fd_wait *wait)
         return;
     }
     hub__enter(hub);
-    unlink_wait(wait);
+    unlink_wait(hub, wait);
     hub__exit(hub);
 }
 
 /* Every shared wait that matches, and per kind of event one exclusive one. */
-static int wake_matching(struct hub__fd *entry, int events)
+static int wake_matching(struct hub *hub, struct hub__fd *entry, int events)
 {
     struct hub__fd_wait *wait, *next;
     int given = 0, found = 0;
@@ -146,7 +153,7 @@ static int wake_matching(struct hub__fd *entry, int events)
         entry->woken++;
         if (hub__wake_entered(wait->waiter, 0) && wait->exclusive)
             given |= hit;
-        unlink_wait(wait);
+        unlink_wait(hub, wait);
     }
     return found;
 }
@@ -159,7 +166,7 @@ void hub__fd_event(struct hub *hub, int fd, int events)
     if (entry == NULL)
         return;
     hub__enter(hub);
-    missed = events & ~wake_matching(entry, events) & entry->watched;
+    missed = events & ~wake_matching(hub, entry, events) & entry->watched;
     if (missed == 0)
         entry->strikes = 0;
     else if (entry->woken == 0 && ++entry->strikes >= STRIKES)
@@ -180,14 +187,14 @@ static void move_waits(struct hub *hub, struct hub__fd *entry, int fd)
     while (entry->waits != NULL) {
         struct hub__fd_wait *wait = entry->waits;
 
-        unlink_wait(wait);
+        unlink_wait(hub, wait);
         if (to == NULL) {
             hub__wake_entered(wait->waiter, -EBADF);
             continue;
         }
         wait->fd = copy;
         to->holders++;
-        link_wait(to, wait);
+        link_wait(hub, to, wait);
     }
     if (to == NULL)
         return;
@@ -247,7 +254,7 @@ void hub_fd_closed(int fd)
     while (entry->waits != NULL) {
         struct hub__fd_wait *wait = entry->waits;
 
-        unlink_wait(wait);
+        unlink_wait(hub, wait);
         hub__wake_entered(wait->waiter, -EBADF);
     }
     hub__exit(hub);
@@ -266,13 +273,16 @@ HUB__SWITCHES int hub_wait_fd(int fd, int events, int64_t deadline_ns)
 
     if (hub == NULL)
         return -ENOMEM;
-    if (greenlet__word->current == hub->greenlet)
-        return -EDEADLK;
-    hub__waiter_init(&waiter);
+    if ((events & ~(HUB_READ | HUB_WRITE)) != 0 || events == 0)
+        return -EINVAL;
+    rc = hub__waiter_begin_inline(&waiter, &hub__waits_for_fd,
+                                  (const void *)(intptr_t)fd);
+    if (rc < 0)
+        return rc;
     rc = hub__watch(hub, &wait);
     if (rc < 0)
         return rc;
-    rc = hub__park_cancelable(&waiter, deadline_ns);
+    rc = hub__park_cancelable_inline(&waiter, deadline_ns);
     hub__unwatch(hub, &wait);
     return rc;
 }

@@ -236,6 +236,7 @@ static void open_library(void)
     mp__hub->libc->pthread_create = mp__real.pthread_create;
     mp__hub->libc->pthread_join = mp__real.pthread_join;
     *mp__hub->masked = mp__options.masked;
+    *mp__hub->lenient = true;
 }
 
 /* What any wrapper needs.  It may be called from another library's constructor,

@@ -48,8 +48,8 @@ static void consumer(void *arg)
 int main(void)
 {
     struct queue queue = { .used = 0 };
-    struct greenlet *first = hub_spawn(producer, &queue);
-    struct greenlet *second = hub_spawn(consumer, &queue);
+    struct greenlet *first = hub_spawn_raw(producer, &queue);
+    struct greenlet *second = hub_spawn_raw(consumer, &queue);
 
     hub_join(first, HUB_FOREVER);
     hub_join(second, HUB_FOREVER);

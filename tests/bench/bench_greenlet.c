@@ -26,7 +26,7 @@ static struct greenlet *make(greenlet_run *run)
 
 static struct greenlet *spawn(void (*function)(void *))
 {
-    struct greenlet *g = hub_spawn(function, NULL);
+    struct greenlet *g = hub_spawn_raw(function, NULL);
 
     if (!g)
         bench_fail("hub_spawn", ENOMEM);

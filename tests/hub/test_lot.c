@@ -44,8 +44,8 @@ static void join_all(struct greenlet **all, int count)
 
 START_TEST(the_oldest_is_woken_first)
 {
-    struct greenlet *all[3] = { hub_spawn(waits, "a"), hub_spawn(waits, "b"),
-                                hub_spawn(waits, "c") };
+    struct greenlet *all[3] = { hub_spawn_raw(waits, "a"), hub_spawn_raw(waits, "b"),
+                                hub_spawn_raw(waits, "c") };
 
     hub_yield();
     ck_assert_int_eq(hub__lot_wake(&word, 1), 1);
@@ -73,9 +73,9 @@ START_TEST(who_timed_out_keeps_its_seniority)
 {
     struct greenlet *all[2];
 
-    all[0] = hub_spawn(waits_twice, "o");
+    all[0] = hub_spawn_raw(waits_twice, "o");
     hub_yield();
-    all[1] = hub_spawn(waits, "n");
+    all[1] = hub_spawn_raw(waits, "n");
     hub_sleep(10 * MS);
     ck_assert_int_eq(hub__lot_wake(&word, 1), 1);
     hub_yield();
@@ -88,8 +88,8 @@ END_TEST
 START_TEST(waiters_move_to_another_word)
 {
     uint32_t other = 0;
-    struct greenlet *all[3] = { hub_spawn(waits, "a"), hub_spawn(waits, "b"),
-                                hub_spawn(waits, "c") };
+    struct greenlet *all[3] = { hub_spawn_raw(waits, "a"), hub_spawn_raw(waits, "b"),
+                                hub_spawn_raw(waits, "c") };
 
     hub_yield();
     /* One woken and one moved, counted as the kernel does. */
@@ -145,7 +145,7 @@ static struct hub *interrupted;
 /* What a handler does that came while the lists were being changed. */
 START_TEST(a_wake_inside_a_change_comes_later)
 {
-    struct greenlet *g = hub_spawn(waits, "d");
+    struct greenlet *g = hub_spawn_raw(waits, "d");
 
     hub_yield();
     interrupted = hub__peek();

@@ -26,7 +26,7 @@ START_TEST(fifty_long_calls_take_the_time_of_one)
     int64_t before = hub_now();
 
     for (int i = 0; i < 50; i++)
-        all[i] = hub_spawn(offloads, &done);
+        all[i] = hub_spawn_raw(offloads, &done);
     for (int i = 0; i < 50; i++) {
         ck_assert_int_eq(hub_join(all[i], HUB_FOREVER), 0);
         greenlet_unref(all[i]);
@@ -47,7 +47,7 @@ static void ticks(void *arg)
 START_TEST(others_run_meanwhile)
 {
     int ticked = 0, done = 0;
-    struct greenlet *g = hub_spawn(ticks, &ticked);
+    struct greenlet *g = hub_spawn_raw(ticks, &ticked);
 
     ck_assert_int_eq(hub_offload(sleeps_natively, &done), 0);
     ck_assert_int_eq(done, 1);

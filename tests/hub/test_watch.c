@@ -19,7 +19,7 @@ static void writes_later(void *arg)
 
 START_TEST(a_wait_ends_when_there_is_something_to_read)
 {
-    struct greenlet *g = hub_spawn(writes_later, NULL);
+    struct greenlet *g = hub_spawn_raw(writes_later, NULL);
     char byte;
 
     ck_assert_int_eq(hub_wait_fd(ends[0], HUB_READ, HUB_FOREVER), 0);
@@ -58,7 +58,7 @@ static void waits(void *arg)
 START_TEST(a_closed_fd_ends_its_waits)
 {
     int rc = 1;
-    struct greenlet *g = hub_spawn(waits, &rc);
+    struct greenlet *g = hub_spawn_raw(waits, &rc);
 
     hub_yield();
     hub_fd_closed(ends[0]);
@@ -71,7 +71,7 @@ END_TEST
 START_TEST(a_killed_wait_ends)
 {
     int rc = 1;
-    struct greenlet *g = hub_spawn(waits, &rc);
+    struct greenlet *g = hub_spawn_raw(waits, &rc);
 
     hub_yield();
     ck_assert_int_eq(hub_kill(g), 0);
@@ -96,7 +96,7 @@ START_TEST(a_reused_number_is_registered_again)
     close(other[0]);
     close(ends[1]);
     ends[1] = other[1];
-    g = hub_spawn(writes_later, NULL);
+    g = hub_spawn_raw(writes_later, NULL);
     ck_assert_int_eq(hub_wait_fd(fd, HUB_READ, hub_now() + 1000 * MS), 0);
     ck_assert_int_eq(read(fd, &byte, 1), 1);
     hub_join(g, HUB_FOREVER);
@@ -129,7 +129,7 @@ START_TEST(a_thousand_waits_take_few_registrations)
     struct greenlet *g;
 
     ck_assert_int_eq(pipe(back), 0);
-    g = hub_spawn(answers, back);
+    g = hub_spawn_raw(answers, back);
     before = epoll_ctls();
     for (int i = 0; i < 1000; i++) {
         ck_assert_int_eq(write(back[1], &byte, 1), 1);

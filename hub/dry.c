@@ -1,0 +1,82 @@
+/* dry.c - the loop has nothing left to wait for: drained, or dead-locked
+ *
+ * That is so when nobody is ready and no timer, fd or job is left.  Whoever waits
+ * then waits for a greenlet that waits too, or for another thread: where there are
+ * threads that are not ours the loop goes on, and looks again after a second. */
+#include "hub/schedule.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+
+static const struct hub__wait_kind waits_for_drain = {
+    "the loop to have nothing left", NULL
+};
+
+/* Threads of this process, but for this one and the library's own. */
+static bool others_may_wake(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    long count = -3; /* "." and "..", and this one */
+
+    if (tasks == NULL)
+        return true; /* not known */
+    while (readdir(tasks) != NULL)
+        count++;
+    closedir(tasks);
+    return count > (long)hub__own_threads();
+}
+
+/* The record owns the text of the report. */
+static void throw_loop_exit(struct hub *hub)
+{
+    struct greenlet_exception record = {
+        .cls = &hub_loop_exit_class,
+        .text = "this operation would block forever"
+    };
+    char *report = hub__report(hub);
+
+    if (report != NULL) {
+        hub__say(hub, report);
+        record.text = record.payload = report;
+        record.destroy = free;
+    }
+    greenlet_throw(hub->main, &record, NULL);
+}
+
+bool hub__ran_dry(struct hub *hub)
+{
+    struct hub__waiter *drainer = hub->drainer;
+
+    if (drainer != NULL) {
+        hub->drainer = NULL;
+        hub__wake(drainer, 0);
+        return true;
+    }
+    if (greenlet_dead(hub->main) || others_may_wake())
+        return false;
+    throw_loop_exit(hub);
+    return true;
+}
+
+int hub_drain(int64_t deadline_ns)
+{
+    struct hub *hub = hub__get();
+    struct hub__waiter waiter;
+    int rc;
+
+    if (hub == NULL)
+        return -ENOMEM;
+    if (greenlet__word->current != hub->main)
+        return -EPERM;
+    if (hub->drainer != NULL)
+        return -EBUSY;
+    rc = hub__waiter_begin(&waiter, &waits_for_drain, hub);
+    if (rc < 0)
+        return rc;
+    waiter.timer.unreferenced = 1;
+    hub->drainer = &waiter;
+    rc = hub__park_cancelable(&waiter, deadline_ns);
+    hub->drainer = NULL;
+    return rc;
+}

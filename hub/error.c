@@ -1,0 +1,142 @@
+/* error.c - records that nobody caught: who is told */
+#include "hub/hub_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+const struct greenlet_class hub_loop_exit_class = {
+    "LoopExit", &greenlet_exception_class, -EDEADLK
+};
+const struct greenlet_class hub_blocking_class = {
+    "BlockingSwitchOutError", &greenlet_exception_class, -EDEADLK
+};
+const struct greenlet_class hub_invalid_switch_class = {
+    "InvalidSwitchError", &greenlet_exception_class, -EPROTO
+};
+const struct greenlet_class hub_invalid_thread_class = {
+    "InvalidThreadUseError", &greenlet_exception_class, -EXDEV
+};
+const struct greenlet_class hub_concurrent_use_class = {
+    "ConcurrentObjectUseError", &greenlet_exception_class, -EBUSY
+};
+const struct greenlet_class hub_destroyed_class = {
+    "HubDestroyed", &greenlet_exit_class, -ECANCELED
+};
+const struct greenlet_class hub_timeout_class = { "Timeout",
+                                                  &greenlet_base_class,
+                                                  -ETIMEDOUT };
+
+struct hub__handlers {
+    hub_error_handler *handler;
+    void *data;
+    int fd;
+};
+
+int hub__fail(const struct greenlet_class *cls, const char *text)
+{
+    return greenlet__fail(cls->error, cls, text);
+}
+
+static struct hub__handlers *handlers(struct hub *hub)
+{
+    if (hub != NULL && hub->handlers == NULL) {
+        hub->handlers = calloc(1, sizeof *hub->handlers);
+        if (hub->handlers != NULL)
+            hub->handlers->fd = STDERR_FILENO;
+    }
+    return hub != NULL ? hub->handlers : NULL;
+}
+
+int hub_set_error_handler(hub_error_handler *handler, void *data)
+{
+    struct hub__handlers *to = handlers(hub__get());
+
+    if (to == NULL)
+        return -ENOMEM;
+    to->handler = handler;
+    to->data = data;
+    return 0;
+}
+
+int hub_set_error_fd(int fd)
+{
+    struct hub__handlers *to = handlers(hub__get());
+
+    if (to == NULL)
+        return -ENOMEM;
+    to->fd = fd;
+    return 0;
+}
+
+/* Straight to the descriptor: stdio may be anybody's, and wait. */
+void hub__say(struct hub *hub, const char *text)
+{
+    int fd = hub->handlers != NULL ? hub->handlers->fd : STDERR_FILENO;
+    size_t left = strlen(text);
+
+    while (fd >= 0 && left > 0) {
+        ssize_t put = write(fd, text, left);
+
+        if (put < 0 && errno != EINTR)
+            return;
+        if (put > 0) {
+            text += put;
+            left -= (size_t)put;
+        }
+    }
+}
+
+static void print(struct hub *hub, const struct greenlet *context,
+                  const struct greenlet_exception *exception)
+{
+    char who[128] = "the loop", when[32], line[512];
+    time_t now = time(NULL);
+    struct tm utc;
+    int error = greenlet__error_of(exception);
+
+    gmtime_r(&now, &utc);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    if (context != NULL)
+        greenlet_describe(context, who, sizeof who);
+    snprintf(line, sizeof line,
+             "vireo: %s %s failed with %s: %s (%s), thrown at %p\n", when, who,
+             exception->cls->name,
+             exception->text != NULL ? exception->text : "", strerror(-error),
+             exception->origin);
+    hub__say(hub, line);
+}
+
+/* Nobody else can handle these: the main greenlet gets a copy. */
+static void throw_into_main(struct hub *hub,
+                            const struct greenlet_exception *exception)
+{
+    struct greenlet_exception copy = { .cls = exception->cls,
+                                       .error = exception->error,
+                                       .origin = exception->origin };
+    struct greenlet *self = greenlet__word->current;
+
+    if (self == hub->main || greenlet_dead(hub->main))
+        return;
+    if (self != hub->greenlet)
+        hub__ready(hub, self); /* its life may go on */
+    greenlet_throw(hub->main, &copy, NULL);
+}
+
+void hub__handle_error(struct hub *hub, const struct greenlet *context,
+                       const struct greenlet_exception *exception)
+{
+    const struct hub__handlers *h = hub->handlers;
+
+    if (h != NULL && h->handler != NULL) {
+        h->handler(hub, context, exception, h->data);
+        return;
+    }
+    if (!greenlet_class_is(exception->cls, &greenlet_exit_class))
+        print(hub, context, exception);
+    if (greenlet_class_is(exception->cls, &greenlet_system_class))
+        throw_into_main(hub, exception);
+}
