@@ -221,13 +221,23 @@ static void clean_up(struct greenlet *g, void (*function)(struct greenlet *))
         self->transit = cargo.record;
 }
 
+void greenlet__drop_itself(struct greenlet *g)
+{
+    if (greenlet__drop_reference(g))
+        greenlet__free(g);
+}
+
 void greenlet__left(struct greenlet *g)
 {
     void (*on_left)(struct greenlet *) = g->on_left;
 
     __atomic_store_n(&g->state, GREENLET_DEAD, __ATOMIC_RELEASE);
-    if (on_left != NULL) /* it has a reference */
+    if (likely(on_left == greenlet__drop_itself)) {
+        if (unlikely(greenlet__drop_reference(g)))
+            clean_up(g, greenlet__free);
+    } else if (on_left != NULL) { /* it has a reference */
         clean_up(g, on_left);
+    }
 }
 
 /* ---- counting and freeing ---- */

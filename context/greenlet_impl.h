@@ -227,6 +227,9 @@ static inline bool greenlet__drop_reference(struct greenlet *g)
  * called on to's side. */
 _Noreturn void greenlet__leave(struct greenlet *to);
 
+/* For on_left: the greenlet held a reference to itself. */
+void greenlet__drop_itself(struct greenlet *g);
+
 /* The tail of a switch away from one that is leaving. */
 void greenlet__left(struct greenlet *g);
 

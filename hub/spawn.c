@@ -19,12 +19,6 @@ static const struct hub__wait_kind sleeps = { "a time to come", NULL };
 
 /* ---- the end ---- */
 
-static void task_left(struct greenlet *g)
-{
-    if (greenlet__drop_reference(g))
-        greenlet__free(g);
-}
-
 /* What it failed with, or by which exit it ended, is kept for who asks. */
 static __attribute__((noinline)) int keep_failure(struct greenlet *self, int rc)
 {
@@ -45,16 +39,48 @@ static __attribute__((noinline)) int keep_failure(struct greenlet *self, int rc)
     return greenlet_class_is(record.cls, &greenlet_exit_class) ? 0 : rc;
 }
 
+/* Whoever joins is of this hub, and nobody else can wake it. */
+static inline void wake_joiner(struct hub *hub, struct hub__waiter *waiter)
+{
+    if (waiter->state != WAITER_WAITING)
+        return;
+    waiter->state = WAITER_CLAIMED;
+    hub__push_ready(hub, waiter->greenlet);
+}
+
+static void join_ends(struct hub__link *link)
+{
+    struct hub__waiter *waiter =
+        container_of(link, struct hub__wait_link, link)->waiter;
+
+    hub__enter(waiter->hub);
+    wake_joiner(waiter->hub, waiter);
+    hub__exit(waiter->hub);
+}
+
+static inline bool is_done(const struct greenlet *g)
+{
+    return (hub__own((struct greenlet *)g)->flags & HUB__DONE) != 0 ||
+           greenlet__read(g->state) >= GREENLET_LEAVING;
+}
+
 /* The result is there: whoever waits for it may run. */
 static inline void finish(struct greenlet *self, int rc, void *value)
 {
     struct hub__own *own = hub__own(self);
+    struct hub__link *link = own->links;
 
     self->hub_kept[HUB_KEPT_RESULT] = value;
     own->rc = rc;
     own->flags |= HUB__DONE;
-    if (own->links != NULL)
+    if (link == NULL)
+        return;
+    if (likely(link->next == link && link->notify == join_ends)) {
+        own->links = link->next = NULL;
+        join_ends(link);
+    } else {
         hub__link_notify(&own->links);
+    }
 }
 
 /* ---- the beginning ---- */
@@ -115,7 +141,7 @@ static inline struct greenlet *make(struct hub *hub, greenlet_run *run,
     *(greenlet_run **)(void *)&g->hub_kept[HUB_KEPT_FUNCTION] = run;
     g->hub_kept[HUB_KEPT_ARG] = arg;
     hub__own(g)->flags = HUB__SPAWNED;
-    g->on_left = task_left;
+    g->on_left = greenlet__drop_itself;
     hub->spawned++;
     if (unlikely(hub->on_spawn != NULL))
         hub->on_spawn(hub, g);
@@ -185,15 +211,20 @@ struct greenlet *hub_greenlet_new(greenlet_run *run, void *arg,
     return hub != NULL ? make(hub, run, arg, stack_size) : NULL;
 }
 
-static int check_owner(const struct greenlet *g)
+static __attribute__((noinline, cold)) int
+refuse_other(const struct greenlet *g)
 {
-    struct greenlet__thread *self = greenlet__thread_self();
-
-    if (likely(greenlet__read(g->thread) == self ||
-               greenlet__tree_of(g) == self))
+    if (greenlet__tree_of(g) == greenlet__thread_self())
         return 0;
     return hub__fail(&hub_invalid_thread_class,
                      "the greenlet belongs to the hub of another thread");
+}
+
+static inline int check_owner(const struct greenlet *g)
+{
+    return likely(greenlet__read(g->thread) == greenlet__word)
+               ? 0
+               : refuse_other(g);
 }
 
 static bool is_new(const struct greenlet *g)
@@ -340,8 +371,7 @@ unused:
 
 bool hub_ready(const struct greenlet *g)
 {
-    return (hub__own((struct greenlet *)g)->flags & HUB__DONE) != 0 ||
-           greenlet_dead(g);
+    return is_done(g);
 }
 
 bool hub_successful(const struct greenlet *g)
@@ -358,13 +388,14 @@ const struct greenlet_exception *hub_exception(const struct greenlet *g)
                : NULL;
 }
 
-HUB__SWITCHES int hub_join(struct greenlet *g, int64_t deadline_ns)
+/* noinline: a part of it that gcc splits off would end by a plain `ret`. */
+HUB__SWITCHES __attribute__((noinline)) int hub_join(struct greenlet *g, int64_t deadline_ns)
 {
     struct hub__waiter waiter;
     struct hub__wait_link link;
     int rc;
 
-    if (hub_ready(g))
+    if (is_done(g))
         return 0;
     rc = check_owner(g);
     if (rc < 0)
@@ -374,7 +405,7 @@ HUB__SWITCHES int hub_join(struct greenlet *g, int64_t deadline_ns)
         return rc;
     if (g == waiter.greenlet)
         return -EDEADLK;
-    link.link.notify = hub__wait_link_notify;
+    link.link.notify = join_ends;
     link.waiter = &waiter;
     hub__link_add(&hub__own(g)->links, &link.link);
     rc = hub__park_cancelable_inline(&waiter, deadline_ns);

@@ -98,11 +98,13 @@ bool hub__poll_is_due(struct hub *hub)
 
 void hub__leave(struct hub *hub)
 {
-    struct greenlet *next;
+    struct greenlet *self = greenlet__word->current, *next;
 
     hub__enter(hub);
     next = hub__next_to_run(hub);
     hub__exit(hub);
+    if (likely(next->thread == self->thread))
+        greenlet__leave_in(self->thread, self, next);
     greenlet__leave(next);
 }
 

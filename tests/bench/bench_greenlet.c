@@ -24,9 +24,9 @@ static struct greenlet *make(greenlet_run *run)
     return g;
 }
 
-static struct greenlet *spawn(void (*function)(void *))
+static struct greenlet *spawn(greenlet_run *run)
 {
-    struct greenlet *g = hub_spawn_raw(function, NULL);
+    struct greenlet *g = hub_spawn(run, NULL);
 
     if (!g)
         bench_fail("hub_spawn", ENOMEM);
@@ -109,11 +109,13 @@ static void run_life_many(long count, long extra)
 
 static int stop;
 
-static void yielder(void *arg)
+static int yielder(void *arg, void **result)
 {
     (void)arg;
+    (void)result;
     while (!stop)
         hub_yield();
+    return 0;
 }
 
 static void run_yield(long count, long extra)
@@ -132,15 +134,17 @@ static void run_yield(long count, long extra)
     greenlet_unref(other);
 }
 
-static void nothing(void *arg)
+static int nothing_to_do(void *arg, void **result)
 {
     (void)arg;
+    (void)result;
+    return 0;
 }
 
 static void spawn_round(struct greenlet **alive, long count)
 {
     for (long i = 0; i < count; i++)
-        alive[i] = spawn(nothing);
+        alive[i] = spawn(nothing_to_do);
     for (long i = 0; i < count; i++) {
         check("hub_join", hub_join(alive[i], HUB_FOREVER));
         greenlet_unref(alive[i]);
@@ -158,7 +162,7 @@ static void run_spawn(long count, long extra)
     spawn_round(&g, 1);
     start = bench_now();
     for (long i = 0; i < count; i++) {
-        g = spawn(nothing);
+        g = spawn(nothing_to_do);
         check("hub_join", hub_join(g, HUB_FOREVER));
         greenlet_unref(g);
     }
