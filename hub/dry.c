@@ -24,6 +24,8 @@ static bool others_may_wake(void)
     while (readdir(tasks) != NULL)
         count++;
     closedir(tasks);
+    if (greenlet__word->tools & TOOL_TSAN)
+        count--; /* its own thread */
     return count > (long)hub__own_threads();
 }
 

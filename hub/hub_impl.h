@@ -240,6 +240,8 @@ int hub__park(struct hub__waiter *waiter, int64_t deadline_ns);
 /* The same as a cancellation point: also -ECANCELED or -ETIMEDOUT of a scope,
  * or the error of what was thrown into it.  What all calls of hub/ use. */
 int hub__park_cancelable(struct hub__waiter *waiter, int64_t deadline_ns);
+/* hub_yield() as a cancellation point. */
+int hub__yield_cancelable(void);
 /* Without having parked: true if nobody claimed it and nobody can any more.
  * false: it is claimed, hub__park() must be called to take the result. */
 bool hub__waiter_close(struct hub__waiter *waiter);

@@ -456,18 +456,8 @@ int hub_sleep_unreferenced(int64_t ns)
     return sleep_until(hub_deadline(ns), true);
 }
 
-HUB__SWITCHES int hub_sleep(int64_t ns)
+int hub_sleep(int64_t ns)
 {
-    struct hub *hub;
-
-    if (ns > 0)
-        return sleep_until(hub_deadline(ns), false);
-    hub = hub__get();
-    if (hub == NULL)
-        return -ENOMEM;
-    if (unlikely(greenlet__word->current == hub->greenlet))
-        return hub__fail(&hub_blocking_class,
-                         "a callback of the loop cannot wait");
-    hub_yield();
-    return hub__own(greenlet__word->current)->pending;
+    return ns > 0 ? sleep_until(hub_deadline(ns), false)
+                  : hub__yield_cancelable();
 }

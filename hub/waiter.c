@@ -108,17 +108,37 @@ void hub__leave(struct hub *hub)
     greenlet__leave(next);
 }
 
+/* Returns 0, or the error of what was thrown into it meanwhile. */
+static inline __attribute__((always_inline)) int yield(struct hub *hub,
+                                                       struct greenlet *self)
+{
+    hub__push_ready(hub, self);
+    hub__suspend(hub, self, NULL);
+    return unlikely(self->arrival != 0) ? hub__run_by_other(self, NULL) : 0;
+}
+
 HUB__SWITCHES void hub_yield(void)
 {
     struct hub *hub = hub__get();
     struct greenlet *self = greenlet__word->current;
 
-    if (hub == NULL || self == hub->greenlet)
-        return;
-    hub__push_ready(hub, self);
-    hub__suspend(hub, self, NULL);
-    if (unlikely(self->arrival != 0))
-        hub__run_by_other(self, NULL);
+    if (hub != NULL && self != hub->greenlet)
+        yield(hub, self);
+}
+
+HUB__SWITCHES int hub__yield_cancelable(void)
+{
+    struct hub *hub = hub__get();
+    struct greenlet *self = greenlet__word->current;
+    int rc;
+
+    if (hub == NULL)
+        return -ENOMEM;
+    if (unlikely(self == hub->greenlet))
+        return hub__fail(&hub_blocking_class,
+                         "a callback of the loop cannot wait");
+    rc = yield(hub, self);
+    return rc != 0 ? rc : hub__own(self)->pending;
 }
 
 /* ---- waiters ---- */
