@@ -82,7 +82,93 @@ static void run_parked(long count, long)
     _exit(EXIT_SUCCESS);
 }
 
+/* Two fibers that wake each other in turn. */
+static void run_event(long count, long)
+{
+    fibers::mutex mutex;
+    fibers::condition_variable turned;
+    long turn = 0, rounds = count / 2;
+    auto play = [&](long mine) {
+        std::unique_lock<fibers::mutex> lock(mutex);
+
+        for (long i = 0; i < rounds; i++) {
+            while (turn != mine)
+                turned.wait(lock);
+            turn = 1 - mine;
+            turned.notify_one();
+        }
+    };
+    bench_clock start = bench_now();
+    fibers::fiber other([&] { play(1); });
+
+    play(0);
+    other.join();
+    bench_report(start, count);
+}
+
+static void run_queue(long count, long)
+{
+    fibers::buffered_channel<void *> channel(128);
+    bench_clock start = bench_now();
+    fibers::fiber producer([&] {
+        for (long i = 0; i < count; i++)
+            channel.push(&channel);
+    });
+    void *item;
+
+    for (long i = 0; i < count; i++)
+        channel.pop(item);
+    producer.join();
+    bench_report(start, count);
+}
+
+/* boost.fiber has no semaphore; its mutex is the nearest. */
+static void run_semaphore(long count, long)
+{
+    fibers::mutex mutex;
+    auto play = [&] {
+        for (long i = 0; i < count / 2; i++) {
+            mutex.lock();
+            boost::this_fiber::yield();
+            mutex.unlock();
+        }
+    };
+    bench_clock start = bench_now();
+    fibers::fiber other(play);
+
+    play();
+    other.join();
+    bench_report(start, count);
+}
+
+/* Sleepers of up to 100 ms, again and again. */
+static void run_timer(long count, long sleepers)
+{
+    std::vector<fibers::fiber> all;
+    long rounds = count / sleepers;
+    bench_clock start;
+
+    all.reserve(sleepers);
+    for (long i = 0; i < sleepers; i++)
+        all.emplace_back(std::allocator_arg, fibers::fixedsize_stack(32 * 1024),
+                         [i, rounds] {
+                             for (long round = 0; round <= rounds; round++)
+                                 boost::this_fiber::sleep_for(
+                                     std::chrono::microseconds(
+                                         (i * 7919 + round * 104729) % 100000));
+                         });
+    boost::this_fiber::yield();
+    start = bench_now();
+    for (auto &fiber : all)
+        fiber.join();
+    bench_report(start, rounds * sleepers);
+}
+
 static const struct bench_case cases[] = {
+    { "event", run_event },
+    { "queue", run_queue },
+    { "semaphore", run_semaphore },
+    { "timer", run_timer },
     { "yield", run_yield },
     { "spawn", run_spawn },
     { "spawn-many", run_spawn_many },

@@ -114,8 +114,68 @@ func parked(count int) {
 	fmt.Printf("bytes %.1f\n", (memory()-before)/float64(count))
 }
 
+// One producer, one consumer, a channel of 128.
+func queue(count int) {
+	items := make(chan *int, 128)
+	start := now()
+	go func() {
+		for i := 0; i < count; i++ {
+			items <- &count
+		}
+	}()
+	for i := 0; i < count; i++ {
+		<-items
+	}
+	report(start, count)
+}
+
+// The nearest to a semaphore of one: a channel of one.
+func semaphore(count int) {
+	permit := make(chan struct{}, 1)
+	done := make(chan struct{})
+	play := func() {
+		for i := 0; i < count/2; i++ {
+			permit <- struct{}{}
+			runtime.Gosched()
+			<-permit
+		}
+		done <- struct{}{}
+	}
+	start := now()
+	go play()
+	go play()
+	<-done
+	<-done
+	report(start, count)
+}
+
+// Sleepers of up to 100 ms, again and again.
+func timer(count int) {
+	sleepers := 100000
+	if len(os.Args) > 3 {
+		sleepers, _ = strconv.Atoi(os.Args[3])
+	}
+	rounds := count / sleepers
+	var group sync.WaitGroup
+	group.Add(sleepers)
+	for i := 0; i < sleepers; i++ {
+		go func(i int) {
+			for round := 0; round <= rounds; round++ {
+				time.Sleep(time.Duration((i*7919+round*104729)%100000) *
+					time.Microsecond)
+			}
+			group.Done()
+		}(i)
+	}
+	runtime.Gosched()
+	start := now()
+	group.Wait()
+	report(start, rounds*sleepers)
+}
+
 func main() {
 	cases := map[string]func(int){
+		"queue": queue, "semaphore": semaphore, "timer": timer,
 		"yield": yield, "handover": handover, "spawn": spawn,
 		"spawn-many": spawnMany, "parked": parked,
 	}

@@ -57,12 +57,15 @@ START_TEST(the_oldest_is_woken_first)
 }
 END_TEST
 
+static int timed_out;
+
 static void waits_twice(void *arg)
 {
     size_t length;
 
     ck_assert_int_eq(hub__lot_wait(&word, 0, hub_now() + 5 * MS, 0),
                      -ETIMEDOUT);
+    timed_out = 1;
     ck_assert_int_eq(hub__lot_wait(&word, 0, HUB_FOREVER, 0), 0);
     length = strlen(order);
     order[length] = *(const char *)arg;
@@ -76,7 +79,8 @@ START_TEST(who_timed_out_keeps_its_seniority)
     all[0] = hub_spawn_raw(waits_twice, "o");
     hub_yield();
     all[1] = hub_spawn_raw(waits, "n");
-    hub_sleep(10 * MS);
+    while (!timed_out)
+        hub_sleep(1 * MS);
     ck_assert_int_eq(hub__lot_wake(&word, 1), 1);
     hub_yield();
     ck_assert_str_eq(order, "o");
