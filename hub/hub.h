@@ -10,8 +10,8 @@
  * Every function that is marked `switches` is a cancellation point.  Reasons that
  * end any wait early, the same everywhere: -ETIMEDOUT (its deadline, or that of a
  * hub_timeout around it), -ECANCELED (killed, or its scope was cancelled; or the
- * error it was killed with), -EDEADLK (called in a callback of the loop, which
- * cannot wait; or nothing is left that could end it: hub_loop_exit_class), -EBADF
+ * error it was killed with), -EDEADLK (called in a callback of the loop, or in
+ * a signal handler between greenlet_signal_enter() and _leave(), which cannot wait; or nothing is left that could end it: hub_loop_exit_class), -EBADF
  * (fd closed), -EPROTO (somebody switched to the greenlet meanwhile), the error
  * of a record that greenlet_throw() threw into it, -ENOMEM (no hub could be
  * made, or no place for a deadline).  greenlet_caught() has more. */

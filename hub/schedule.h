@@ -127,6 +127,14 @@ hub__waiter_init_inline(struct hub__waiter *waiter)
     waiter->interruptible_back = NULL;
 }
 
+/* Between greenlet_signal_enter() and greenlet_signal_leave(). */
+static inline bool hub__in_handler(void)
+{
+    const struct greenlet__thread *self = greenlet__thread_peek();
+
+    return self != NULL && (self->special & SPECIAL_SIGNAL) != 0;
+}
+
 int hub__waiter_begin_cold(struct hub__waiter *waiter);
 
 /* hub__waiter_begin() */
@@ -135,7 +143,7 @@ hub__waiter_begin_inline(struct hub__waiter *waiter,
                          const struct hub__wait_kind *kind, const void *object)
 {
     hub__waiter_init_inline(waiter);
-    if (unlikely(waiter->hub == NULL)) {
+    if (unlikely(waiter->hub == NULL || hub__in_handler())) {
         int rc = hub__waiter_begin_cold(waiter);
 
         if (rc < 0)

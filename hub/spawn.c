@@ -134,7 +134,7 @@ static void run_task(struct greenlet *self)
 static inline struct greenlet *make(struct hub *hub, greenlet_run *run,
                                     void *arg, size_t stack_size)
 {
-    struct greenlet *g = greenlet__make(stack_size);
+    struct greenlet *g = hub__in_handler() ? NULL : greenlet__make(stack_size);
 
     if (unlikely(g == NULL))
         return NULL;

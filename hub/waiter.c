@@ -122,7 +122,7 @@ HUB__SWITCHES void hub_yield(void)
     struct hub *hub = hub__get();
     struct greenlet *self = greenlet__word->current;
 
-    if (hub != NULL && self != hub->greenlet)
+    if (hub != NULL && self != hub->greenlet && !hub__in_handler())
         yield(hub, self);
 }
 
@@ -134,9 +134,10 @@ HUB__SWITCHES int hub__yield_cancelable(void)
 
     if (hub == NULL)
         return -ENOMEM;
-    if (unlikely(self == hub->greenlet))
+    if (unlikely(self == hub->greenlet || hub__in_handler()))
         return hub__fail(&hub_blocking_class,
-                         "a callback of the loop cannot wait");
+                         "a callback of the loop, or a signal handler, cannot "
+                         "wait");
     rc = yield(hub, self);
     return rc != 0 ? rc : hub__own(self)->pending;
 }
@@ -373,6 +374,9 @@ int hub__waiter_begin_cold(struct hub__waiter *waiter)
 {
     const struct hub *hub = hub__peek();
 
+    if (hub__in_handler())
+        return hub__fail(&hub_blocking_class,
+                         "a signal handler cannot wait");
     if (hub != NULL) /* the loop's own greenlet */
         return hub__fail(&hub_blocking_class,
                          "a callback of the loop cannot wait");
