@@ -90,8 +90,7 @@ static void free_hub(struct hub *hub)
     os->loop = NULL;
     greenlet_unref(hub->greenlet);
     hub__watch_forked(hub);
-    free(hub->heap);
-    free(hub->due);
+    hub__timers_free(hub);
     free(hub->handlers);
     free(hub);
 }

@@ -133,7 +133,7 @@ void hub__exit_slow(struct hub *hub)
 static void forget_all(struct hub *hub)
 {
     hub->ready_head = hub->ready_tail = hub->batch_last = NULL;
-    hub->heap_count = hub->due_count = 0;
+    hub__timers_free(hub);
     hub->active = 0;
     hub->remote = NULL;
     hub->remote_calls = NULL;

@@ -35,8 +35,7 @@ struct hub__wait_kind {
 /* A deadline in the hub's heap. */
 struct hub__timer {
     int64_t deadline;
-    uint64_t order;       /* of equal deadlines: the first that was set first */
-    uint32_t index;       /* in the heap; HUB__NO_INDEX: not */
+    uint32_t slot;        /* HUB__NO_INDEX: not in the heap */
     uint8_t early;        /* fires before fds are looked at, not after them */
     uint8_t unreferenced; /* does not keep the loop from ending */
     void (*fire)(struct hub *hub, struct hub__timer *timer);
@@ -132,10 +131,23 @@ struct hub__fd_wait {
     uint8_t unreferenced; /* does not keep the loop from ending */
 };
 
-/* Deadlines lie in the heap itself: comparing them touches nothing else. */
+/* Deadlines lie in the heap itself, and where in it a timer is lies beside it, in
+ * `places`: keeping the heap in order touches no timer, each of which is on a page
+ * of its own. */
 struct hub__heap_entry {
     int64_t deadline;
-    struct hub__timer *timer;
+    uint32_t order; /* of equal deadlines; wraps */
+    uint32_t slot;
+};
+struct hub__heap {
+    struct hub__heap_entry *entries;
+    uint32_t count, room;
+    uint32_t order; /* the next */
+    uint32_t *places;           /* by slot: index in the heap; or the next free */
+    struct hub__timer **timers; /* by slot */
+    uint32_t slots, free;       /* ever used; first free one or HUB__NO_INDEX */
+    uint32_t *due; /* slots that are due in this turn, to fire after fds */
+    uint32_t due_count;
 };
 
 /* A call in the order of the ready list, on which it lies as if it were a
@@ -171,11 +183,7 @@ struct hub {
     int64_t polled_at;
     int64_t now;        /* when the clock was last read */
     int64_t poll_every; /* ns: a busy hub lets the loop go first so often */
-    struct hub__heap_entry *heap;
-    uint32_t heap_count, heap_room;
-    uint64_t timer_order;
-    struct hub__timer **due; /* timer.c: due in this turn, to fire after fds */
-    uint32_t due_count, due_room;
+    struct hub__heap heap;
     long active;        /* timers, fds and jobs that can wake somebody here */
     struct hub__waiter *drainer; /* hub_drain() */
     struct hub__idler *idlers;   /* idle.c */
@@ -327,6 +335,11 @@ void hub__timer_remove(struct hub *hub, struct hub__timer *timer);
 void hub__timer_run(struct hub *hub, int64_t now);
 void hub__timer_run_late(struct hub *hub);
 int64_t hub__timer_next(const struct hub *hub); /* HUB_FOREVER: none */
+static inline bool hub__timer_is_set(const struct hub__timer *timer)
+{
+    return timer->slot != HUB__NO_INDEX;
+}
+void hub__timers_free(struct hub *hub); /* forgets all that are set */
 
 /* watch.c: waits for fds */
 extern const struct hub__wait_kind hub__waits_for_fd;

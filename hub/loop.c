@@ -26,6 +26,7 @@ struct hub__loop {
     int timer_fd;
     int epoll_fd;
     int64_t armed; /* HUB_FOREVER: not */
+    bool rang;     /* timer_fd stays readable until it is set again */
     ev_io **ios;   /* chunks, by number; they never move while active */
     uint32_t chunks;
 };
@@ -57,16 +58,15 @@ static void on_wake(struct ev_loop *ev, ev_io *io, int events)
     (void)got; /* EAGAIN: somebody else's turn */
 }
 
+/* Not read: setting it for the next deadline takes it back, too. */
 static void on_timer(struct ev_loop *ev, ev_io *io, int events)
 {
     struct hub *hub = io->data;
-    uint64_t count;
-    ssize_t got = read(io->fd, &count, sizeof count);
 
     (void)ev;
     (void)events;
-    (void)got;
     hub->loop->armed = HUB_FOREVER;
+    hub->loop->rang = true;
 }
 
 static void on_fd(struct ev_loop *ev, ev_io *io, int events)
@@ -83,7 +83,7 @@ static void invoke_pending(struct ev_loop *ev)
     struct hub *hub = ev_userdata(ev);
 
     hub->now = hub_now();
-    if (hub->heap_count > 0)
+    if (hub->heap.count > 0)
         hub__timer_run(hub, hub->now);
     ev_invoke_pending(ev);
 }
@@ -185,14 +185,17 @@ static void arm(struct hub *hub, struct hub__loop *loop, int64_t most)
 
     if (most != HUB_FOREVER && next - hub->now > most)
         next = hub_now() + most;
-    if (next >= loop->armed)
+    if (next >= loop->armed && !loop->rang)
         return;
     if (next < 1)
-        next = 1; /* all zero would disarm */
+        next = 1; /* all zero disarms */
+    if (next == HUB_FOREVER)
+        next = 0;
     spec.it_value.tv_sec = (time_t)(next / 1000000000);
     spec.it_value.tv_nsec = (long)(next % 1000000000);
     if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0)
-        loop->armed = next;
+        loop->armed = next != 0 ? next : HUB_FOREVER;
+    loop->rang = false;
 }
 
 void hub__loop_turn(struct hub *hub, int64_t most)
@@ -205,7 +208,7 @@ void hub__loop_turn(struct hub *hub, int64_t most)
     calling = loop;
     ev_run(loop->ev, most > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
     calling = NULL;
-    if (hub->due_count > 0)
+    if (hub->heap.due_count > 0)
         hub__timer_run_late(hub);
 }
 

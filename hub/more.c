@@ -15,7 +15,7 @@ struct hub__more *hub__more(struct greenlet *g)
     if (own->more == NULL)
         return NULL;
     memset(own->more, 0, sizeof *own->more);
-    own->more->start.index = HUB__NO_INDEX;
+    own->more->start.slot = HUB__NO_INDEX;
     own->more->greenlet = g;
     if (!(g->has & HAS_MORE)) {
         g->has |= HAS_MORE;

@@ -94,7 +94,7 @@ hub__park_inline(struct hub__waiter *waiter, int64_t deadline_ns)
     }
     hub__suspend(waiter->hub, waiter->greenlet, waiter);
     if (waiter->interruptible_back != NULL ||
-        waiter->timer.index != HUB__NO_INDEX)
+        waiter->timer.slot != HUB__NO_INDEX)
         hub__park_finish(waiter);
     rc = waiter->result;
     if (unlikely(rc == HUB__RUN_BY_OTHER))
@@ -118,7 +118,7 @@ hub__waiter_init_inline(struct hub__waiter *waiter)
     waiter->result = 0;
     waiter->kind = NULL;
     waiter->object = NULL;
-    waiter->timer.index = HUB__NO_INDEX;
+    waiter->timer.slot = HUB__NO_INDEX;
     waiter->timer.early = 0;
     waiter->timer.unreferenced = 0;
     waiter->timer.fire = NULL;

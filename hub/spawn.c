@@ -239,7 +239,7 @@ static void cancel_start_timer(struct hub *hub, struct greenlet *g)
 {
     struct hub__more *more = hub__own(g)->more;
 
-    if (more != NULL && more->start.index != HUB__NO_INDEX) {
+    if (more != NULL && more->start.slot != HUB__NO_INDEX) {
         hub__timer_remove(hub, &more->start);
         greenlet_unref(g);
     }
@@ -276,7 +276,7 @@ int hub_start_later(struct greenlet *g, int64_t ns)
     more = hub__more(g);
     if (more == NULL)
         return -ENOMEM;
-    if (more->start.index != HUB__NO_INDEX)
+    if (more->start.slot != HUB__NO_INDEX)
         return 0;
     hub__timer_init(&more->start, start_fires);
     more->start.early = 1;

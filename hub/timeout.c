@@ -43,7 +43,7 @@ static int arm(struct timeout *t, int64_t deadline_ns)
 
 static void disarm(struct timeout *t)
 {
-    if (t->timer.index != HUB__NO_INDEX)
+    if (t->timer.slot != HUB__NO_INDEX)
         hub__timer_remove(t->hub, &t->timer);
 }
 
@@ -101,7 +101,7 @@ bool hub_timeout_fired(const struct hub_timeout *timeout)
 bool hub_timeout_pending(const struct hub_timeout *timeout)
 {
     return ((const struct timeout *)(const void *)timeout->private_)
-               ->timer.index != HUB__NO_INDEX;
+               ->timer.slot != HUB__NO_INDEX;
 }
 
 int hub_with_timeout(int64_t deadline_ns, greenlet_run *run, void *arg,

@@ -10,123 +10,171 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define DUE (UINT32_C(1) << 31) /* in timer.index: a place in hub->due */
+#define DUE (UINT32_C(1) << 31) /* in places: among those that are due */
+#define FIRST_ROOM 64
 
-static void place(struct hub *hub, struct hub__heap_entry entry, uint32_t index)
+static void place(struct hub__heap *heap, struct hub__heap_entry entry,
+                  uint32_t index)
 {
-    hub->heap[index] = entry;
-    entry.timer->index = index;
+    heap->entries[index] = entry;
+    heap->places[entry.slot] = index;
 }
 
 static bool before(const struct hub__heap_entry *a,
                    const struct hub__heap_entry *b)
 {
     return a->deadline != b->deadline ? a->deadline < b->deadline
-                                      : a->timer->order < b->timer->order;
+                                      : (int32_t)(a->order - b->order) < 0;
 }
 
-static void sift_up(struct hub *hub, struct hub__heap_entry entry,
+static void sift_up(struct hub__heap *heap, struct hub__heap_entry entry,
                     uint32_t index)
 {
     while (index > 0) {
         uint32_t above = (index - 1) / 4;
 
-        if (before(&hub->heap[above], &entry))
+        if (before(&heap->entries[above], &entry))
             break;
-        place(hub, hub->heap[above], index);
+        place(heap, heap->entries[above], index);
         index = above;
     }
-    place(hub, entry, index);
+    place(heap, entry, index);
 }
 
-static uint32_t earliest_child(const struct hub *hub, uint32_t index)
+static uint32_t earliest_child(const struct hub__heap *heap, uint32_t index)
 {
     uint32_t first = 4 * index + 1, end = first + 4, least = first;
 
-    if (end > hub->heap_count)
-        end = hub->heap_count;
+    if (end > heap->count)
+        end = heap->count;
     for (uint32_t child = first + 1; child < end; child++)
-        if (before(&hub->heap[child], &hub->heap[least]))
+        if (before(&heap->entries[child], &heap->entries[least]))
             least = child;
     return least;
 }
 
-static void sift_down(struct hub *hub, struct hub__heap_entry entry,
+static void sift_down(struct hub__heap *heap, struct hub__heap_entry entry,
                       uint32_t index)
 {
-    while (4 * index + 1 < hub->heap_count) {
-        uint32_t child = earliest_child(hub, index);
+    while (4 * index + 1 < heap->count) {
+        uint32_t child = earliest_child(heap, index);
 
-        if (!before(&hub->heap[child], &entry))
+        if (!before(&heap->entries[child], &entry))
             break;
-        place(hub, hub->heap[child], index);
+        place(heap, heap->entries[child], index);
         index = child;
     }
-    place(hub, entry, index);
+    place(heap, entry, index);
+}
+
+/* To `room` of them; what has grown already is no harm if another cannot. */
+static int grow_one(void **array, size_t size, uint32_t room)
+{
+    void *grown = realloc(*array, size * room);
+
+    if (grown == NULL)
+        return -ENOMEM;
+    *array = grown;
+    return 0;
 }
 
 /* Every timer has its place among those that are due, too: then finding one
  * never needs memory. */
-static int grow(struct hub *hub)
+static int grow(struct hub__heap *heap)
 {
-    uint32_t room = hub->heap_room ? hub->heap_room * 2 : 64;
-    struct hub__heap_entry *heap = realloc(hub->heap, room * sizeof *heap);
-    struct hub__timer **due;
+    uint32_t room = heap->room != 0 ? heap->room * 2 : FIRST_ROOM;
+    void *arrays[] = { heap->entries, heap->places, heap->timers, heap->due };
+    const size_t sizes[] = { sizeof *heap->entries, sizeof *heap->places,
+                             sizeof(struct hub__timer *), sizeof *heap->due };
+    int rc = 0;
 
-    if (heap == NULL)
-        return -ENOMEM;
-    hub->heap = heap;
-    due = realloc(hub->due, room * sizeof(struct hub__timer *));
-    if (due == NULL)
-        return -ENOMEM;
-    hub->due = due;
-    hub->heap_room = room;
-    return 0;
+    for (size_t i = 0; i < 4 && rc == 0; i++)
+        rc = grow_one(&arrays[i], sizes[i], room);
+    heap->entries = arrays[0];
+    heap->places = arrays[1];
+    heap->timers = arrays[2];
+    heap->due = arrays[3];
+    if (heap->room == 0)
+        heap->free = HUB__NO_INDEX;
+    if (rc == 0)
+        heap->room = room;
+    return rc;
+}
+
+void hub__timers_free(struct hub *hub)
+{
+    free(hub->heap.entries);
+    free(hub->heap.places);
+    free(hub->heap.timers);
+    free(hub->heap.due);
+    memset(&hub->heap, 0, sizeof hub->heap);
 }
 
 void hub__timer_init(struct hub__timer *timer,
                      void (*fire)(struct hub *hub, struct hub__timer *timer))
 {
-    timer->index = HUB__NO_INDEX;
+    timer->slot = HUB__NO_INDEX;
     timer->early = 0;
     timer->unreferenced = 0;
     timer->fire = fire;
 }
 
+static uint32_t take_free_slot(struct hub__heap *heap)
+{
+    uint32_t slot = heap->free;
+
+    if (slot == HUB__NO_INDEX)
+        return heap->slots++;
+    heap->free = heap->places[slot];
+    return slot;
+}
+
 int hub__timer_add(struct hub *hub, struct hub__timer *timer, int64_t deadline)
 {
-    struct hub__heap_entry entry = { deadline, timer };
+    struct hub__heap *heap = &hub->heap;
+    struct hub__heap_entry entry = { deadline, heap->order, 0 };
 
-    if (hub->heap_count + hub->due_count >= hub->heap_room && grow(hub) < 0)
+    if (unlikely(heap->count + heap->due_count >= heap->room) &&
+        grow(heap) < 0)
         return -ENOMEM;
+    heap->order++;
+    entry.slot = timer->slot = take_free_slot(heap);
+    heap->timers[entry.slot] = timer;
     timer->deadline = deadline;
-    timer->order = hub->timer_order++;
     if (!timer->unreferenced)
         hub->active++;
-    sift_up(hub, entry, hub->heap_count++);
+    sift_up(heap, entry, heap->count++);
     return 0;
+}
+
+static void take_from_heap(struct hub__heap *heap, uint32_t index)
+{
+    struct hub__heap_entry last = heap->entries[--heap->count];
+
+    if (index == heap->count)
+        return;
+    if (index > 0 && before(&last, &heap->entries[(index - 1) / 4]))
+        sift_up(heap, last, index);
+    else
+        sift_down(heap, last, index);
 }
 
 static void take_out(struct hub *hub, struct hub__timer *timer)
 {
-    uint32_t index = timer->index;
-    struct hub__heap_entry last;
+    struct hub__heap *heap = &hub->heap;
+    uint32_t slot = timer->slot, index = heap->places[slot];
 
-    timer->index = HUB__NO_INDEX;
+    if (index & DUE)
+        heap->due[index & ~DUE] = HUB__NO_INDEX;
+    else
+        take_from_heap(heap, index);
+    heap->places[slot] = heap->free;
+    heap->free = slot;
+    timer->slot = HUB__NO_INDEX;
     if (!timer->unreferenced)
         hub->active--;
-    if (index & DUE) {
-        hub->due[index & ~DUE] = NULL;
-        return;
-    }
-    last = hub->heap[--hub->heap_count];
-    if (last.timer == timer)
-        return;
-    if (index > 0 && before(&last, &hub->heap[(index - 1) / 4]))
-        sift_up(hub, last, index);
-    else
-        sift_down(hub, last, index);
 }
 
 void hub__timer_remove(struct hub *hub, struct hub__timer *timer)
@@ -138,21 +186,22 @@ void hub__timer_remove(struct hub *hub, struct hub__timer *timer)
 
 static void fire(struct hub *hub, struct hub__timer *timer)
 {
+    hub__timer_remove(hub, timer);
     if (timer->fire != NULL)
         timer->fire(hub, timer);
     else
         hub__wake(container_of(timer, struct hub__waiter, timer), -ETIMEDOUT);
 }
 
-/* It keeps its reference on the loop until it fires. */
-static void set_aside(struct hub *hub, struct hub__timer *timer)
+/* It keeps its slot, and its reference on the loop, until it fires. */
+static void set_aside(struct hub *hub, uint32_t slot)
 {
+    struct hub__heap *heap = &hub->heap;
+
     hub__enter(hub);
-    take_out(hub, timer);
-    if (!timer->unreferenced)
-        hub->active++;
-    timer->index = DUE | hub->due_count;
-    hub->due[hub->due_count++] = timer;
+    take_from_heap(heap, 0);
+    heap->places[slot] = DUE | heap->due_count;
+    heap->due[heap->due_count++] = slot;
     hub__exit(hub);
 }
 
@@ -160,35 +209,31 @@ static void set_aside(struct hub *hub, struct hub__timer *timer)
  * not keep the loop from fds. */
 void hub__timer_run(struct hub *hub, int64_t now)
 {
-    uint64_t end = hub->timer_order;
+    struct hub__heap *heap = &hub->heap;
+    uint32_t end = heap->order;
 
-    while (hub->heap_count > 0 && hub->heap[0].deadline <= now &&
-           hub->heap[0].timer->order < end) {
-        struct hub__timer *timer = hub->heap[0].timer;
+    while (heap->count > 0 && heap->entries[0].deadline <= now &&
+           (int32_t)(heap->entries[0].order - end) < 0) {
+        uint32_t slot = heap->entries[0].slot;
 
-        if (timer->early) {
-            hub__timer_remove(hub, timer);
-            fire(hub, timer);
-        } else {
-            set_aside(hub, timer);
-        }
+        if (heap->timers[slot]->early)
+            fire(hub, heap->timers[slot]);
+        else
+            set_aside(hub, slot);
     }
 }
 
 void hub__timer_run_late(struct hub *hub)
 {
-    for (uint32_t i = 0; i < hub->due_count; i++) {
-        struct hub__timer *timer = hub->due[i];
+    struct hub__heap *heap = &hub->heap;
 
-        if (timer == NULL)
-            continue;
-        hub__timer_remove(hub, timer);
-        fire(hub, timer);
-    }
-    hub->due_count = 0;
+    for (uint32_t i = 0; i < heap->due_count; i++)
+        if (heap->due[i] != HUB__NO_INDEX)
+            fire(hub, heap->timers[heap->due[i]]);
+    heap->due_count = 0;
 }
 
 int64_t hub__timer_next(const struct hub *hub)
 {
-    return hub->heap_count > 0 ? hub->heap[0].deadline : HUB_FOREVER;
+    return hub->heap.count > 0 ? hub->heap.entries[0].deadline : HUB_FOREVER;
 }

@@ -347,7 +347,7 @@ void hub__park_finish(struct hub__waiter *waiter)
     hub__enter(hub);
     if (waiter->interruptible_back != NULL)
         unlink_interruptible(waiter);
-    if (waiter->timer.index != HUB__NO_INDEX)
+    if (waiter->timer.slot != HUB__NO_INDEX)
         hub__timer_remove(hub, &waiter->timer);
     hub__exit(hub);
 }

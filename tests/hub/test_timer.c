@@ -31,11 +31,11 @@ static void fill(unsigned seed)
 
 static int64_t take_first(void)
 {
-    struct hub__timer *first = hub.heap[0].timer;
+    struct hub__timer *first = hub.heap.timers[hub.heap.entries[0].slot];
 
     ck_assert_int_eq(hub__timer_next(&hub), first->deadline);
     hub__timer_remove(&hub, first);
-    ck_assert_uint_eq(first->index, HUB__NO_INDEX);
+    ck_assert_uint_eq(first->slot, HUB__NO_INDEX);
     return first->deadline;
 }
 
@@ -61,7 +61,7 @@ START_TEST(any_may_be_taken_out)
     fill(100 + (unsigned)_i);
     for (int i = 0; i < N; i += 3)
         hub__timer_remove(&hub, &timers[i]);
-    while (hub.heap_count > 0) {
+    while (hub.heap.count > 0) {
         int64_t deadline = take_first();
 
         ck_assert_int_ge(deadline, last);
@@ -139,8 +139,7 @@ static void start(void)
 
 static void stop(void)
 {
-    free(hub.heap);
-    free(hub.due);
+    hub__timers_free(&hub);
 }
 
 int main(void)
