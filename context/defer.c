@@ -79,9 +79,16 @@ void greenlet_run_deferred(const void *since)
     run_until(self, since);
 }
 
+void (*greenlet__hub_ends)(struct greenlet *g);
+
+/* What the hub keeps for it goes last; that may call the program, too. */
 void greenlet__run_deferred(struct greenlet *self)
 {
-    run_until(self, NULL);
+    do {
+        run_until(self, NULL);
+        if (greenlet__hub_ends != NULL)
+            greenlet__hub_ends(self);
+    } while (self->deferred != NULL);
 }
 
 void greenlet__forget_deferred(struct greenlet *g)

@@ -17,40 +17,54 @@ _Noreturn void greenlet__first(struct greenlet__transfer transfer);
 
 /* ---- making ---- */
 
-/* In pieces that become a few stores each: gcc makes `rep stos` of the whole,
- * which takes longer to start than the rest of a spawn.  What lies behind `slot`
- * is good only where `has` says so. */
-static inline void clear(struct greenlet *g)
-{
-    uint64_t *states = (uint64_t *)(void *)&g->state;
+/* Fields that are set together: state ... refs, one reference and nothing else;
+ * has_weak and odd_slot, neither. */
+typedef uint64_t __attribute__((may_alias)) several;
+#define ONE_REFERENCE ((uint64_t)1 << 32)
+_Static_assert(offsetof(struct greenlet, state) == 32 &&
+                   offsetof(struct greenlet, refs) == 36 &&
+                   offsetof(struct greenlet, has_weak) == 56 &&
+                   offsetof(struct greenlet, hub_data) == 64 &&
+                   offsetof(struct greenlet, vars) == 120,
+               "see clear()");
 
+/* What a new one starts with: two cache lines, in as few stores as that takes.
+ * gcc makes `rep stos` of a larger memset(), which takes longer to start than the
+ * rest of a spawn.  What lies behind is good only where something says so: `has`,
+ * for the hub's fields its own. */
+static inline __attribute__((always_inline)) void
+clear(struct greenlet *g, struct greenlet__thread *self,
+      const struct greenlet_type *type, greenlet_run *run,
+      struct greenlet *parent)
+{
     g->context = NULL;
-    greenlet__write(g->thread, NULL); /* others look: see make_orphan() */
-    greenlet__write(*states, 0);      /* state ... refs */
+    greenlet__write(g->thread, self); /* others look: see make_orphan() */
     g->next = NULL;
     g->value = NULL;
-    memset(states + 1, 0, 64 - offsetof(struct greenlet, state) - 8);
-    __asm__ volatile("" : : "r"(g) : "memory");
-    memset((char *)g + 64, 0, offsetof(struct greenlet, slot) - 64);
+    greenlet__write(*(several *)(void *)&g->state, ONE_REFERENCE);
+    g->parent = parent;
+    g->run = run;
+    *(several *)(void *)&g->has_weak = 0;
+    memset((char *)g + 64, 0, 64);
+    g->type = type;
 }
 
-/* A slot of the default size that has been in use. */
-static inline struct greenlet *reuse(struct greenlet__size_class *standard)
+/* Others look at them without a lock. */
+static inline void count_made(struct greenlet__os *os)
 {
-    struct greenlet__link *top = greenlet__slot_pop(standard);
-    struct greenlet *g = greenlet__below(top);
+    long live = greenlet__read(os->live) + 1;
 
-    clear(g);
-    g->slot.base = (char *)(top + 1) - standard->stride;
-    g->slot.size = standard->stride;
-    g->slot.guard = standard->guard;
-    greenlet__write(top->next, (uintptr_t)g);
-    return g;
+    greenlet__write(os->live, live);
+    if (unlikely(live > greenlet__read(os->peak)))
+        greenlet__write(os->peak, live);
 }
 
 static __attribute__((noinline)) struct greenlet *
-take_slot(struct greenlet__thread *self, size_t size)
+take_slot(struct greenlet__thread *self, size_t size,
+          const struct greenlet_type *type, greenlet_run *run,
+          struct greenlet *parent)
 {
+    const struct greenlet__size_class *standard;
     struct greenlet__slot slot;
     struct greenlet *g;
 
@@ -61,34 +75,46 @@ take_slot(struct greenlet__thread *self, size_t size)
     if (greenlet__slot_take(&self->os->pool, size, 4096, &slot) < 0)
         return NULL;
     g = greenlet__in_slot(&slot);
-    clear(g);
+    clear(g, self, type, run, parent);
     g->slot = slot;
+    standard = self->os->pool.standard;
+    g->odd_slot = standard == NULL || slot.size != standard->stride ||
+                  slot.guard != standard->guard;
     greenlet__slot_owner(&slot, g);
+    count_made(self->os);
     return g;
 }
 
-static inline struct greenlet *make(struct greenlet__thread *self,
-                                    size_t stack_size)
+static inline __attribute__((always_inline)) bool
+may_reuse(const struct greenlet__thread *self, size_t stack_size)
 {
-    struct greenlet__size_class *standard = self->os->pool.standard;
-    struct greenlet *g;
+    const struct greenlet__size_class *standard = self->os->pool.standard;
 
-    if (likely(stack_size == 0 && standard != NULL && standard->free != NULL))
-        g = reuse(standard);
-    else
-        g = take_slot(self, stack_size);
-    if (unlikely(g == NULL))
-        return NULL;
-    g->type = NULL;
-    greenlet__write(g->thread, self);
-    g->refs = 1;
-    self->os->live++;
+    return stack_size == 0 && standard != NULL && standard->free != NULL;
+}
+
+/* In a slot of the default size that has been in use: `slot` is good. */
+static inline __attribute__((always_inline)) struct greenlet *
+make_again(struct greenlet__thread *self, const struct greenlet_type *type,
+           greenlet_run *run, struct greenlet *parent)
+{
+    struct greenlet__os *os = self->os;
+    struct greenlet__link *top = greenlet__slot_pop(os->pool.standard);
+    struct greenlet *g = greenlet__below(top);
+
+    clear(g, self, type, run, parent);
+    greenlet__write(top->next, (uintptr_t)g);
+    count_made(os);
     return g;
 }
 
 struct greenlet *greenlet__make(size_t stack_size)
 {
-    return make(greenlet__thread_self(), stack_size);
+    struct greenlet__thread *self = greenlet__thread_self();
+
+    if (likely(may_reuse(self, stack_size)))
+        return make_again(self, NULL, NULL, NULL);
+    return take_slot(self, stack_size, NULL, NULL, NULL);
 }
 
 void greenlet__prepare(struct greenlet *g, void *top,
@@ -118,10 +144,9 @@ static struct greenlet *refused_new(const struct greenlet_callable *callable,
     return NULL;
 }
 
-static void set_callable(struct greenlet *g,
-                         const struct greenlet_callable *callable)
+static void set_closure(struct greenlet *g,
+                        const struct greenlet_callable *callable)
 {
-    g->run = callable->run;
     if (callable->closure != NULL || callable->destroy != NULL) {
         g->closure = callable->closure;
         g->destroy_closure = callable->destroy;
@@ -129,10 +154,10 @@ static void set_callable(struct greenlet *g,
     }
 }
 
-static inline __attribute__((always_inline)) struct greenlet *
-new_of(const struct greenlet_type *type,
-       const struct greenlet_callable *callable, struct greenlet *parent,
-       size_t stack_size)
+static __attribute__((noinline)) struct greenlet *
+new_slowly(const struct greenlet_type *type,
+           const struct greenlet_callable *callable, struct greenlet *parent,
+           size_t stack_size)
 {
     struct greenlet__thread *self = greenlet__thread_self();
     struct greenlet *g;
@@ -148,15 +173,27 @@ new_of(const struct greenlet_type *type,
     }
     if (unlikely(self->cxx_asked != greenlet__read(greenlet__cxx_asks)))
         greenlet__cxx_thread(self);
-    g = make(self, stack_size);
+    if (likely(may_reuse(self, stack_size)))
+        g = make_again(self, type, callable->run, parent);
+    else
+        g = take_slot(self, stack_size, type, callable->run, parent);
     if (unlikely(g == NULL)) {
         greenlet_unref(parent);
         return refused_new(callable, -ENOMEM);
     }
-    g->type = type;
-    set_callable(g, callable);
-    g->parent = parent;
+    set_closure(g, callable);
     return g;
+}
+
+/* Nothing to do first, and a slot at hand. */
+static inline __attribute__((always_inline)) bool
+is_new_plain(const struct greenlet__thread *self, size_t stack_size)
+{
+    return self != NULL && greenlet__read(self->drop_queue) == NULL &&
+           greenlet__read(greenlet__attention) == 0 &&
+           (self->special & (SPECIAL_UNUSED | SPECIAL_FINALIZED)) == 0 &&
+           self->cxx_asked == greenlet__read(greenlet__cxx_asks) &&
+           may_reuse(self, stack_size);
 }
 
 struct greenlet *greenlet_new_of(const struct greenlet_type *type,
@@ -165,16 +202,31 @@ struct greenlet *greenlet_new_of(const struct greenlet_type *type,
 {
     static const struct greenlet_callable none = { NULL, NULL, NULL };
 
-    return new_of(type, callable != NULL ? callable : &none, parent,
-                  stack_size);
+    return new_slowly(type, callable != NULL ? callable : &none, parent,
+                      stack_size);
 }
 
-struct greenlet *greenlet_new(greenlet_run *run, struct greenlet *parent,
-                              size_t stack_size)
+static __attribute__((noinline)) struct greenlet *
+new_untyped(greenlet_run *run, struct greenlet *parent, size_t stack_size)
 {
     const struct greenlet_callable callable = { run, NULL, NULL };
 
-    return new_of(NULL, &callable, parent, stack_size);
+    return new_slowly(NULL, &callable, parent, stack_size);
+}
+
+/* The frequent case alone: it calls nothing, so that no register has to be
+ * saved. */
+struct greenlet *greenlet_new(greenlet_run *run, struct greenlet *parent,
+                              size_t stack_size)
+{
+    struct greenlet__thread *self = greenlet__word;
+
+    if (unlikely(!is_new_plain(self, stack_size)))
+        return new_untyped(run, parent, stack_size);
+    if (parent == NULL)
+        parent = self->current;
+    greenlet__add_reference(parent);
+    return make_again(self, NULL, run, parent);
 }
 
 /* ---- the first frame, and leaving ---- */
@@ -194,10 +246,11 @@ _Noreturn void greenlet__first(struct greenlet__transfer transfer)
 _Noreturn void greenlet__leave(struct greenlet *to)
 {
     struct greenlet *self = greenlet__word->current;
+    struct greenlet__thread *left = self->thread, *entered = to->thread;
 
-    greenlet__write(self->state, GREENLET_LEAVING);
-    greenlet__jump(self, to);
-    abort(); /* nobody resumes a greenlet that left */
+    if (entered != left)
+        greenlet__set_thread_pointer(entered->thread_pointer);
+    greenlet__leave_for(left, self, entered, to);
 }
 
 /* What is on its way to who runs now is put aside: destroy functions that are
@@ -278,25 +331,18 @@ static __attribute__((noinline)) void free_parts(struct greenlet *g)
 
 /* Returns the parent, whose reference is the caller's now: chains are freed in
  * a loop, since they may be longer than a stack is deep. */
-static inline __attribute__((always_inline)) struct greenlet *
-free_one(struct greenlet *g)
+static struct greenlet *free_one(struct greenlet *g)
 {
     struct greenlet *parent = g->parent;
-    struct greenlet__size_class *standard;
     struct greenlet__os *os;
 
     if (unlikely(((unsigned)g->has | g->has_weak | g->arrival) != 0 ||
                  g->vars != NULL))
         free_parts(g);
     os = greenlet__thread_self()->os; /* after what may switch */
-    os->live--;
+    greenlet__write(os->live, greenlet__read(os->live) - 1);
     greenlet__write(g->state, GREENLET_FREED);
-    standard = os->pool.standard;
-    if (likely(standard != NULL && g->slot.size == standard->stride &&
-               g->slot.guard == standard->guard))
-        greenlet__slot_push(standard, greenlet__top_of(&g->slot));
-    else
-        greenlet__slot_give(&os->pool, &g->slot);
+    greenlet__slot_give(&os->pool, &g->slot);
     return parent;
 }
 
@@ -400,18 +446,69 @@ static bool is_elsewhere(const struct greenlet *g)
            greenlet__read(g->state) != GREENLET_NEW && !g->is_main;
 }
 
-void greenlet_unref(struct greenlet *g)
+/* The last reference to g went. */
+static __attribute__((noinline)) void dropped(struct greenlet *g)
 {
-    while (g != NULL) {
-        if (unlikely(is_elsewhere(g)) && queue_reference(g))
-            return;
-        if (!greenlet__drop_reference(g))
-            return;
+    do {
         if (likely(g->type == NULL && !g->is_main && !greenlet__is_active(g)))
             g = free_one(g);
         else
             g = drop_last(g);
+        if (g == NULL || (unlikely(is_elsewhere(g)) && queue_reference(g)))
+            return;
+    } while (greenlet__drop_reference(g));
+}
+
+static __attribute__((noinline)) void unref_elsewhere(struct greenlet *g)
+{
+    if ((!is_elsewhere(g) || !queue_reference(g)) &&
+        greenlet__drop_reference(g))
+        dropped(g);
+}
+
+/* Nothing of it but its slot and its parent is left to be given up, by this
+ * thread, whose it is. */
+static inline __attribute__((always_inline)) bool
+dies_plainly(const struct greenlet *g)
+{
+    unsigned state = greenlet__read(g->state);
+
+    return (state == GREENLET_DEAD || state == GREENLET_NEW) &&
+           ((unsigned)g->is_main | g->arrival | g->has | g->has_weak |
+            g->odd_slot) == 0 &&
+           ((uintptr_t)g->type | (uintptr_t)g->vars) == 0;
+}
+
+/* As greenlet_new() is: without a call. */
+void greenlet_unref(struct greenlet *g)
+{
+    struct greenlet__thread *self = greenlet__word;
+    struct greenlet__size_class *standard;
+    struct greenlet *parent;
+
+    if (g == NULL)
+        return;
+    if (unlikely(greenlet__read(g->thread) != self)) {
+        unref_elsewhere(g);
+        return;
     }
+    if (!greenlet__drop_reference(g))
+        return;
+    standard = self->os->pool.standard;
+    if (unlikely(!dies_plainly(g) || standard == NULL)) {
+        dropped(g);
+        return;
+    }
+    parent = g->parent;
+    self->os->live--;
+    greenlet__write(g->state, GREENLET_FREED);
+    greenlet__slot_push(standard, greenlet__above(g));
+    if (parent == NULL)
+        return;
+    if (unlikely(greenlet__read(parent->thread) != self))
+        unref_elsewhere(parent);
+    else if (unlikely(greenlet__drop_reference(parent)))
+        dropped(parent);
 }
 
 void greenlet__free(struct greenlet *g)

@@ -82,6 +82,8 @@ struct greenlet {
     struct greenlet *parent; /* counted */
     greenlet_run *run;
     uint8_t has_weak; /* atomic: `weak` is good, and others may count references */
+    uint8_t odd_slot; /* its slot is not of the default size */
+    uint32_t owner_id; /* 0, or what it owns locks by in the preload library */
 
     uint64_t hub_data[6];               /* the hub's: see hub_impl.h */
     void (*on_left)(struct greenlet *g); /* called on the next stack after g
@@ -114,11 +116,13 @@ struct greenlet {
 struct greenlet__os {
     struct greenlet__pool pool; /* free stack slots */
     void *hub;                  /* struct hub of this OS thread or NULL */
+    unsigned hub_id;            /* the hub's number, for people, while it lives
+                                   and after */
     struct greenlet *loop;      /* the hub's: parent of who has none; or NULL */
     void (*hub_close)(struct greenlet__os *os); /* the OS thread ends; or NULL */
     void *thread_pointer;       /* the OS thread's own TLS block */
     struct greenlet__thread *first; /* the OS thread's own identity */
-    long live;                  /* greenlets made minus freed here */
+    long live, peak;            /* greenlets made minus freed here; the most */
     struct greenlet__os *next;  /* all of the process */
 };
 
@@ -133,7 +137,12 @@ enum greenlet__special {
 };
 
 /* Who has to hear of switches between greenlets of one identity. */
-enum greenlet__tool { TOOL_ASAN = 1, TOOL_TSAN = 2, TOOL_CXX = 4 };
+enum greenlet__tool {
+    TOOL_ASAN = 1,
+    TOOL_TSAN = 2,
+    TOOL_CXX = 4,
+    TOOL_WATCHED = 8 /* greenlet__watch_switch() */
+};
 
 /* One TLS identity: a real thread, or a mapped pthread. */
 struct greenlet__thread {
@@ -302,6 +311,8 @@ void greenlet__discard_body(const struct greenlet *g,
 /* g, which is new, is started with that body as soon as somebody resumes it. */
 void greenlet__start(struct greenlet *g, const struct greenlet_callable *body);
 void greenlet__start_plainly(struct greenlet__thread *self, struct greenlet *g);
+/* The first frame of one that runs a body. */
+_Noreturn void greenlet__run(struct greenlet *self);
 /* 0, or why g is not one that this thread may switch to, with a record left. */
 int greenlet__same_tree(struct greenlet__thread *self,
                         const struct greenlet *g);
@@ -317,7 +328,10 @@ struct greenlet *greenlet__parent_of(const struct greenlet *g);
 extern void (*greenlet__unpark)(struct greenlet *g, int error);
 /* The hub's: g is freed, give back what it had in own memory. */
 extern void (*greenlet__hub_gone)(struct greenlet *g);
-/* defer.c: run what the program deferred in the running greenlet. */
+/* The hub's: g ends, and is still on its stack, or is the main one of a thread that
+ * ends; with HAS_MORE. */
+extern void (*greenlet__hub_ends)(struct greenlet *g);
+/* defer.c: run what the program deferred in the running greenlet, at its end. */
 void greenlet__run_deferred(struct greenlet *self);
 /* And of one that is freed: without running it. */
 void greenlet__forget_deferred(struct greenlet *g);
@@ -356,6 +370,8 @@ enum greenlet__fork { FORK_PREPARE, FORK_DONE };
 
 /* ---- weak.c ---- */
 void greenlet__weak_fork(enum greenlet__fork when);
+/* What the handle finds just now, without a reference and without a lock. */
+const struct greenlet *greenlet__weak_peek(const struct greenlet_weak *weak);
 /* The handle finds nothing any more. */
 void greenlet__weak_clear(struct greenlet *g);
 
@@ -371,6 +387,12 @@ void greenlet__tools_thread(struct greenlet__thread *thread);
 /* Before the first switch to g; when one with HAS_FIBER has ended or is freed. */
 void greenlet__tools_fresh(struct greenlet *g, char *bottom, char *top);
 void greenlet__tools_gone(struct greenlet *g);
+/* The hub's: told in `from` of the switch to `to`, with TOOL_WATCHED.  It must not
+ * switch. */
+extern void (*greenlet__watch_switch)(struct greenlet *from,
+                                      struct greenlet *to);
+/* Is there one in this process?  Sanitizers, valgrind. */
+bool greenlet__tools_present(void);
 /* On the stack of a greenlet that was switched to for the first time. */
 void greenlet__tools_arrive(struct greenlet *self,
                             const struct greenlet *previous);

@@ -22,7 +22,8 @@ struct greenlet__size_class {
     size_t free_count;
 };
 
-/* The one on top, which there is. */
+/* The one on top, which there is.  Of the default size: the control block that a
+ * greenlet has there says already which slot it is. */
 static inline struct greenlet__link *
 greenlet__slot_pop(struct greenlet__size_class *class)
 {
@@ -52,6 +53,15 @@ static inline struct greenlet *greenlet__below(struct greenlet__link *top)
 {
     return (struct greenlet *)(((uintptr_t)top - sizeof(struct greenlet)) &
                                ~(uintptr_t)63);
+}
+
+/* The topmost word, from the control block: a slot ends where a page does. */
+static inline struct greenlet__link *greenlet__above(struct greenlet *g)
+{
+    const size_t taken =
+        sizeof(struct greenlet) + sizeof(struct greenlet__link);
+
+    return (struct greenlet__link *)((char *)g + (taken + 63) / 64 * 64) - 1;
 }
 
 #endif

@@ -368,13 +368,17 @@ int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
 void greenlet__slot_give(struct greenlet__pool *pool,
                          const struct greenlet__slot *slot)
 {
+    const struct greenlet__slot what = *slot;
     struct greenlet__size_class *class =
-        find_class(pool, slot->size, slot->guard);
+        find_class(pool, what.size, what.guard);
 
-    if (class != NULL)
-        greenlet__slot_push(class, greenlet__top_of(slot));
-    else
-        stray(slot);
+    if (class == NULL) {
+        stray(&what);
+        return;
+    }
+    if (class == pool->standard) /* who gave it may not have been a greenlet */
+        greenlet__in_slot(&what)->slot = what;
+    greenlet__slot_push(class, greenlet__top_of(&what));
 }
 
 

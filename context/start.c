@@ -229,23 +229,12 @@ static inline bool ends_plainly(const struct greenlet *self, int rc)
            parent->thread == self->thread && greenlet__read(self->refs) != 0;
 }
 
-static void run_body(struct greenlet *self)
+static __attribute__((noinline, noreturn)) void
+end_specially(struct greenlet *self, int rc, void *value)
 {
     struct greenlet__cargo cargo;
     struct greenlet *heir;
-    void *value = NULL;
-    int rc = 0;
 
-    if (unlikely(self->arrival != 0 || self->has != 0)) {
-        rc = greenlet__arrive(self, &cargo);
-        rc = greenlet__deliver(self, &cargo, rc, &self->value);
-    }
-    if (likely(rc == 0)) /* else: thrown into, the body never runs (G-066) */
-        rc = self->run(self->value, &value);
-    if (likely(ends_plainly(self, rc))) {
-        self->parent->value = value;
-        greenlet__leave_in(self->thread, self, self->parent);
-    }
     pack_result(self, rc, value, &cargo);
     if (unlikely((self->has & (HAS_CLOSURE | HAS_CAUGHT | HAS_MORE)) != 0 ||
                  self->arrival != 0))
@@ -255,11 +244,42 @@ static void run_body(struct greenlet *self)
     greenlet__leave(heir);
 }
 
+/* The body, with what has come for it; or without, if that was a record. */
+static __attribute__((noinline, noreturn)) void
+run_specially(struct greenlet *self)
+{
+    struct greenlet__cargo cargo;
+    void *value = NULL;
+    int rc = greenlet__arrive(self, &cargo);
+
+    rc = greenlet__deliver(self, &cargo, rc, &self->value);
+    if (rc == 0) /* else: thrown into, the body never runs (G-066) */
+        rc = self->run(self->value, &value);
+    end_specially(self, rc, value);
+}
+
+void greenlet__run(struct greenlet *self)
+{
+    void *value = NULL;
+    int rc;
+
+    if (unlikely(self->arrival != 0 || self->has != 0))
+        run_specially(self);
+    rc = self->run(self->value, &value);
+    if (likely(ends_plainly(self, rc))) {
+        struct greenlet *parent = self->parent;
+
+        parent->value = value;
+        greenlet__leave_in(self->thread, self, parent);
+    }
+    end_specially(self, rc, value);
+}
+
 void greenlet__start_plainly(struct greenlet__thread *self, struct greenlet *g)
 {
     self->started = 1;
     greenlet__write(g->thread, self);
-    greenlet__prepare(g, g, run_body);
+    greenlet__prepare(g, g, greenlet__run);
 }
 
 void greenlet__start(struct greenlet *g, const struct greenlet_callable *body)

@@ -375,8 +375,12 @@ switch_to_new(struct greenlet *g, void *value, void **result)
     struct greenlet *current = self->current;
 
     g->value = value;
-    greenlet__start_plainly(self, g);
-    greenlet__jump_from(self, current, self, g);
+    if (unlikely(self->tools != 0)) {
+        greenlet__start_plainly(self, g);
+        greenlet__jump_from(self, current, self, g);
+    } else {
+        greenlet__arrived(greenlet__jump_new(self, current, g));
+    }
     return receive(current, result);
 }
 

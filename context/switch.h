@@ -14,6 +14,12 @@
 struct greenlet__transfer jump_fcontext(greenlet__fcontext to, void *data);
 greenlet__fcontext make_fcontext(void *stack_top, size_t size,
                                  void (*function)(struct greenlet__transfer));
+/* arch/: half a jump each, over the same frames.  The first time to `to`, which
+ * greenlet__run() gets; the last time from `from`, which nobody resumes. */
+struct greenlet__transfer greenlet__begin(struct greenlet *from,
+                                          struct greenlet *to);
+void greenlet__finish(greenlet__fcontext to, struct greenlet *from);
+_Static_assert(offsetof(struct greenlet, context) == 0, "see entry.S");
 
 /* Of errno, from the thread pointer: the same in every block. */
 extern ptrdiff_t greenlet__errno_offset __attribute__((visibility("hidden")));
@@ -44,22 +50,59 @@ static inline void greenlet__arrived(struct greenlet__transfer transfer)
     }
 }
 
-/* Leaves the identity `left` for `entered`.  errno is the greenlet's own: others
- * that run on its TLS block, the hub among them, change it meanwhile. */
+/* What is the running greenlet's own besides its registers.  errno: others that
+ * run on its TLS block, the hub among them, change it meanwhile. */
+struct greenlet__own {
+    int *error, saved;
+    unsigned long fp_control;
+};
+
+static inline __attribute__((always_inline)) struct greenlet__own
+greenlet__keep_own(const struct greenlet__thread *thread)
+{
+    struct greenlet__own own;
+
+    own.error =
+        (int *)((char *)thread->thread_pointer + greenlet__errno_offset);
+    own.saved = *own.error;
+    own.fp_control = greenlet__fp_control();
+    return own;
+}
+
+static inline __attribute__((always_inline)) void
+greenlet__restore_own(struct greenlet__own own)
+{
+    *own.error = own.saved;
+    greenlet__set_fp_control(own.fp_control);
+}
+
+/* Leaves the identity `left` for `entered`. */
 static inline __attribute__((always_inline)) struct greenlet__transfer
 greenlet__jump_bare(const struct greenlet__thread *left, struct greenlet *from,
                     struct greenlet__thread *entered, struct greenlet *to)
 {
+    struct greenlet__own own = greenlet__keep_own(left);
     struct greenlet__transfer transfer;
-    int *error = (int *)((char *)left->thread_pointer +
-                         greenlet__errno_offset);
-    int saved = *error;
-    unsigned long fp_control = greenlet__fp_control();
 
     greenlet__write(entered->current, to);
     transfer = jump_fcontext(to->context, from);
-    *error = saved;
-    greenlet__set_fp_control(fp_control);
+    greenlet__restore_own(own);
+    return transfer;
+}
+
+/* The same to one of this identity that never ran. */
+static inline __attribute__((always_inline)) struct greenlet__transfer
+greenlet__jump_new(struct greenlet__thread *self, struct greenlet *from,
+                   struct greenlet *to)
+{
+    struct greenlet__own own = greenlet__keep_own(self);
+    struct greenlet__transfer transfer;
+
+    self->started = 1;
+    __atomic_store_n(&to->state, GREENLET_ACTIVE, __ATOMIC_RELEASE);
+    greenlet__write(self->current, to);
+    transfer = greenlet__begin(from, to);
+    greenlet__restore_own(own);
     return transfer;
 }
 
@@ -88,19 +131,27 @@ greenlet__jump_from(struct greenlet__thread *left, struct greenlet *from,
         greenlet__arrived(greenlet__jump_bare(left, from, entered, to));
 }
 
-/* The running greenlet is finished, and `to` is of its identity: nothing of it
- * has to be kept. */
+/* The running greenlet is finished: nothing of it has to be kept. */
+static inline __attribute__((always_inline, noreturn)) void
+greenlet__leave_for(const struct greenlet__thread *left, struct greenlet *self,
+                    struct greenlet__thread *entered, struct greenlet *to)
+{
+    greenlet__write(self->state, GREENLET_LEAVING);
+    if (unlikely(left->tools != 0) && greenlet__tools_care(left)) {
+        greenlet__jump_slowly(self, to);
+    } else {
+        greenlet__write(entered->current, to);
+        greenlet__finish(to->context, self);
+    }
+    __builtin_trap(); /* nobody resumes a greenlet that left */
+}
+
+/* The same, where `to` is of its identity. */
 static inline __attribute__((always_inline, noreturn)) void
 greenlet__leave_in(struct greenlet__thread *thread, struct greenlet *self,
                    struct greenlet *to)
 {
-    greenlet__write(self->state, GREENLET_LEAVING);
-    greenlet__write(thread->current, to);
-    if (unlikely(thread->tools != 0))
-        greenlet__jump_slowly(self, to);
-    else
-        jump_fcontext(to->context, self);
-    __builtin_trap(); /* nobody resumes a greenlet that left */
+    greenlet__leave_for(thread, self, thread, to);
 }
 
 static inline __attribute__((always_inline)) void

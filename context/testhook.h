@@ -9,6 +9,7 @@
 #include "context/greenlet.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #ifdef VIREO_TEST_HOOKS
 
@@ -40,6 +41,10 @@ static inline void *greenlet__realloc(void *memory, size_t size)
                ? NULL
                : realloc(memory, size);
 }
+static inline char *greenlet__strdup(const char *text)
+{
+    return greenlet__test_fails(GREENLET_TEST_ALLOCATION) ? NULL : strdup(text);
+}
 #define GREENLET__BROKEN(id) __builtin_expect(greenlet__test_broken(id), 0)
 #define GREENLET__ALLOCATION_FAILS() \
     __builtin_expect(greenlet__test_fails(GREENLET_TEST_ALLOCATION), 0)
@@ -51,6 +56,7 @@ static inline void *greenlet__realloc(void *memory, size_t size)
 #define greenlet__malloc malloc
 #define greenlet__calloc calloc
 #define greenlet__realloc realloc
+#define greenlet__strdup strdup
 #define GREENLET__BROKEN(id) 0
 #define GREENLET__ALLOCATION_FAILS() 0
 #define GREENLET__SWITCH_FAILS() 0

@@ -169,6 +169,8 @@ static void thread_exit(void *data)
         return;
     if (own->os.hub_close != NULL)
         own->os.hub_close(&own->os);
+    if ((own->thread.main.has & HAS_MORE) && greenlet__hub_ends != NULL)
+        greenlet__hub_ends(&own->thread.main);
     lock();
     unlink_os(&own->os);
     dropped = disown(&own->thread);

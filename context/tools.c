@@ -7,10 +7,16 @@
  * the switch itself nothing may be recorded. */
 #include "context/switch.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #if defined(__has_include)
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
 #endif
+#endif
+#ifndef RUNNING_ON_VALGRIND
+#define RUNNING_ON_VALGRIND 0
 #endif
 #ifndef VALGRIND_STACK_REGISTER
 #define VALGRIND_STACK_REGISTER(start, end) ((void)(start), (void)(end))
@@ -30,6 +36,17 @@ WEAK void *__tsan_get_current_fiber(void);
 WEAK void *__tsan_create_fiber(unsigned flags);
 WEAK void __tsan_destroy_fiber(void *fiber);
 WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+
+/* valgrind is known by what it preloads, too: its header may have been missing. */
+bool greenlet__tools_present(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+
+    if (preload != NULL && strstr(preload, "vgpreload_") != NULL)
+        return true;
+    return __sanitizer_start_switch_fiber != NULL ||
+           __tsan_switch_to_fiber != NULL || RUNNING_ON_VALGRIND != 0;
+}
 
 /* What AddressSanitizer takes for the stack of the thread itself; known once it
  * was left for the first time. */
@@ -118,10 +135,14 @@ void greenlet__tools_arrive(struct greenlet *self,
     }
 }
 
+void (*greenlet__watch_switch)(struct greenlet *from, struct greenlet *to);
+
 void greenlet__jump_slowly(struct greenlet *from, struct greenlet *to)
 {
     struct greenlet__transfer transfer;
 
+    if (from->thread->tools & TOOL_WATCHED)
+        greenlet__watch_switch(from, to);
     if (from->thread->tools & TOOL_CXX)
         greenlet__cxx_save(from);
     leave(from, to);

@@ -79,11 +79,16 @@ void greenlet_weak_free(struct greenlet_weak *weak)
         free(weak);
 }
 
+const struct greenlet *greenlet__weak_peek(const struct greenlet_weak *weak)
+{
+    return greenlet__read(weak->target);
+}
+
 void greenlet__weak_clear(struct greenlet *g)
 {
     pthread_mutex_lock(&weak_lock);
     if (g->has_weak) {
-        g->weak->target = NULL;
+        greenlet__write(g->weak->target, NULL);
         greenlet__write(g->has_weak, 0);
     }
     pthread_mutex_unlock(&weak_lock);
