@@ -1,5 +1,6 @@
 /* api.c - the table that the preload library takes (api.h) */
 #include "hub/api.h"
+#include "hub/schedule.h"
 #include "thread_pointer.h"
 
 static struct hub *get_hub(void)
@@ -10,6 +11,40 @@ static struct hub *get_hub(void)
 static struct greenlet__thread *thread_self(void)
 {
     return greenlet__thread_self();
+}
+
+static int park_cancelable(struct hub__waiter *waiter, int64_t deadline)
+{
+    return hub__park_cancelable(waiter, deadline);
+}
+
+/* False also where a signal handler came while the hub's lists were changed. */
+static bool can_park(void)
+{
+    const struct hub *hub = hub__peek();
+
+    return hub != NULL && hub->critical == 0 &&
+           greenlet__word->current != hub->greenlet;
+}
+
+/* Above what the kernel and the preload library give to threads, and below
+ * FUTEX_TID_MASK; they come round after 500 million. */
+#define FIRST_OWNER 0x20000000u
+#define OWNERS 0x1fffffffu
+
+static uint32_t owner_id(void)
+{
+    static uint32_t next; /* atomic */
+    struct greenlet__thread *thread = greenlet__thread_peek();
+    struct greenlet *g = thread != NULL ? thread->current : NULL;
+
+    if (g == NULL || g->is_main)
+        return 0;
+    if (g->owner_id == 0)
+        g->owner_id = FIRST_OWNER + __atomic_fetch_add(&next, 1,
+                                                       __ATOMIC_RELAXED) %
+                                        OWNERS;
+    return g->owner_id;
 }
 
 static const struct hub__api table = {
@@ -37,6 +72,7 @@ static const struct hub__api table = {
     .leave = hub__leave,
     .waiter_init = hub__waiter_init,
     .park = hub__park,
+    .park_cancelable = park_cancelable,
     .waiter_close = hub__waiter_close,
     .wake = hub__wake,
     .yield = hub_yield,
@@ -56,6 +92,9 @@ static const struct hub__api table = {
     .fd_evacuate = hub__fd_evacuate,
     .fd_forget = hub__fd_forget,
     .fd_lowest = hub__fd_lowest,
+    .hub_made = &hub__made,
+    .can_park = can_park,
+    .owner_id = owner_id,
     .count = greenlet_count,
     .guard_kind = greenlet__guard_kind,
 };

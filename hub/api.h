@@ -39,6 +39,7 @@ struct hub__api {
     /* waiting */
     void (*waiter_init)(struct hub__waiter *);
     int (*park)(struct hub__waiter *, int64_t deadline);
+    int (*park_cancelable)(struct hub__waiter *, int64_t deadline);
     bool (*waiter_close)(struct hub__waiter *);
     bool (*wake)(struct hub__waiter *, int result);
     void (*yield)(void);
@@ -59,6 +60,10 @@ struct hub__api {
     int (*fd_evacuate)(int);
     void (*fd_forget)(int);
     unsigned (*fd_lowest)(void);
+    /* greenlets of the program's own */
+    void (**hub_made)(struct greenlet__thread *); /* called where one was made */
+    bool (*can_park)(void);     /* this OS thread has a hub, and is not in it */
+    uint32_t (*owner_id)(void); /* of the running greenlet; 0: a main one */
     /* statistics */
     void (*count)(struct greenlet_counts *);
     const char *(*guard_kind)(void);

@@ -26,7 +26,7 @@ void hub__callback_push(struct hub_callback *callback)
 {
     struct hub *hub = callback->hub;
 
-    callback->queued = 1;
+    greenlet__write(callback->queued, 1);
     hub__enter(hub);
     hub__push_ready(hub, (struct greenlet *)(void *)callback);
     hub__exit(hub);
@@ -36,7 +36,7 @@ void hub__callback_push_remote(struct hub_callback *callback)
 {
     struct hub *hub = callback->hub;
 
-    callback->queued = 1;
+    greenlet__write(callback->queued, 1);
     callback->remote_next =
         __atomic_load_n(&hub->remote_calls, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&hub->remote_calls,
@@ -87,9 +87,10 @@ void hub__callbacks_run(struct hub *hub)
         void (*function)(void *) = callback->function;
         void *arg = callback->arg;
 
-        callback->queued = 0;
+        __atomic_store_n(&callback->queued, 0, __ATOMIC_RELEASE);
         if (callback->done != NULL)
             callback->done(callback);
+        hub->promoted = NULL;
         if (function != NULL)
             function(arg);
         if (++hub->tick >= TICKS_A_LOOK)
@@ -108,7 +109,7 @@ static struct hub_callback *make(struct hub *hub, void (*function)(void *arg),
                                  void *arg)
 {
     struct hub_callback *callback =
-        hub != NULL ? malloc(sizeof *callback) : NULL;
+        hub != NULL ? greenlet__malloc(sizeof *callback) : NULL;
 
     if (callback != NULL) {
         hub__callback_init(callback, hub, function, arg);

@@ -1,19 +1,25 @@
 /* destroy.c - the end of a hub: by call, and with its thread
  *
- * What the hub spawned and has not ended is killed and runs to its end, so that
- * cleanups run and nobody is left waiting on objects of other threads.  Those
- * who refuse are left suspended, as orphans are. */
+ * What the hub spawned and has not ended is killed and runs to its end, so
+ * that cleanups run and nobody is left waiting on objects of other threads.
+ * Cleanups may wait (in a shield), but not for ever: those who have not
+ * ended after a second are left suspended, as orphans are. */
 #include "hub/schedule.h"
+#include "hub/sight.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define ROUNDS 100 /* of killing and letting run: each may spawn again */
+#define GRACE_NS HUB_SECOND
+
+#define FEW 16
 
 struct roll {
     struct hub *hub;
     struct greenlet **list;
     size_t count, room;
+    struct greenlet *few[FEW]; /* the list, or what there is of it without memory */
 };
 
 static bool is_unfinished(const struct hub *hub, struct greenlet *g)
@@ -35,42 +41,49 @@ static int collect(struct greenlet *g, void *data)
     return 0;
 }
 
-/* References to all that have not ended; NULL: none, or no memory. */
+/* References to all that have not ended, or, without memory, to some. */
 static void call_roll(struct hub *hub, struct roll *roll)
 {
-    *roll = (struct roll){ .hub = hub };
+    roll->hub = hub;
+    roll->count = roll->room = 0;
+    roll->list = NULL;
     greenlet_each(collect, roll);
-    if (roll->count == 0)
-        return;
     roll->room = roll->count;
     roll->count = 0;
-    roll->list = calloc(roll->room, sizeof(struct greenlet *));
-    if (roll->list == NULL)
-        roll->room = 0;
+    if (roll->room > FEW)
+        roll->list = greenlet__calloc(roll->room, sizeof(struct greenlet *));
+    if (roll->list == NULL) {
+        roll->list = roll->few;
+        roll->room = FEW;
+    }
     greenlet_each(collect, roll);
     if (roll->count > roll->room)
         roll->count = roll->room;
 }
 
 /* Returns how many there were. */
-static size_t kill_all(struct hub *hub)
+static size_t kill_all(struct hub *hub, int64_t until)
 {
     static const struct greenlet_exception destroyed = {
         .cls = &hub_destroyed_class, .text = "the hub is going"
     };
     struct roll roll;
-    size_t count;
 
     call_roll(hub, &roll);
-    count = roll.room;
     for (size_t i = 0; i < roll.count; i++)
         if (hub_kill_with(roll.list[i], &destroyed) < 0)
             hub_kill(roll.list[i]);
+    hub__enter(hub);
+    hub__take_remote(hub); /* calls of other threads: they are made, and freed */
+    hub__exit(hub);
     hub_yield();
-    for (size_t i = 0; i < roll.count; i++)
+    for (size_t i = 0; i < roll.count; i++) {
+        hub_join(roll.list[i], until);
         greenlet_unref(roll.list[i]);
-    free(roll.list);
-    return count;
+    }
+    if (roll.list != roll.few)
+        free(roll.list);
+    return roll.count;
 }
 
 /* On the loop's own stack, which it leaves for good. */
@@ -85,25 +98,37 @@ static void free_hub(struct hub *hub)
 {
     struct greenlet__os *os = hub->os;
 
+    hub__parts_tell(hub, HUB__PART_CLOSES);
+    hub__sight_close(hub);
     hub__loop_close(hub);
     os->hub = NULL;
     os->loop = NULL;
     greenlet_unref(hub->greenlet);
     hub__watch_forked(hub);
+    hub__scope_of_hub_free(hub);
+    hub__spawners_free(hub);
+    if (hub->idents != NULL)
+        hub__idents_drop(hub->idents);
     hub__timers_free(hub);
     free(hub->handlers);
+    if (hub->heir)
+        greenlet_unref(hub->main);
     free(hub);
 }
 
 static int close_hub(struct hub *hub)
 {
     struct greenlet *self = greenlet__word->current;
-    int rc = 0;
+    int64_t until = hub_deadline(GRACE_NS);
+    struct hub__frame shield;
+    int rc = -EBUSY;
 
-    for (int i = 0; i < ROUNDS && kill_all(hub) > 0; i++)
-        ;
-    if (kill_all(hub) > 0)
-        rc = -EBUSY;
+    /* Who was killed itself waits all the same. */
+    hub__frame_enter(&shield, true);
+    for (int i = 0; i < ROUNDS && rc < 0 && hub_now() < until; i++)
+        if (kill_all(hub, until) == 0 && hub->ready_head == NULL)
+            rc = 0;
+    hub__frame_leave(&shield);
     hub->closing = self;
     greenlet__resume(hub->greenlet); /* leaves its stack, and comes back */
     free_hub(hub);

@@ -46,6 +46,13 @@ static void throw_loop_exit(struct hub *hub)
     greenlet_throw(hub->main, &record, NULL);
 }
 
+static bool woken_meanwhile(const struct hub *hub)
+{
+    return __atomic_load_n(&hub->remote, __ATOMIC_ACQUIRE) != NULL ||
+           __atomic_load_n(&hub->remote_calls, __ATOMIC_ACQUIRE) != NULL ||
+           __atomic_load_n(&hub->deferred, __ATOMIC_ACQUIRE) != 0;
+}
+
 bool hub__ran_dry(struct hub *hub)
 {
     struct hub__waiter *drainer = hub->drainer;
@@ -55,8 +62,12 @@ bool hub__ran_dry(struct hub *hub)
         hub__wake(drainer, 0);
         return true;
     }
+    if (hub->heir && hub_ready(hub->main))
+        exit(EXIT_SUCCESS); /* as after the last thread of a process */
     if (greenlet_dead(hub->main) || others_may_wake())
         return false;
+    if (woken_meanwhile(hub)) /* by a thread that has ended since */
+        return true;
     throw_loop_exit(hub);
     return true;
 }

@@ -1,5 +1,6 @@
 /* error.c - records that nobody caught: who is told */
 #include "hub/hub_impl.h"
+#include "hub/sight.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -41,10 +42,32 @@ int hub__fail(const struct greenlet_class *cls, const char *text)
     return greenlet__fail(cls->error, cls, text);
 }
 
+int hub__fail_owner(const char *what, const struct hub *owner)
+{
+    struct hub *mine = hub__peek();
+    struct greenlet_exception record = {
+        .cls = &hub_invalid_thread_class,
+        .error = -EXDEV,
+        .origin = __builtin_return_address(0)
+    };
+    char *text = NULL;
+
+    if (asprintf(&text, "%s belongs to hub %u, and this is %s %u", what,
+                 owner != NULL ? owner->id : 0,
+                 mine != NULL ? "hub" : "a thread without hub,",
+                 mine != NULL ? mine->id : 0) > 0) {
+        record.text = record.payload = text;
+        record.destroy = free;
+    } else {
+        record.text = "it belongs to another hub";
+    }
+    return greenlet_raise(&record);
+}
+
 static struct hub__handlers *handlers(struct hub *hub)
 {
     if (hub != NULL && hub->handlers == NULL) {
-        hub->handlers = calloc(1, sizeof *hub->handlers);
+        hub->handlers = greenlet__calloc(1, sizeof *hub->handlers);
         if (hub->handlers != NULL)
             hub->handlers->fd = STDERR_FILENO;
     }
@@ -68,14 +91,22 @@ int hub_set_error_fd(int fd)
 
     if (to == NULL)
         return -ENOMEM;
-    to->fd = fd;
+    greenlet__write(to->fd, fd);
     return 0;
+}
+
+int hub__error_fd(const struct hub *hub)
+{
+    const struct hub__handlers *h = greenlet__read(hub->handlers);
+
+    return h != NULL ? greenlet__read(h->fd) : STDERR_FILENO;
 }
 
 /* Straight to the descriptor: stdio may be anybody's, and wait. */
 void hub__say(struct hub *hub, const char *text)
 {
-    int fd = hub->handlers != NULL ? hub->handlers->fd : STDERR_FILENO;
+    int fd = hub != NULL && hub->handlers != NULL ? hub->handlers->fd
+                                                  : STDERR_FILENO;
     size_t left = strlen(text);
 
     while (fd >= 0 && left > 0) {

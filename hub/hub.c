@@ -1,5 +1,8 @@
 /* hub.c - one hub per OS thread: the greenlet that runs the loop */
+#include "hub/config.h"
 #include "hub/schedule.h"
+#include "hub/testhook.h"
+#include "hub/sight.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +24,7 @@ static bool is_idle(const struct hub *hub)
 /* Nobody is ready.  How long may the loop sleep? */
 static int64_t may_sleep(struct hub *hub)
 {
-    if (!is_idle(hub) || hub->idlers != NULL)
+    if (!is_idle(hub) || hub->idlers != NULL || hub->closing != NULL)
         return 0;
     if (likely(hub->active > 0 || hub__lenient))
         return HUB_FOREVER;
@@ -47,8 +50,12 @@ static void run_loop(struct greenlet *self)
         if (unlikely(self->arrival != 0))
             take_arrival(hub, self);
         hub__callbacks_run(hub);
+        if (unlikely(hub->closing != NULL))
+            break; /* before it could find that it has run dry */
         if (hub->ready_head == NULL || hub->poll_due) {
             hub__loop_turn(hub, hub->ready_head == NULL ? may_sleep(hub) : 0);
+            if (unlikely(greenlet__read(hub__monitor_dozes)))
+                hub__monitor_loop_wakes(hub);
             if (unlikely(hub->idlers != NULL) && is_idle(hub))
                 hub__idle_wake(hub);
             hub->poll_due = false;
@@ -57,8 +64,6 @@ static void run_loop(struct greenlet *self)
             hub->batch_last = hub->ready_tail;
             hub__exit(hub);
         }
-        if (hub->closing)
-            break;
         hub__reschedule(hub);
     }
     hub__closed(hub);
@@ -67,12 +72,15 @@ static void run_loop(struct greenlet *self)
 static void start_up(void)
 {
     hub__waiters_start();
-    hub__more_start();
+    hub__fork_start();
+    hub__options_start();
 }
+
+void (*hub__made)(struct greenlet__thread *thread);
 
 struct hub *hub__make(struct greenlet__os *os)
 {
-    struct hub *hub = calloc(1, sizeof *hub);
+    struct hub *hub = greenlet__calloc(1, sizeof *hub);
 
     pthread_once(&once, start_up);
     if (hub == NULL)
@@ -80,21 +88,34 @@ struct hub *hub__make(struct greenlet__os *os)
     hub->os = os;
     hub->main = &os->first->main;
     hub->greenlet = greenlet__make(256 * 1024);
-    if (hub->greenlet == NULL || hub__loop_open(hub) < 0) {
-        if (hub->greenlet != NULL)
-            greenlet__free(hub->greenlet);
-        free(hub);
-        return NULL;
-    }
-    hub->greenlet->thread = os->first;
+    if (hub->greenlet == NULL || hub__loop_open(hub) < 0)
+        goto undo;
+    greenlet__write(hub->greenlet->thread, os->first); /* others look at it */
+    hub__timer_late_init(hub);
+    hub__shuffle_start(hub);
     hub->polled_at = hub->now = hub_now();
-    hub->poll_every = hub__lenient ? POLL_EVERY_LENIENT_NS : POLL_EVERY_NS;
+    hub->poll_every = hub__lenient
+                          ? POLL_EVERY_LENIENT_NS
+                          : hub_config_number(HUB_OPTION_SWITCH_INTERVAL);
     hub->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+    if (hub__sight_make(hub) < 0) {
+        hub__loop_close(hub);
+        goto undo;
+    }
     os->hub = hub;
+    os->hub_id = hub->id;
     os->loop = hub->greenlet;
     os->hub_close = hub__thread_ends;
     greenlet__prepare(hub->greenlet, hub->greenlet, run_loop);
+    if (hub__made != NULL)
+        hub__made(greenlet__word);
+    hub__sight_open(hub);
     return hub;
+undo:
+    if (hub->greenlet != NULL)
+        greenlet__free(hub->greenlet);
+    free(hub);
+    return NULL;
 }
 
 struct hub *hub_current(void)
@@ -133,8 +154,12 @@ void hub__exit_slow(struct hub *hub)
 static void forget_all(struct hub *hub)
 {
     hub->ready_head = hub->ready_tail = hub->batch_last = NULL;
-    hub__timers_free(hub);
+    hub->late.queued = 0;
     hub->active = 0;
+    if (hub__lenient)
+        hub__timers_free(hub); /* stacks of other threads may be unmapped */
+    else
+        hub__timers_forked(hub);
     hub->remote = NULL;
     hub->remote_calls = NULL;
     hub->interruptible = NULL;
@@ -153,13 +178,38 @@ static void forget_all(struct hub *hub)
  * parent. */
 static int renew(struct greenlet__thread *thread, struct hub *hub)
 {
+    const bool keep = !hub__lenient && hub__fork_keeps();
     int rc;
 
-    forget_all(hub);
+    if (!keep)
+        forget_all(hub);
+    if (!keep && !hub__lenient)
+        hub__others_are_gone(hub);
+    hub__sight_forked(hub);
     rc = hub__loop_forked(hub);
-    if (rc == 0 && thread->current != hub->greenlet)
+    if (rc < 0)
+        return rc;
+    hub__parts_tell(hub, keep ? HUB__PART_ALL : HUB__PART_ALONE);
+    if (keep)
+        hub__watch_anew(hub);
+    else if (thread->current != hub->greenlet)
         greenlet__prepare(hub->greenlet, hub->greenlet, run_loop);
     return rc;
+}
+
+static void threads_are_gone(struct hub *hub)
+{
+    const bool keep = hub != NULL && !hub__lenient && hub__fork_keeps();
+
+    hub__own_threads_forked();
+    if (keep)
+        hub__lot_forked_with(hub);
+    else
+        hub__lot_forked();
+    hub__locals_forked();
+    hub__offload_forked(keep ? hub : NULL);
+    hub__signals_forked(hub);
+    hub__children_forked(keep);
 }
 
 void hub__forked(struct greenlet__mapped *self, pid_t tid)
@@ -167,8 +217,9 @@ void hub__forked(struct greenlet__mapped *self, pid_t tid)
     struct greenlet__thread *thread = greenlet__thread_peek();
     struct hub *hub = thread != NULL ? thread->os->hub : NULL;
 
-    hub__lot_forked();
-    hub__offload_forked();
+    threads_are_gone(hub);
+    if (hub == NULL)
+        hub__sight_forked(NULL);
     if (thread == NULL)
         return;
     greenlet__threads_forked(thread->os);
@@ -181,7 +232,8 @@ int hub_reinit(void)
 {
     struct hub *hub = hub__peek();
 
-    hub__lot_forked();
-    hub__offload_forked();
+    threads_are_gone(hub);
+    if (hub == NULL)
+        hub__sight_forked(NULL);
     return hub != NULL ? renew(greenlet__word, hub) : 0;
 }

@@ -26,6 +26,7 @@ extern "C" {
 
 #define HUB_API GREENLET_API
 #define HUB_FOREVER INT64_MAX
+#define HUB_NOWAIT INT64_C(0) /* for calls on fds: -EAGAIN instead of waiting */
 #define HUB_SECOND INT64_C(1000000000)
 #define HUB_MILLISECOND INT64_C(1000000)
 #define HUB_MICROSECOND INT64_C(1000)
@@ -33,6 +34,13 @@ extern "C" {
 enum { HUB_READ = 1, HUB_WRITE = 2 };
 
 struct hub;
+
+/* Whatever a greenlet can wait for, in one form: object.h. */
+struct hub_object_ops; /* the library's */
+struct hub_object {
+    const struct hub_object_ops *ops;
+    void *pointer;
+};
 
 /* ---- records that the hub throws ------------------------------------------- */
 
@@ -59,8 +67,8 @@ HUB_API int64_t hub_now(void);
  * said, now if ns is negative.  Thread-safe, async-signal-safe. */
 HUB_API int64_t hub_deadline(int64_t ns);
 
-/* The same from seconds: HUB_FOREVER for NaN's absence of a limit, infinity and
- * what is too far; now for what is negative.  Thread-safe. */
+/* The same from seconds: HUB_FOREVER for NaN, infinity and what is too far;
+ * now for what is negative.  Thread-safe. */
 HUB_API int64_t hub_deadline_seconds(double seconds);
 
 /* ---- the hub -------------------------------------------------------------------- */
@@ -87,7 +95,8 @@ HUB_API int hub_drain(int64_t deadline_ns);
  * loop.  The next use makes a new one.  For the main greenlet of the thread; the
  * end of a thread does it.  Switches.
  * Returns 0; -EPERM in another greenlet; -EBUSY when some of them would not end
- * (they are left suspended for ever). */
+ * within a second, in which cleanups may wait (they are left suspended for
+ * ever). */
 HUB_API int hub_destroy(void);
 
 /* In the child of a clone() or a fork() that no handler of pthread_atfork() saw:
@@ -149,7 +158,8 @@ HUB_API int hub_call_soon_threadsafe(struct hub *hub,
 
 /* Call function(arg) on a real thread of a small pool and park until it has
  * returned.  Switches; not a cancellation point.
- * Returns 0 or -EAGAIN when no thread could be made. */
+ * Returns 0; -EAGAIN when no thread could be made; -ECANCELED in the child of a
+ * fork() by the rule HUB_FORK_ALL: the call goes on in the parent. */
 HUB_API int hub_offload(void (*function)(void *arg), void *arg);
 
 /* ---- errors that nobody caught ------------------------------------------------------ */
@@ -175,7 +185,37 @@ HUB_API int hub_set_error_fd(int fd);
 }
 #endif
 
+#include "hub/config.h"
+#include "hub/console.h"
+#include "hub/counters.h"
+#include "hub/dump.h"
+#include "hub/event.h"
+#include "hub/events.h"
+#include "hub/file.h"
+#include "hub/fork.h"
+#include "hub/local.h"
+#include "hub/lock.h"
+#include "hub/monitor.h"
+#include "hub/object.h"
+#include "hub/pool.h"
+#include "hub/process.h"
+#include "hub/queue.h"
+#include "hub/resolver.h"
+#include "hub/select.h"
+#include "hub/semaphore.h"
+#include "hub/server.h"
+#include "hub/signal.h"
+#include "hub/socket.h"
 #include "hub/spawn.h"
+#include "hub/stream.h"
+#include "hub/task.h"
+#include "hub/threadpool.h"
 #include "hub/timeout.h"
+#include "hub/tracer.h"
+#include "hub/transport.h"
+#include "hub/tree.h"
+#include "hub/wait.h"
+#include "hub/watcher.h"
+#include "hub/workers.h"
 
 #endif

@@ -10,6 +10,7 @@
 #define HUB_IMPL_H
 
 #include "context/greenlet_impl.h"
+#include "context/testhook.h"
 #include "hub/hub.h"
 
 #include <stdint.h>
@@ -93,18 +94,26 @@ _Static_assert(sizeof(struct hub__own) ==
                    sizeof(((struct greenlet *)0)->hub_data),
                "struct greenlet has room for it");
 enum {
-    HUB__SPAWNED = 1,  /* hub_kept is good: function and argument, or result */
+    HUB__SPAWNED = 1,  /* hub_kept is good: function and argument */
     HUB__BEGUN = 2,    /* its body was called */
-    HUB__DONE = 4,     /* rc and result are good; it may still be on its stack */
+    HUB__DONE = 4,     /* rc, result are good; it may still be on its stack */
     HUB__KILLED = 8,   /* the scope outside of all frames has ended */
     HUB__QUIET = 16,   /* what it fails with is for its maker: no report */
-    HUB__RAW = 32      /* spawned without result and links */
+    HUB__RAW = 32,     /* spawned without result and links */
+    HUB__UNMONITORED = 64 /* it may block its hub */
 };
-enum { HUB_KEPT_FUNCTION = 0, HUB_KEPT_RESULT = 0, HUB_KEPT_ARG = 1 };
+enum { HUB_KEPT_FUNCTION = 0, HUB_KEPT_ARG = 1 };
 
 static inline struct hub__own *hub__own(struct greenlet *g)
 {
     return (struct hub__own *)(void *)g->hub_data;
+}
+
+/* The result, with HUB__DONE.  It lies where greenlets of greenlet_new() have
+ * their body, so that what it was made with is still there. */
+static inline void **hub__result(struct greenlet *g)
+{
+    return (void **)(void *)&g->run;
 }
 
 /* Rarely needed: from malloc(), freed with its greenlet (more.c). */
@@ -115,15 +124,20 @@ struct hub__more {
     struct greenlet_exception failed;   /* what its body ended with */
     void *locals;                       /* local.c */
     struct hub__born *born;             /* tree.c: by whom it was spawned */
-    uint32_t ident;                     /* ident.c: 0: none yet */
+    struct hub__glink *glinks;          /* greenlink.c: who is told of the end */
+    struct hub_task *task;              /* task.c: it is the greenlet of that */
+    struct hub__idents *idents;         /* ident.c: where its number is from */
+    uint32_t ident;                     /* and the number; idents NULL: none */
 };
 /* Made on first use; NULL: no memory. */
 struct hub__more *hub__more(struct greenlet *g);
 
-/* A wait for one fd; several may share a waiter (poll). */
+/* A wait for one fd; several may share a waiter (poll).  With back NULL and
+ * nothing in fired, the fd was closed. */
 struct hub__fd_wait {
     struct hub__fd_wait *next, **back; /* back NULL: not linked */
-    struct hub__waiter *waiter;
+    struct hub__waiter *waiter;        /* NULL: notify is called, unlinked, */
+    void (*notify)(struct hub__fd_wait *wait, int rc); /* critical: it queues */
     int fd;             /* may change: see hub__fd_closing() */
     uint8_t events;     /* HUB_READ | HUB_WRITE */
     uint8_t exclusive;  /* this one will consume: wake one such per event */
@@ -184,14 +198,26 @@ struct hub {
     int64_t now;        /* when the clock was last read */
     int64_t poll_every; /* ns: a busy hub lets the loop go first so often */
     struct hub__heap heap;
+    struct hub_callback late; /* fires those that are due, timer.c */
     long active;        /* timers, fds and jobs that can wake somebody here */
     struct hub__waiter *drainer; /* hub_drain() */
     struct hub__idler *idlers;   /* idle.c */
     struct greenlet *main;       /* gets what nobody else can handle */
+    bool heir;                   /* main is the caller of fork(), counted */
     struct greenlet *closing;    /* run the one who closes it, and end */
+    struct hub_threadpool *threadpool; /* work.c: the default one, or NULL */
+    struct hub__ares *ares; /* ares.c's, or NULL */
+    struct hub__part *parts;     /* fork.c: told when it forks or closes */
     unsigned id;                 /* for people */
     struct hub__handlers *handlers; /* error.c; NULL: the defaults */
-    void (*on_spawn)(struct hub *hub, struct greenlet *g); /* or NULL */
+    /* tree.c: told of those that are made, and of those that are started: what
+     * happened is some of enum hub__spawned; `caller` is where the program called.
+     * NULL: nobody wants to know. */
+    void (*on_spawn)(struct hub *hub, struct greenlet *g, int what,
+                     const void *caller);
+    struct hub__spawners *spawners; /* tree.c; NULL: nothing was ever set */
+    struct hub__idents *idents;     /* ident.c; NULL: nobody asked yet */
+    struct hub_scope *scope;        /* taskscope.c: hub_scope_of_hub(); NULL */
     struct hub__loop *loop;
     struct hub__fd **fds; /* chunks, by number */
     uint32_t fd_chunks;
@@ -203,12 +229,25 @@ struct hub {
     struct hub__waiter *interruptible;
     uint32_t signal_seen; /* atomic: HUB_SIGNAL_... of a handler that ran */
     int wake_fd;          /* eventfd */
-    uint64_t switches, polls, spawned;
-    struct hub *next_hub;
+    uint64_t shuffle;     /* shuffle.c: state of its random numbers; 0: off */
+    /* Written by its thread alone, read by all: counters.c. */
+    uint64_t switches, wakeups, polls, spawned;
+    struct greenlet *promoted; /* by hub__wake_next(), the last; NULL: none */
+    uint64_t io_switches; /* io.c: `switches` when it last counted anew */
+    uint32_t io_count;    /* calls on fds since, that needed no wait */
+    struct hub__sight *sight; /* sight.h */
+    struct hub *next_hub;     /* under hub__all_lock() */
 };
+
+/* Count, where others look on: it costs no more than ++ does. */
+#define hub__count(counter) \
+    greenlet__write(counter, greenlet__read(counter) + 1)
 
 /* The hub of this OS thread: made on demand (NULL: no memory), or NULL. */
 struct hub *hub__make(struct greenlet__os *os);
+/* The preload library's, or NULL: called with the identity for which one was
+ * made. */
+extern void (*hub__made)(struct greenlet__thread *thread);
 static inline struct hub *hub__get(void)
 {
     struct greenlet__os *os = greenlet__thread_self()->os;
@@ -256,7 +295,10 @@ bool hub__waiter_close(struct hub__waiter *waiter);
 /* End the wait with `result`.  False if somebody else was first.
  * Thread-safe; async-signal-safe. */
 bool hub__wake(struct hub__waiter *waiter, int result);
-/* The same between hub__enter() and hub__exit(). */
+/* The same from a callback of the loop: it runs before all who are ready, behind
+ * those that the callback woke so before. */
+bool hub__wake_next(struct hub__waiter *waiter, int result);
+/* hub__wake() between hub__enter() and hub__exit(). */
 bool hub__wake_entered(struct hub__waiter *waiter, int result);
 void hub__ready(struct hub *hub, struct greenlet *g);
 /* It goes first, before whoever is ready. */
@@ -296,6 +338,35 @@ struct hub__wait_link {
 };
 void hub__wait_link_notify(struct hub__link *link);
 
+/* spawn.c */
+enum hub__spawned { HUB__MADE = 1, HUB__STARTED = 2 };
+/* 0, or -EXDEV with a record that names both hubs. */
+int hub__check_owner(const struct greenlet *g);
+int hub__not_yours(const struct greenlet__thread *owner, const char *what);
+/* The result is there: whoever waits for it may run. */
+void hub__finish(struct greenlet *g, int rc, void *value);
+/* One that was to start later will not, and loses the reference that the timer
+ * had. */
+void hub__cancel_start(struct hub *hub, struct greenlet *g);
+/* Have `link` told of the end of g, which is not ready; and not any more. */
+void hub__end_link(struct greenlet *g, struct hub__link *link);
+void hub__end_unlink(struct greenlet *g, struct hub__link *link);
+int hub__run_at_once(struct hub *hub, greenlet_run *run, void *arg);
+/* What g ended with, with its record left for greenlet_caught(): the first who
+ * asks gets the payload. */
+int hub__raise_failure(struct greenlet *g);
+/* kill.c: a wait of self has ended with `rc`: leave the record of who killed
+ * it, if that is why. */
+void hub__killed_by(struct greenlet *self, int rc);
+
+/* what more.c gives back */
+void hub__ident_release(struct hub__more *more);
+void hub__born_free(struct hub__born *born);
+void hub__glinks_free(struct hub__more *more);
+void hub__spawners_free(struct hub *hub);
+void hub__idents_drop(struct hub__idents *idents);
+void hub__scope_of_hub_free(struct hub *hub);
+
 /* callback.c */
 void hub__callback_init(struct hub_callback *callback, struct hub *hub,
                         void (*function)(void *arg), void *arg);
@@ -310,6 +381,8 @@ void hub__handle_error(struct hub *hub, const struct greenlet *context,
                        const struct greenlet_exception *exception);
 /* A record of a class and a text, and that error: left with the caller. */
 int hub__fail(const struct greenlet_class *cls, const char *text);
+/* -EXDEV, with a record that names both hubs. */
+int hub__fail_owner(const char *what, const struct hub *owner);
 /* Text of ours, to where reports of this hub go. */
 void hub__say(struct hub *hub, const char *text);
 
@@ -321,10 +394,20 @@ bool hub__ran_dry(struct hub *hub);
 char *hub__report(struct hub *hub);
 
 /* idle.c */
+struct hub__idler {
+    struct hub__idler *next;
+    struct hub__waiter *waiter; /* NULL: notify is called, unlinked */
+    void (*notify)(struct hub__idler *idler);
+    int priority; /* -2 ... 2 */
+};
+int hub__idle_priority(int priority); /* the nearest that there is */
+void hub__idler_link(struct hub *hub, struct hub__idler *idler);
+void hub__idler_unlink(struct hub *hub, struct hub__idler *idler);
 bool hub__idle_wake(struct hub *hub); /* false: nobody */
 
-/* more.c */
-void hub__more_start(void);
+/* local.c: values of greenlets */
+void hub__locals_end(struct hub__more *more);
+void hub__locals_forked(void);
 
 /* timer.c: a heap of deadlines */
 void hub__timer_init(struct hub__timer *timer,
@@ -334,25 +417,47 @@ void hub__timer_remove(struct hub *hub, struct hub__timer *timer);
 /* Those due at `now`: the early ones fire; the others with the second call. */
 void hub__timer_run(struct hub *hub, int64_t now);
 void hub__timer_run_late(struct hub *hub);
+/* Those come when all have run whom this turn of the loop has woken. */
+void hub__timer_late_init(struct hub *hub);
+void hub__timer_late_is_due(struct hub *hub);
 int64_t hub__timer_next(const struct hub *hub); /* HUB_FOREVER: none */
 static inline bool hub__timer_is_set(const struct hub__timer *timer)
 {
     return timer->slot != HUB__NO_INDEX;
 }
+/* Of one that is set. */
+int64_t hub__timer_deadline(const struct hub *hub,
+                            const struct hub__timer *timer);
 void hub__timers_free(struct hub *hub); /* forgets all that are set */
+/* Only those that timeouts of the calling greenlet have stay. */
+void hub__timers_forked(struct hub *hub);
+/* timeout.c: is it that of a timeout of g? */
+bool hub__timer_is_timeout_of(const struct hub__timer *timer,
+                              const struct greenlet *g);
 
 /* watch.c: waits for fds */
 extern const struct hub__wait_kind hub__waits_for_fd;
 int hub__watch(struct hub *hub, struct hub__fd_wait *wait);
 void hub__unwatch(struct hub *hub, struct hub__fd_wait *wait);
-void hub__fd_event(struct hub *hub, int fd, int events); /* from loop.c */
+struct hub__fd_ready {
+    int fd, events;
+};
+void hub__fd_events(struct hub *hub, const struct hub__fd_ready *ready,
+                    unsigned count); /* from loop.c */
 /* Before the program closes or replaces fd.  Waiters go on with a private copy
  * of the old file, as a blocked thread does on Linux. */
 void hub__fd_closing(int fd);
 void hub__fd_close_range(unsigned first, unsigned last);
 /* A wait whose fd was changed to a private copy is done with it. */
 void hub__fd_release(int copy);
+/* Each number that the loop watches, with how many wait for it. */
+void hub__watch_each(const struct hub *hub,
+                     void (*each)(int fd, int events, int waits, void *data),
+                     void *data);
 void hub__watch_forked(struct hub *hub);
+/* Waits for numbers that are not open end with -EBADF. */
+void hub__watch_check(struct hub *hub);
+void hub__watch_anew(struct hub *hub); /* waits go on with a new loop */
 
 /* reserve.c: fd numbers of ours at the top of the table */
 int hub__fd_to_top(int fd); /* moves; returns the new number or -errno */
@@ -393,16 +498,60 @@ int hub__lot_wake(uint32_t *address, int n);
 int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to);
 void hub__lot_run_deferred(struct hub *hub);
 void hub__lot_forked(void);
+void hub__lot_forked_with(const struct hub *hub); /* its waiters stay */
+
+/* ownthread.c: real threads of the library, all signals blocked */
+int hub__own_thread(void *(*function)(void *arg), void *arg); /* detached */
+void hub__own_thread_ends(void); /* the last call of such a function */
+unsigned hub__own_threads(void); /* in this process */
+void hub__own_threads_forked(void);
 
 /* threadpool.c */
-unsigned hub__own_threads(void); /* of the library, in this process */
 enum hub__offload_kind {
     HUB_OFFLOAD_QUICK, /* shares a pool of 16 threads */
     HUB_OFFLOAD_LONG   /* may wait for the program: never queues */
 };
 int hub__offload(void (*function)(void *), void *arg,
                  enum hub__offload_kind kind);
-void hub__offload_forked(void);
+void hub__offload_before_fork(void);
+void hub__offload_after_fork(void); /* in the parent */
+/* In the child.  Who waits on `hub` (NULL: nobody is left) is woken. */
+void hub__offload_forked(struct hub *hub);
+
+/* signal.c */
+void hub__signals_before_fork(void);
+void hub__signals_after_fork(void); /* in the parent */
+void hub__signals_forked(const struct hub *hub);
+
+/* children.c */
+void hub__children_before_fork(void);
+void hub__children_after_fork(void); /* in the parent */
+void hub__children_forked(bool keep); /* waits for them go on, to an end */
+
+/* fork.c */
+/* What belongs to a hub and is told when something happens to it as a whole. */
+enum hub__part_event {
+    HUB__PART_BEFORE_FORK, /* take locks, so that the child finds all whole */
+    HUB__PART_AFTER_FORK,  /* in the parent */
+    HUB__PART_ALONE,       /* in the child: only the calling greenlet is left */
+    HUB__PART_ALL,         /* in the child: all are there, on a new loop */
+    HUB__PART_CLOSES       /* its greenlets have ended, its loop goes next */
+};
+struct hub__part {
+    struct hub__part *next;
+    void (*tell)(struct hub__part *part, struct hub *hub,
+                 enum hub__part_event event);
+};
+void hub__part_add(struct hub *hub, struct hub__part *part);
+void hub__part_remove(struct hub *hub, struct hub__part *part);
+void hub__parts_tell(struct hub *hub, enum hub__part_event event);
+bool hub__fork_keeps(void); /* gevent's rule */
+bool hub__is_child(void); /* of a fork() that we saw */
+void hub__others_are_gone(struct hub *hub);
+void hub__fork_start(void);
+
+/* workers.c */
+unsigned hub__cores(void); /* that this process may use */
 
 /* hub.c */
 extern bool hub__lenient; /* the loop never runs dry: others use it (preload) */

@@ -3,15 +3,9 @@
 
 #define HIGHEST 2
 
-struct hub__idler {
-    struct hub__idler *next;
-    struct hub__waiter *waiter;
-    int priority;
-};
-
 static const struct hub__wait_kind waits_for_idle = { "an idle loop", NULL };
 
-static void unlink_idler(struct hub *hub, struct hub__idler *idler)
+void hub__idler_unlink(struct hub *hub, struct hub__idler *idler)
 {
     struct hub__idler **link = &hub->idlers;
 
@@ -22,7 +16,7 @@ static void unlink_idler(struct hub *hub, struct hub__idler *idler)
 }
 
 /* The oldest last: they are woken in order. */
-static void link_idler(struct hub *hub, struct hub__idler *idler)
+void hub__idler_link(struct hub *hub, struct hub__idler *idler)
 {
     struct hub__idler **link = &hub->idlers;
 
@@ -42,28 +36,35 @@ bool hub__idle_wake(struct hub *hub)
         struct hub__idler *idler = hub->idlers;
 
         hub->idlers = idler->next;
-        hub__wake(idler->waiter, 0);
+        if (idler->waiter != NULL)
+            hub__wake(idler->waiter, 0);
+        else
+            idler->notify(idler);
     }
     return woken;
+}
+
+int hub__idle_priority(int priority)
+{
+    if (priority > HIGHEST)
+        return HIGHEST;
+    return priority < -HIGHEST ? -HIGHEST : priority;
 }
 
 int hub_idle(int priority)
 {
     struct hub__waiter waiter;
-    struct hub__idler idler = { NULL, &waiter, priority };
+    struct hub__idler idler = { NULL, &waiter, NULL,
+                                hub__idle_priority(priority) };
     struct hub *hub = hub__get();
     int rc;
 
-    if (priority > HIGHEST)
-        idler.priority = HIGHEST;
-    if (priority < -HIGHEST)
-        idler.priority = -HIGHEST;
     rc = hub__waiter_begin(&waiter, &waits_for_idle, hub);
     if (rc < 0)
         return rc;
-    link_idler(hub, &idler);
+    hub__idler_link(hub, &idler);
     rc = hub__park_cancelable(&waiter, HUB_FOREVER);
     if (rc != 0)
-        unlink_idler(hub, &idler);
+        hub__idler_unlink(hub, &idler);
     return rc;
 }

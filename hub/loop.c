@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define CHUNK 128
+#define READY_MOST 64
 
 struct hub__loop {
     struct ev_loop *ev;
@@ -26,7 +27,10 @@ struct hub__loop {
     int timer_fd;
     int epoll_fd;
     int64_t armed; /* HUB_FOREVER: not */
+    bool some_gone; /* fds were closed that libev knows of: see epoll_ctl() */
     bool rang;     /* timer_fd stays readable until it is set again */
+    struct hub__fd_ready ready[READY_MOST];
+    unsigned ready_count;
     ev_io **ios;   /* chunks, by number; they never move while active */
     uint32_t chunks;
 };
@@ -34,7 +38,8 @@ struct hub__loop {
 /* libev makes its epoll fd by itself, and makes it anew when it sees events of a
  * file that it cannot take out.  This definition, in the object that was opened
  * privately together with it, moves that fd out of the program's way. */
-static struct hub__loop *calling;
+static __thread struct hub__loop *calling
+    __attribute__((tls_model("initial-exec")));
 
 HUB_API int epoll_create1(int flags)
 {
@@ -46,6 +51,21 @@ HUB_API int epoll_create1(int flags)
         hub__fd_forget(calling->epoll_fd);
     calling->epoll_fd = hub__fd_to_top(fd);
     return calling->epoll_fd;
+}
+
+/* libev takes an fd that was closed without a word, before it was first polled,
+ * for a bug of the program's and aborts.  It is told that all is well; the waits
+ * end with -EBADF when it has returned. */
+HUB_API __attribute__((weak)) int epoll_ctl(int epoll, int operation, int fd,
+                      struct epoll_event *event)
+{
+    int rc = (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+
+    if (rc == 0 || errno != EBADF || calling == NULL ||
+        epoll != calling->epoll_fd)
+        return rc;
+    calling->some_gone = true;
+    return 0;
 }
 
 static void on_wake(struct ev_loop *ev, ev_io *io, int events)
@@ -69,12 +89,28 @@ static void on_timer(struct ev_loop *ev, ev_io *io, int events)
     hub->loop->rang = true;
 }
 
+/* Told of together: what one needs is fetched while others are woken. */
+static void tell(struct hub *hub)
+{
+    struct hub__loop *loop = hub->loop;
+    unsigned count = loop->ready_count;
+
+    loop->ready_count = 0;
+    hub__fd_events(hub, loop->ready, count);
+}
+
 static void on_fd(struct ev_loop *ev, ev_io *io, int events)
 {
+    struct hub *hub = io->data;
+    struct hub__loop *loop = hub->loop;
+
     (void)ev;
-    hub__fd_event(io->data, io->fd,
-                  (events & EV_READ ? HUB_READ : 0) |
-                      (events & EV_WRITE ? HUB_WRITE : 0));
+    loop->ready[loop->ready_count++] =
+        (struct hub__fd_ready){ io->fd, (events & EV_READ ? HUB_READ : 0) |
+                                            (events & EV_WRITE ? HUB_WRITE
+                                                               : 0) };
+    if (loop->ready_count == READY_MOST)
+        tell(hub);
 }
 
 /* Between the poll and its handlers: sleeps that are over come first. */
@@ -86,6 +122,7 @@ static void invoke_pending(struct ev_loop *ev)
     if (hub->heap.count > 0)
         hub__timer_run(hub, hub->now);
     ev_invoke_pending(ev);
+    tell(hub);
 }
 
 static int open_fds(struct hub *hub, struct hub__loop *loop)
@@ -125,7 +162,7 @@ static void start_own(struct hub *hub, struct hub__loop *loop)
 
 int hub__loop_open(struct hub *hub)
 {
-    struct hub__loop *loop = calloc(1, sizeof *loop);
+    struct hub__loop *loop = greenlet__calloc(1, sizeof *loop);
     int rc;
 
     if (loop == NULL)
@@ -202,14 +239,18 @@ void hub__loop_turn(struct hub *hub, int64_t most)
 {
     struct hub__loop *loop = hub->loop;
 
-    hub->polls++;
+    hub__count(hub->polls);
     if (most > 0)
         arm(hub, loop, most);
     calling = loop;
     ev_run(loop->ev, most > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
     calling = NULL;
+    if (unlikely(loop->some_gone)) {
+        loop->some_gone = false;
+        hub__watch_check(hub);
+    }
     if (hub->heap.due_count > 0)
-        hub__timer_run_late(hub);
+        hub__timer_late_is_due(hub);
 }
 
 static ev_io *io_of(struct hub__loop *loop, int fd)
@@ -218,7 +259,7 @@ static ev_io *io_of(struct hub__loop *loop, int fd)
 
     if (chunk >= loop->chunks) {
         uint32_t count = chunk * 2 + 1;
-        ev_io **ios = realloc(loop->ios, count * sizeof(ev_io *));
+        ev_io **ios = greenlet__realloc(loop->ios, count * sizeof(ev_io *));
 
         if (ios == NULL)
             return NULL;
@@ -228,7 +269,7 @@ static ev_io *io_of(struct hub__loop *loop, int fd)
         loop->chunks = count;
     }
     if (loop->ios[chunk] == NULL)
-        loop->ios[chunk] = calloc(CHUNK, sizeof(ev_io));
+        loop->ios[chunk] = greenlet__calloc(CHUNK, sizeof(ev_io));
     if (loop->ios[chunk] == NULL)
         return NULL;
     return &loop->ios[chunk][(uint32_t)fd % CHUNK];

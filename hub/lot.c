@@ -323,3 +323,18 @@ void hub__lot_forked(void)
 {
     memset(buckets, 0, sizeof buckets);
 }
+
+/* The locks may be those of threads that are not here; what these wait for, too. */
+void hub__lot_forked_with(const struct hub *hub)
+{
+    for (uint32_t i = 0; i < BUCKETS; i++) {
+        struct node *node, *next;
+
+        buckets[i].lock = 0;
+        for (node = buckets[i].head; node != NULL; node = next) {
+            next = node->next;
+            if (node->waiter->hub != hub)
+                take_out(&buckets[i], node);
+        }
+    }
+}

@@ -30,13 +30,29 @@ static void gone(struct greenlet *g)
 
     if (more == NULL)
         return;
+    hub__locals_end(more);
     hub__own(g)->more = NULL;
+    hub__glinks_free(more);
+    hub__ident_release(more);
+    if (more->born != NULL)
+        hub__born_free(more->born);
     greenlet_exception_clear(&more->killed);
     greenlet_exception_clear(&more->failed);
     free(more);
 }
 
-void hub__more_start(void)
+/* On its own stack, at its end. */
+static void ends(struct greenlet *g)
+{
+    struct hub__more *more = hub__own(g)->more;
+
+    if (more != NULL && more->locals != NULL)
+        hub__locals_end(more);
+}
+
+/* Before main(): a thread that has no hub may have locals. */
+static __attribute__((constructor)) void start(void)
 {
     greenlet__hub_gone = gone;
+    greenlet__hub_ends = ends;
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,16 +14,30 @@
 #define HIGHEST 65536 /* libev keeps an array up to the highest number */
 
 static int *slots[OURS_MAX]; /* where a number is kept, to change it; or NULL */
-static int numbers[OURS_MAX];
-static unsigned count;
+static int numbers[OURS_MAX];          /* atomic, as count and lowest are: */
+static unsigned count;                 /* signal handlers look, without lock */
 static unsigned lowest = (unsigned)-1;
+static uint32_t locked; /* by who changes: hubs come and go */
+
+static void lock(void)
+{
+    while (__atomic_exchange_n(&locked, 1, __ATOMIC_ACQUIRE) != 0)
+        sched_yield();
+}
+
+static void unlock(void)
+{
+    __atomic_store_n(&locked, 0, __ATOMIC_RELEASE);
+}
 
 static void find_lowest(void)
 {
-    lowest = (unsigned)-1;
+    unsigned least = (unsigned)-1;
+
     for (unsigned i = 0; i < count; i++)
-        if ((unsigned)numbers[i] < lowest)
-            lowest = (unsigned)numbers[i];
+        if ((unsigned)numbers[i] < least)
+            least = (unsigned)numbers[i];
+    __atomic_store_n(&lowest, least, __ATOMIC_RELAXED);
 }
 
 static int top(void)
@@ -36,15 +51,20 @@ static int top(void)
 
 static int avoided = -1; /* a number that the program is about to take */
 
+static int avoid(void)
+{
+    return __atomic_load_n(&avoided, __ATOMIC_RELAXED);
+}
+
 /* Duplicate to the highest free number. */
 static int duplicate_high(int fd)
 {
     int end = top();
 
     for (int from = end - 1; from >= 0 && from >= end - 2 * OURS_MAX; from--) {
-        int copy = from != avoided ? fcntl(fd, F_DUPFD_CLOEXEC, from) : -1;
+        int copy = from != avoid() ? fcntl(fd, F_DUPFD_CLOEXEC, from) : -1;
 
-        if (copy >= 0 && copy != avoided)
+        if (copy >= 0 && copy != avoid())
             return copy;
         if (copy >= 0)
             close(copy);
@@ -54,82 +74,96 @@ static int duplicate_high(int fd)
 
 int hub__fd_to_top(int fd)
 {
-    int copy;
+    int copy = -EMFILE;
 
-    if (count == OURS_MAX)
-        return fd;
-    copy = duplicate_high(fd);
+    lock();
+    if (count < OURS_MAX)
+        copy = duplicate_high(fd);
     if (copy >= 0)
         close(fd);
     else
         copy = fd; /* a full table: better low than not at all */
-    numbers[count] = copy;
-    slots[count++] = NULL;
-    find_lowest();
+    if (count < OURS_MAX) {
+        greenlet__write(numbers[count], copy);
+        slots[count] = NULL;
+        __atomic_store_n(&count, count + 1, __ATOMIC_RELEASE);
+        find_lowest();
+    }
+    unlock();
     return copy;
 }
 
 void hub__fd_kept_in(int *slot)
 {
+    lock();
     for (unsigned i = 0; i < count; i++)
         if (numbers[i] == *slot)
             slots[i] = slot;
+    unlock();
+}
+
+/* Where that number is; -1: not ours. */
+static int find(int fd)
+{
+    unsigned end = __atomic_load_n(&count, __ATOMIC_ACQUIRE);
+
+    for (unsigned i = 0; i < end; i++)
+        if (greenlet__read(numbers[i]) == fd)
+            return (int)i;
+    return -1;
 }
 
 bool hub__fd_is_ours(int fd)
 {
-    if ((unsigned)fd < lowest)
-        return false;
-    for (unsigned i = 0; i < count; i++)
-        if (numbers[i] == fd)
-            return true;
-    return false;
+    return (unsigned)fd >= hub__fd_lowest() && find(fd) >= 0;
 }
 
 void hub__fd_forget(int fd)
 {
+    lock();
     for (unsigned i = 0; i < count; i++)
         if (numbers[i] == fd) {
-            numbers[i] = numbers[--count];
-            slots[i] = slots[count];
+            greenlet__write(numbers[i], numbers[count - 1]);
+            slots[i] = slots[count - 1];
+            greenlet__write(count, count - 1);
             break;
         }
     find_lowest();
+    unlock();
 }
 
 unsigned hub__fd_lowest(void)
 {
-    return lowest;
+    return __atomic_load_n(&lowest, __ATOMIC_RELAXED);
 }
 
 void hub__reserve_forked(void)
 {
-    count = 0;
+    locked = 0; /* whoever held it is gone */
+    greenlet__write(count, 0);
     find_lowest();
 }
 
 /* The program wants the number (dup2, dup3): those kept in a place of ours can
  * move; libev's epoll is made anew. */
-static int move_away(unsigned i, int fd)
+static int move_away(int *slot, int fd)
 {
     int copy;
 
-    if (slots[i] == NULL)
+    if (slot == NULL)
         return hub__loop_reopen(fd);
     copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return copy < 0 ? -errno : hub__loop_replace(slots[i], copy);
+    return copy < 0 ? -errno : hub__loop_replace(slot, copy);
 }
 
 int hub__fd_evacuate(int fd)
 {
-    int rc = 0;
+    int at = find(fd), rc = 0;
 
-    avoided = fd;
-    for (unsigned i = 0; i < count; i++)
-        if (numbers[i] == fd) {
-            rc = move_away(i, fd);
-            break;
-        }
-    avoided = -1;
+    if (at < 0)
+        return 0;
+    __atomic_store_n(&avoided, fd, __ATOMIC_RELAXED);
+    rc = move_away(slots[at], fd);
+    __atomic_store_n(&avoided, -1, __ATOMIC_RELAXED);
     return rc;
 }

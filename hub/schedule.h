@@ -38,8 +38,11 @@ static inline struct greenlet *hub__next_to_run(struct hub *hub)
 
     if (unlikely(g == NULL))
         return hub->greenlet;
-    if (unlikely(++hub->tick >= TICKS_A_LOOK) && hub__poll_is_due(hub))
-        return hub->greenlet;
+    if (unlikely(++hub->tick >= TICKS_A_LOOK)) {
+        if (hub__poll_is_due(hub))
+            return hub->greenlet;
+        g = hub->ready_head; /* another, if tests have it so */
+    }
     if (unlikely(g->thread == NULL)) /* a callback: the loop's business */
         return hub->greenlet;
     hub->ready_head = g->next;
@@ -58,7 +61,7 @@ hub__reschedule(struct hub *hub)
 
     hub__enter(hub);
     next = hub__next_to_run(hub);
-    hub->switches++;
+    hub__count(hub->switches);
     hub__exit(hub);
     greenlet__resume(next);
 }
@@ -160,6 +163,8 @@ int hub__canceled_early(struct hub__waiter *waiter, int pending);
 static inline __attribute__((always_inline)) int
 hub__park_cancelable_inline(struct hub__waiter *waiter, int64_t deadline_ns)
 {
+    int rc;
+
     if (likely(waiter->greenlet != NULL)) {
         int pending = hub__own(waiter->greenlet)->pending;
 
@@ -167,7 +172,10 @@ hub__park_cancelable_inline(struct hub__waiter *waiter, int64_t deadline_ns)
             return hub__canceled_early(waiter, pending);
         waiter->cancelable = 1;
     }
-    return hub__park_inline(waiter, deadline_ns);
+    rc = hub__park_inline(waiter, deadline_ns);
+    if (unlikely(rc < 0) && waiter->greenlet != NULL)
+        hub__killed_by(waiter->greenlet, rc);
+    return rc;
 }
 
 #endif

@@ -70,6 +70,7 @@ void hub__frame_end(struct hub__frame *frame, int error)
 int hub__canceled_early(struct hub__waiter *waiter, int pending)
 {
     waiter->result = pending;
+    hub__killed_by(waiter->greenlet, pending);
     return pending;
 }
 

@@ -1,10 +1,11 @@
-/* spawn.c - greenlets that the hub runs: start, end, join, kill
+/* spawn.c - greenlets that the hub runs: start, end, join
  *
  * A spawned greenlet holds a reference to itself from its start until it has left
  * its stack, so that it runs on when its maker is not interested. */
 #include "hub/schedule.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,24 @@ static const struct hub__wait_kind sleeps = { "a time to come", NULL };
 
 /* ---- the end ---- */
 
+/* What it caught, or was killed with, if that has this error; or a new one. */
+static void take_record(struct greenlet *self, struct hub__more *more, int rc,
+                        struct greenlet_exception *record)
+{
+    bool caught = (self->has & HAS_CAUGHT) &&
+                  greenlet__error_of(&self->caught) == rc;
+
+    if (!caught && more != NULL && more->killed.cls != NULL &&
+        greenlet__error_of(&more->killed) == rc) {
+        *record = more->killed;
+        memset(&more->killed, 0, sizeof more->killed);
+    } else if (!caught && rc == -ETIMEDOUT) {
+        *record = (struct greenlet_exception){ .cls = &hub_timeout_class };
+    } else {
+        greenlet__take_raised(self, rc, record);
+    }
+}
+
 /* What it failed with, or by which exit it ended, is kept for who asks. */
 static __attribute__((noinline)) int keep_failure(struct greenlet *self, int rc)
 {
@@ -28,15 +47,17 @@ static __attribute__((noinline)) int keep_failure(struct greenlet *self, int rc)
 
     if (rc > 0)
         rc = -EIO; /* no errno of ours, and no result */
-    greenlet__take_raised(self, rc, &record);
+    take_record(self, more, rc, &record);
     if (more == NULL) {
         greenlet_exception_clear(&record);
         return rc;
     }
     more->failed = record;
+    if (greenlet_class_is(record.cls, &greenlet_exit_class))
+        return 0;
     if (!(own->flags & HUB__QUIET))
         hub__handle_error(self->thread->os->hub, self, &record);
-    return greenlet_class_is(record.cls, &greenlet_exit_class) ? 0 : rc;
+    return rc;
 }
 
 /* Whoever joins is of this hub, and nobody else can wake it. */
@@ -64,13 +85,12 @@ static inline bool is_done(const struct greenlet *g)
            greenlet__read(g->state) >= GREENLET_LEAVING;
 }
 
-/* The result is there: whoever waits for it may run. */
 static inline void finish(struct greenlet *self, int rc, void *value)
 {
     struct hub__own *own = hub__own(self);
     struct hub__link *link = own->links;
 
-    self->hub_kept[HUB_KEPT_RESULT] = value;
+    *hub__result(self) = value;
     own->rc = rc;
     own->flags |= HUB__DONE;
     if (link == NULL)
@@ -81,6 +101,11 @@ static inline void finish(struct greenlet *self, int rc, void *value)
     } else {
         hub__link_notify(&own->links);
     }
+}
+
+void hub__finish(struct greenlet *g, int rc, void *value)
+{
+    finish(g, rc, value);
 }
 
 /* ---- the beginning ---- */
@@ -142,9 +167,7 @@ static inline struct greenlet *make(struct hub *hub, greenlet_run *run,
     g->hub_kept[HUB_KEPT_ARG] = arg;
     hub__own(g)->flags = HUB__SPAWNED;
     g->on_left = greenlet__drop_itself;
-    hub->spawned++;
-    if (unlikely(hub->on_spawn != NULL))
-        hub->on_spawn(hub, g);
+    hub__count(hub->spawned);
     return g;
 }
 
@@ -158,14 +181,29 @@ static inline void start(struct hub *hub, struct greenlet *g)
     hub__exit(hub);
 }
 
+/* A body that cannot be called, or no hub. */
+static __attribute__((noinline)) struct greenlet *refuse(const void *hub)
+{
+    if (hub != NULL)
+        greenlet__fail(-EINVAL, &greenlet_type_class,
+                       "there is nothing to run");
+    return NULL;
+}
+
 struct greenlet *hub_spawn(greenlet_run *run, void *arg)
 {
     struct hub *hub = hub__get();
-    struct greenlet *g = hub != NULL ? make(hub, run, arg, 0) : NULL;
+    struct greenlet *g;
 
+    if (unlikely(hub == NULL || run == NULL))
+        return refuse(hub);
+    g = make(hub, run, arg, 0);
     if (unlikely(g == NULL))
         return NULL;
     g->refs = 2;
+    if (unlikely(hub->on_spawn != NULL))
+        hub->on_spawn(hub, g, HUB__MADE | HUB__STARTED,
+                      __builtin_return_address(0));
     start(hub, g);
     return g;
 }
@@ -191,13 +229,19 @@ static void run_raw(struct greenlet *self)
 struct greenlet *hub_spawn_raw(void (*function)(void *arg), void *arg)
 {
     struct hub *hub = hub__get();
-    struct greenlet *g = hub != NULL ? make(hub, NULL, arg, 0) : NULL;
+    struct greenlet *g;
 
+    if (unlikely(hub == NULL || function == NULL))
+        return refuse(hub);
+    g = make(hub, NULL, arg, 0);
     if (g == NULL)
         return NULL;
     *(void (**)(void *))(void *)&g->hub_kept[HUB_KEPT_FUNCTION] = function;
     hub__own(g)->flags |= HUB__RAW;
     g->refs = 2;
+    if (unlikely(hub->on_spawn != NULL))
+        hub->on_spawn(hub, g, HUB__MADE | HUB__STARTED,
+                      __builtin_return_address(0));
     start(hub, g);
     g->entry = run_raw;
     return g;
@@ -207,24 +251,91 @@ struct greenlet *hub_greenlet_new(greenlet_run *run, void *arg,
                                   size_t stack_size)
 {
     struct hub *hub = hub__get();
+    struct greenlet *g;
 
-    return hub != NULL ? make(hub, run, arg, stack_size) : NULL;
+    if (unlikely(hub == NULL || run == NULL))
+        return refuse(hub);
+    g = make(hub, run, arg, stack_size);
+    if (g != NULL && unlikely(hub->on_spawn != NULL))
+        hub->on_spawn(hub, g, HUB__MADE, __builtin_return_address(0));
+    return g;
 }
 
-static __attribute__((noinline, cold)) int
-refuse_other(const struct greenlet *g)
+struct greenlet *hub_spawn_with(const struct hub_spawn_options *options,
+                                greenlet_run *run, void *arg)
 {
-    if (greenlet__tree_of(g) == greenlet__thread_self())
+    struct greenlet *g = hub_greenlet_new(run, arg, options->stack_size);
+
+    if (g == NULL)
+        return NULL;
+    if (options->name != NULL)
+        greenlet_set_name(g, options->name);
+    if (options->delay_ns <= 0) {
+        hub_start(g);
+    } else if (hub_start_later(g, options->delay_ns) < 0) {
+        greenlet_unref(g);
+        return NULL;
+    }
+    return g;
+}
+
+/* From the loop's own greenlet: the new one begins now, and when it waits or
+ * ends control comes back here, before whoever else is ready. */
+int hub__run_at_once(struct hub *hub, greenlet_run *run, void *arg)
+{
+    struct greenlet *g = make(hub, run, arg, 0);
+    struct hub_callback back; /* on the ready list it is the loop's turn */
+
+    if (g == NULL)
+        return -ENOMEM;
+    greenlet__prepare(g, g, run_task);
+    hub__callback_init(&back, hub, NULL, NULL);
+    hub__ready_first(hub, (struct greenlet *)(void *)&back);
+    greenlet__resume(g); /* with the reference that is its own */
+    hub__unready(hub, (struct greenlet *)(void *)&back);
+    return 0;
+}
+
+/* ---- whose it is ---- */
+
+/* The record owns its text. */
+int hub__not_yours(const struct greenlet__thread *owner, const char *what)
+{
+    struct greenlet_exception record = {
+        .cls = &hub_invalid_thread_class,
+        .text = "it belongs to the hub of another thread",
+        .origin = __builtin_return_address(0)
+    };
+    char text[128];
+
+    snprintf(text, sizeof text,
+             "%s belongs to hub %u, and this thread has hub %u", what,
+             owner->os != NULL ? owner->os->hub_id : 0,
+             greenlet__thread_self()->os->hub_id);
+    record.payload = greenlet__strdup(text);
+    if (record.payload != NULL) {
+        record.text = record.payload;
+        record.destroy = free;
+    }
+    return greenlet_raise(&record);
+}
+
+__attribute__((noinline, cold)) int hub__check_owner(const struct greenlet *g)
+{
+    const struct greenlet__thread *owner = greenlet__tree_of(g);
+    char who[80];
+
+    if (owner == greenlet__thread_self())
         return 0;
-    return hub__fail(&hub_invalid_thread_class,
-                     "the greenlet belongs to the hub of another thread");
+    greenlet_describe(g, who, sizeof who);
+    return hub__not_yours(owner, who);
 }
 
 static inline int check_owner(const struct greenlet *g)
 {
     return likely(greenlet__read(g->thread) == greenlet__word)
                ? 0
-               : refuse_other(g);
+               : hub__check_owner(g);
 }
 
 static bool is_new(const struct greenlet *g)
@@ -235,7 +346,7 @@ static bool is_new(const struct greenlet *g)
            greenlet__read(g->state) == GREENLET_NEW;
 }
 
-static void cancel_start_timer(struct hub *hub, struct greenlet *g)
+void hub__cancel_start(struct hub *hub, struct greenlet *g)
 {
     struct hub__more *more = hub__own(g)->more;
 
@@ -253,7 +364,9 @@ int hub_start(struct greenlet *g)
     if (rc < 0 || !is_new(g))
         return rc;
     greenlet_ref(g);
-    cancel_start_timer(hub, g);
+    hub__cancel_start(hub, g);
+    if (unlikely(hub->on_spawn != NULL))
+        hub->on_spawn(hub, g, HUB__STARTED, __builtin_return_address(0));
     start(hub, g);
     return 0;
 }
@@ -281,9 +394,12 @@ int hub_start_later(struct greenlet *g, int64_t ns)
     hub__timer_init(&more->start, start_fires);
     more->start.early = 1;
     rc = hub__timer_add(hub, &more->start, hub_deadline(ns));
-    if (rc == 0)
-        greenlet_ref(g);
-    return rc;
+    if (rc < 0)
+        return rc;
+    greenlet_ref(g);
+    if (unlikely(hub->on_spawn != NULL))
+        hub->on_spawn(hub, g, HUB__STARTED, __builtin_return_address(0));
+    return 0;
 }
 
 struct greenlet *hub_spawn_later(int64_t ns, greenlet_run *run, void *arg)
@@ -297,81 +413,27 @@ struct greenlet *hub_spawn_later(int64_t ns, greenlet_run *run, void *arg)
     return g;
 }
 
-/* ---- kill ---- */
-
-/* Before its body began: its result is there, and it never will. */
-static void end_unbegun(struct greenlet *g)
-{
-    struct hub__own *own = hub__own(g);
-    struct hub__more *more = own->more;
-    int rc = own->pending;
-
-    greenlet_ref(g);
-    if (more != NULL) {
-        cancel_start_timer(g->thread->os->hub, g);
-        more->failed = more->killed;
-        memset(&more->killed, 0, sizeof more->killed);
-        if (more->failed.cls != NULL &&
-            !greenlet_class_is(more->failed.cls, &greenlet_exit_class))
-            hub__handle_error(g->thread->os->hub, g, &more->failed);
-        else
-            rc = 0;
-    }
-    if (rc == -ECANCELED)
-        rc = 0;
-    finish(g, rc, NULL);
-    greenlet_unref(g);
-}
-
-static void kill_it(struct greenlet *g)
-{
-    struct hub__own *own = hub__own(g);
-
-    own->flags |= HUB__KILLED;
-    hub__scopes_changed(g);
-    if ((own->flags & (HUB__SPAWNED | HUB__BEGUN | HUB__DONE)) == HUB__SPAWNED)
-        end_unbegun(g);
-}
-
-int hub_kill(struct greenlet *g)
-{
-    int rc = check_owner(g);
-
-    if (rc == 0 && !hub_ready(g) && !(hub__own(g)->flags & HUB__KILLED))
-        kill_it(g);
-    return rc;
-}
-
-int hub_kill_with(struct greenlet *g,
-                  const struct greenlet_exception *exception)
-{
-    struct greenlet_exception record = *exception;
-    struct hub__more *more = NULL;
-    int rc = check_owner(g);
-
-    if (rc == 0 && record.cls == NULL)
-        rc = -EINVAL;
-    if (rc == 0 && (hub_ready(g) || (hub__own(g)->flags & HUB__KILLED)))
-        goto unused;
-    if (rc == 0 && (more = hub__more(g)) == NULL)
-        rc = -ENOMEM;
-    if (rc < 0)
-        goto unused;
-    if (record.origin == NULL)
-        record.origin = __builtin_return_address(0);
-    more->killed = record;
-    kill_it(g);
-    return 0;
-unused:
-    greenlet_exception_clear(&record);
-    return rc;
-}
-
 /* ---- looking, and waiting for the end ---- */
 
 bool hub_ready(const struct greenlet *g)
 {
     return is_done(g);
+}
+
+bool hub_dead(const struct greenlet *g)
+{
+    return hub_ready(g);
+}
+
+/* One that is to start later has been started. */
+bool hub_active(const struct greenlet *g)
+{
+    const struct hub__own *own = hub__own((struct greenlet *)g);
+
+    if (hub_ready(g))
+        return false;
+    return greenlet__is_active(g) ||
+           (own->more != NULL && hub__timer_is_set(&own->more->start));
 }
 
 bool hub_successful(const struct greenlet *g)
@@ -388,8 +450,36 @@ const struct greenlet_exception *hub_exception(const struct greenlet *g)
                : NULL;
 }
 
+/* The end of one that greenlet_new() made: nobody else looks at its links. */
+static void left(struct greenlet *g)
+{
+    greenlet_ref(g); /* those who are told may give theirs up */
+    hub__link_notify(&hub__own(g)->links);
+    greenlet_unref(g);
+}
+
+static inline void end_link(struct greenlet *g, struct hub__link *link)
+{
+    struct hub__own *own = hub__own(g);
+
+    if (unlikely(!(own->flags & HUB__SPAWNED)) && g->on_left == NULL)
+        g->on_left = left;
+    hub__link_add(&own->links, link);
+}
+
+void hub__end_link(struct greenlet *g, struct hub__link *link)
+{
+    end_link(g, link);
+}
+
+void hub__end_unlink(struct greenlet *g, struct hub__link *link)
+{
+    hub__link_remove(&hub__own(g)->links, link);
+}
+
 /* noinline: a part of it that gcc splits off would end by a plain `ret`. */
-HUB__SWITCHES __attribute__((noinline)) int hub_join(struct greenlet *g, int64_t deadline_ns)
+HUB__SWITCHES __attribute__((noinline)) int hub_join(struct greenlet *g,
+                                                     int64_t deadline_ns)
 {
     struct hub__waiter waiter;
     struct hub__wait_link link;
@@ -407,28 +497,59 @@ HUB__SWITCHES __attribute__((noinline)) int hub_join(struct greenlet *g, int64_t
         return -EDEADLK;
     link.link.notify = join_ends;
     link.waiter = &waiter;
-    hub__link_add(&hub__own(g)->links, &link.link);
+    end_link(g, &link.link);
     rc = hub__park_cancelable_inline(&waiter, deadline_ns);
     if (hub__link_is_linked(&link.link))
         hub__link_remove(&hub__own(g)->links, &link.link);
     return rc;
 }
 
-int hub_get(struct greenlet *g, int64_t deadline_ns, void **result)
+static int take_result(struct greenlet *g, void **result)
 {
-    int rc = hub_join(g, deadline_ns);
     const struct hub__own *own = hub__own(g);
 
-    if (rc < 0)
-        return rc;
     if (result != NULL)
-        *result = (own->flags & HUB__DONE) && own->rc == 0
-                      ? g->hub_kept[HUB_KEPT_RESULT]
-                      : NULL;
+        *result = (own->flags & HUB__DONE) && own->rc == 0 ? *hub__result(g)
+                                                           : NULL;
     return own->rc;
 }
 
+int hub_get(struct greenlet *g, int64_t deadline_ns, void **result)
+{
+    int rc = hub_join(g, deadline_ns);
+
+    return rc < 0 ? rc : take_result(g, result);
+}
+
+/* The record has its payload no more, for the next who asks. */
+int hub__raise_failure(struct greenlet *g)
+{
+    struct hub__more *more = hub__own(g)->more;
+    struct greenlet_exception record;
+
+    if (more == NULL || more->failed.cls == NULL)
+        return hub__own(g)->rc;
+    record = more->failed;
+    more->failed = (struct greenlet_exception){ .cls = record.cls,
+                                                .error = record.error,
+                                                .origin = record.origin };
+    greenlet_raise(&record);
+    return hub__own(g)->rc;
+}
+
+int hub_get_now(struct greenlet *g, void **result)
+{
+    return hub_ready(g) ? take_result(g, result) : -EAGAIN;
+}
+
 /* ---- sleep ---- */
+
+/* Not by -ETIMEDOUT: that is the end of a scope around it. */
+static void sleep_is_over(struct hub *hub, struct hub__timer *timer)
+{
+    (void)hub;
+    hub__wake(container_of(timer, struct hub__waiter, timer), 0);
+}
 
 static int sleep_until(int64_t deadline_ns, bool unreferenced)
 {
@@ -440,10 +561,9 @@ static int sleep_until(int64_t deadline_ns, bool unreferenced)
         return rc;
     waiter.timer.early = 1;
     waiter.timer.unreferenced = unreferenced;
+    waiter.timer.fire = sleep_is_over;
     rc = hub__park_cancelable_inline(&waiter, deadline_ns);
-    if (rc != -ETIMEDOUT || waiter.greenlet == NULL)
-        return rc == -ETIMEDOUT ? 0 : rc;
-    return hub__own(waiter.greenlet)->pending; /* its own end, or a scope's? */
+    return rc == -ETIMEDOUT && waiter.greenlet == NULL ? 0 : rc;
 }
 
 int hub_sleep_until(int64_t deadline_ns)

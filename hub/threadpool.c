@@ -4,9 +4,9 @@
  * of the program never queues behind one that does: it gets an idle thread or
  * a new one.  Idle threads end after a second. */
 #include "hub/hub_impl.h"
+#include "hub/sight.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,9 +16,11 @@
 /* On the stack of the greenlet that waits for it. */
 struct job {
     struct job *next;
+    struct job *next_of_all, **back; /* until its greenlet runs again */
     void (*function)(void *);
     void *arg;
     struct hub__waiter waiter;
+    bool finished; /* under the lock */
 };
 
 static const struct hub__wait_kind waits_for_job = { "a thread of the pool",
@@ -27,6 +29,7 @@ static const struct hub__wait_kind waits_for_job = { "a thread of the pool",
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
 static struct job *first, **last = &first;
+static struct job *all;
 static unsigned idle;     /* threads that wait for work */
 static unsigned awaited;  /* jobs on the list that an idle thread will take */
 static unsigned threads;
@@ -64,30 +67,33 @@ static void *run_jobs(void *unused)
     while ((job = next_job()) != NULL) {
         pthread_mutex_unlock(&lock);
         job->function(job->arg);
-        hub__wake(&job->waiter, 0); /* the job is gone from here on */
         pthread_mutex_lock(&lock);
+        job->finished = true;
+        hub__wake(&job->waiter, 0); /* gone once the lock is given up */
     }
     threads--;
     pthread_mutex_unlock(&lock);
+    hub__own_thread_ends();
     return unused;
 }
 
-/* All signals blocked: handlers are for the program's threads. */
-static int make_thread(void)
+static void enlist(struct job *job)
 {
-    sigset_t all, before;
-    pthread_attr_t attr;
-    pthread_t thread;
-    int rc;
+    job->next_of_all = all;
+    job->back = &all;
+    if (all != NULL)
+        all->back = &job->next_of_all;
+    all = job;
+}
 
-    sigfillset(&all);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = greenlet__libc.pthread_create(&thread, &attr, run_jobs, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return rc;
+static void delist(struct job *job)
+{
+    if (job->back == NULL)
+        return;
+    *job->back = job->next_of_all;
+    if (job->next_of_all != NULL)
+        job->next_of_all->back = job->back;
+    job->back = NULL;
 }
 
 /* Under the lock: is there, or can there be made, a thread for one more job? */
@@ -100,10 +106,32 @@ static int provide_thread(enum hub__offload_kind kind)
     if (kind == HUB_OFFLOAD_QUICK && threads >= QUICK_MAX)
         return 0;
     threads++;
-    if (make_thread() == 0)
+    if (hub__own_thread(run_jobs, NULL) == 0)
         return 0;
     threads--;
     return kind == HUB_OFFLOAD_QUICK && threads > 0 ? 0 : -EAGAIN;
+}
+
+/* Until a thread is done with what lies on this stack, whatever is thrown at the
+ * greenlet meanwhile: the first of that is returned then.  In the child of a fork
+ * there is no such thread: the job is on no list any more. */
+static int await(struct job *job)
+{
+    int rc = hub__park(&job->waiter, HUB_FOREVER), first_error = rc;
+
+    pthread_mutex_lock(&lock);
+    while (job->back != NULL && !job->finished) {
+        hub__waiter_init(&job->waiter);
+        job->waiter.kind = &waits_for_job;
+        pthread_mutex_unlock(&lock);
+        rc = hub__park(&job->waiter, HUB_FOREVER);
+        if (first_error == 0)
+            first_error = rc;
+        pthread_mutex_lock(&lock);
+    }
+    delist(job);
+    pthread_mutex_unlock(&lock);
+    return first_error;
 }
 
 int hub__offload(void (*function)(void *), void *arg,
@@ -120,6 +148,7 @@ int hub__offload(void (*function)(void *), void *arg,
     if (rc == 0) {
         *last = &job;
         last = &job.next;
+        enlist(&job);
         pthread_cond_signal(&work);
     }
     pthread_mutex_unlock(&lock);
@@ -127,10 +156,10 @@ int hub__offload(void (*function)(void *), void *arg,
         return rc;
     if (hub != NULL)
         hub->active++;
-    hub__park(&job.waiter, HUB_FOREVER);
+    rc = await(&job);
     if (hub != NULL)
         hub->active--;
-    return 0;
+    return rc;
 }
 
 int hub_offload(void (*function)(void *arg), void *arg)
@@ -140,21 +169,30 @@ int hub_offload(void (*function)(void *arg), void *arg)
     return hub__offload(function, arg, HUB_OFFLOAD_QUICK);
 }
 
-unsigned hub__own_threads(void)
+void hub__offload_before_fork(void)
 {
-    unsigned count;
-
     pthread_mutex_lock(&lock);
-    count = threads;
-    pthread_mutex_unlock(&lock);
-    return count;
 }
 
-void hub__offload_forked(void)
+void hub__offload_after_fork(void)
 {
+    pthread_mutex_unlock(&lock);
+}
+
+void hub__offload_forked(struct hub *hub)
+{
+    struct job *job, *next;
+
     memset(&lock, 0, sizeof lock);
     memset(&work, 0, sizeof work);
     first = NULL;
     last = &first;
     idle = awaited = threads = 0;
+    for (job = all; job != NULL; job = next) {
+        next = job->next_of_all;
+        job->back = NULL;
+        if (hub != NULL && job->waiter.hub == hub)
+            hub__wake(&job->waiter, -ECANCELED);
+    }
+    all = NULL;
 }

@@ -29,6 +29,13 @@ static void fire(struct hub *hub, struct hub__timer *timer)
     hub__frame_end(&t->frame, -ETIMEDOUT);
 }
 
+bool hub__timer_is_timeout_of(const struct hub__timer *timer,
+                              const struct greenlet *g)
+{
+    return timer->fire == fire &&
+           container_of(timer, const struct timeout, timer)->frame.greenlet == g;
+}
+
 static int arm(struct timeout *t, int64_t deadline_ns)
 {
     int rc = 0;

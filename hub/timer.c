@@ -4,8 +4,9 @@
  * sleeps until the top of this heap (loop.c).  Deadlines that are equal fire in
  * the order in which they were set.
  *
- * In one turn of the loop sleeps end first, then come fds, then deadlines of
- * waits and of scopes: whose wait ends by an event in time has not timed out. */
+ * In one turn of the loop sleeps end first, then come fds; those who were woken
+ * run; then fire the deadlines of waits and of scopes: who leaves the scope because
+ * of an event that came in time has not timed out. */
 #include "hub/hub_impl.h"
 
 #include <errno.h>
@@ -72,7 +73,7 @@ static void sift_down(struct hub__heap *heap, struct hub__heap_entry entry,
 /* To `room` of them; what has grown already is no harm if another cannot. */
 static int grow_one(void **array, size_t size, uint32_t room)
 {
-    void *grown = realloc(*array, size * room);
+    void *grown = greenlet__realloc(*array, size * room);
 
     if (grown == NULL)
         return -ENOMEM;
@@ -101,6 +102,15 @@ static int grow(struct hub__heap *heap)
     if (rc == 0)
         heap->room = room;
     return rc;
+}
+
+int64_t hub__timer_deadline(const struct hub *hub,
+                            const struct hub__timer *timer)
+{
+    const struct hub__heap *heap = &hub->heap;
+    uint32_t index = heap->places[timer->slot];
+
+    return index & DUE ? hub->now : heap->entries[index].deadline;
 }
 
 void hub__timers_free(struct hub *hub)
@@ -233,7 +243,72 @@ void hub__timer_run_late(struct hub *hub)
     heap->due_count = 0;
 }
 
+/* Whom they wake goes before what was queued since the turn. */
+static void late_fire(void *arg)
+{
+    struct hub *hub = arg;
+    struct greenlet *tail = hub->ready_tail;
+
+    hub__timer_run_late(hub);
+    if (tail == NULL || tail->next == NULL)
+        return;
+    hub__enter(hub);
+    hub->ready_tail->next = hub->ready_head;
+    hub->ready_head = tail->next;
+    hub->ready_tail = tail;
+    tail->next = NULL;
+    hub__exit(hub);
+}
+
+void hub__timer_late_init(struct hub *hub)
+{
+    hub__callback_init(&hub->late, hub, late_fire, hub);
+}
+
+void hub__timer_late_is_due(struct hub *hub)
+{
+    if (hub->ready_head == NULL)
+        hub__timer_run_late(hub);
+    else if (!hub->late.queued)
+        hub__callback_push(&hub->late);
+}
+
 int64_t hub__timer_next(const struct hub *hub)
 {
     return hub->heap.count > 0 ? hub->heap.entries[0].deadline : HUB_FOREVER;
+}
+
+static void forget(struct hub__heap *heap, uint32_t slot)
+{
+    heap->timers[slot]->slot = HUB__NO_INDEX;
+    heap->places[slot] = heap->free;
+    heap->free = slot;
+}
+
+/* The rest is nowhere any more: who takes one out later must not find it. */
+void hub__timers_forked(struct hub *hub)
+{
+    const struct greenlet *self = greenlet__word->current;
+    struct hub__heap *heap = &hub->heap;
+    uint32_t count = heap->count, kept = 0;
+
+    for (uint32_t i = 0; i < heap->due_count; i++)
+        if (heap->due[i] != HUB__NO_INDEX)
+            forget(heap, heap->due[i]);
+    heap->count = heap->due_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = heap->entries[i].slot;
+
+        if (hub__timer_is_timeout_of(heap->timers[slot], self))
+            heap->entries[kept++] = heap->entries[i];
+        else
+            forget(heap, slot);
+    }
+    heap->count = 0;
+    for (uint32_t i = 0; i < kept; i++) {
+        struct hub__heap_entry entry = heap->entries[i];
+
+        hub->active += !heap->timers[entry.slot]->unreferenced;
+        sift_up(heap, entry, heap->count++);
+    }
 }

@@ -4,6 +4,7 @@
  * greenlet like others) is entered when nobody is ready, and every so many
  * switches for the sake of those who wait for the world outside. */
 #include "hub/schedule.h"
+#include "hub/testhook.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -89,6 +90,10 @@ bool hub__poll_is_due(struct hub *hub)
 
     hub->tick = 0;
     hub->now = now;
+    if (HUB__SHUFFLES(hub) && hub__shuffle(hub)) {
+        hub->poll_due = true;
+        return true;
+    }
     if (hub->batch_last != NULL || now - hub->polled_at < hub->poll_every)
         return false;
     hub->polled_at = now;
@@ -139,7 +144,11 @@ HUB__SWITCHES int hub__yield_cancelable(void)
                          "a callback of the loop, or a signal handler, cannot "
                          "wait");
     rc = yield(hub, self);
-    return rc != 0 ? rc : hub__own(self)->pending;
+    if (rc == 0 && unlikely(hub__own(self)->pending != 0)) {
+        rc = hub__own(self)->pending;
+        hub__killed_by(self, rc);
+    }
+    return rc;
 }
 
 /* ---- waiters ---- */
@@ -204,12 +213,40 @@ bool hub__wake(struct hub__waiter *waiter, int result)
         return false;
     waiter->result = result;
     if (likely(hub == hub__peek() && hub->critical == 0)) {
+        hub__count(hub->wakeups);
         hub__enter(hub);
         hub__push_ready(hub, waiter->greenlet);
         hub__exit(hub);
     } else {
         push_remote(hub, waiter);
     }
+    return true;
+}
+
+/* Those that were put in front before may have run since. */
+static void promote(struct hub *hub, struct greenlet *g)
+{
+    struct greenlet *before = hub->promoted;
+
+    hub->promoted = g;
+    if (before == NULL || !is_ready(hub, before)) {
+        hub__ready_first(hub, g);
+        return;
+    }
+    hub__enter(hub);
+    g->next = before->next;
+    before->next = g;
+    if (hub->ready_tail == before)
+        hub->ready_tail = g;
+    hub__exit(hub);
+}
+
+bool hub__wake_next(struct hub__waiter *waiter, int result)
+{
+    if (!claim(waiter, WAITER_CLAIMED))
+        return false;
+    waiter->result = result;
+    promote(waiter->hub, waiter->greenlet);
     return true;
 }
 
@@ -222,10 +259,12 @@ bool hub__wake_entered(struct hub__waiter *waiter, int result)
     if (!claim(waiter, WAITER_CLAIMED))
         return false;
     waiter->result = result;
-    if (likely(hub == hub__peek()))
+    if (likely(hub == hub__peek())) {
+        hub__count(hub->wakeups);
         hub__push_ready(hub, waiter->greenlet);
-    else
+    } else {
         push_remote(hub, waiter);
+    }
     return true;
 }
 
@@ -247,6 +286,7 @@ void hub__take_remote(struct hub *hub)
     while (ordered != NULL) {
         struct hub__waiter *next = ordered->remote_next;
 
+        hub__count(hub->wakeups);
         hub__push_ready(hub, ordered->greenlet);
         ordered = next;
     }

@@ -7,45 +7,26 @@
  *
  * A wait is `exclusive` when its greenlet will consume what is there: one such
  * is woken per event, like one thread of those that block in accept(). */
-#include "hub/schedule.h"
+#include "hub/watch_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define CHUNK 256
 #define STRIKES 3 /* events without a waiter before the loop stops watching */
 
 const struct hub__wait_kind hub__waits_for_fd = { "fd", NULL };
 
-struct hub__fd {
-    struct hub__fd_wait *waits;
-    uint8_t watched; /* events the loop is asked for */
-    uint8_t strikes;
-    uint8_t fresh;   /* the number may name another file now */
-    uint8_t moved;   /* a private copy: closed when `holders` is 0 */
-    uint32_t holders;
-    uint32_t woken; /* waits that an event ended and that have not run since */
-};
-
-static struct hub__fd *peek(const struct hub *hub, int fd)
+struct hub__fd *hub__fd_get(struct hub *hub, int fd)
 {
-    uint32_t chunk = (uint32_t)fd / CHUNK;
-
-    if (fd < 0 || chunk >= hub->fd_chunks || hub->fds[chunk] == NULL)
-        return NULL;
-    return &hub->fds[chunk][(uint32_t)fd % CHUNK];
-}
-
-static struct hub__fd *get(struct hub *hub, int fd)
-{
-    uint32_t chunk = (uint32_t)fd / CHUNK;
+    uint32_t chunk = (uint32_t)fd / HUB__FD_CHUNK;
 
     if (chunk >= hub->fd_chunks) {
         uint32_t count = chunk * 2 + 1;
         struct hub__fd **fds =
-            realloc(hub->fds, count * sizeof(struct hub__fd *));
+            greenlet__realloc(hub->fds, count * sizeof(struct hub__fd *));
 
         if (fds == NULL)
             return NULL;
@@ -55,8 +36,9 @@ static struct hub__fd *get(struct hub *hub, int fd)
         hub->fd_chunks = count;
     }
     if (hub->fds[chunk] == NULL)
-        hub->fds[chunk] = calloc(CHUNK, sizeof(struct hub__fd));
-    return peek(hub, fd);
+        hub->fds[chunk] =
+            greenlet__calloc(HUB__FD_CHUNK, sizeof(struct hub__fd));
+    return hub__fd_peek(hub, fd);
 }
 
 static void link_wait(struct hub *hub, struct hub__fd *entry,
@@ -83,6 +65,15 @@ static void unlink_wait(struct hub *hub, struct hub__fd_wait *wait)
     wait->back = NULL;
 }
 
+/* It is unlinked.  False if it had ended for another reason already. */
+static bool end_wait(struct hub__fd_wait *wait, int rc)
+{
+    if (wait->waiter != NULL)
+        return hub__wake_entered(wait->waiter, rc);
+    wait->notify(wait, rc);
+    return true;
+}
+
 static int rewatch(struct hub *hub, struct hub__fd *entry, int fd, int events)
 {
     int rc;
@@ -107,7 +98,7 @@ int hub__watch(struct hub *hub, struct hub__fd_wait *wait)
     if (wait->fd < 0)
         return -EBADF;
     hub__enter(hub);
-    entry = get(hub, wait->fd);
+    entry = hub__fd_get(hub, wait->fd);
     if (entry == NULL) {
         hub__exit(hub);
         return -ENOMEM;
@@ -123,7 +114,7 @@ int hub__watch(struct hub *hub, struct hub__fd_wait *wait)
 void hub__unwatch(struct hub *hub, struct hub__fd_wait *wait)
 {
     if (wait->back == NULL) {
-        struct hub__fd *entry = wait->fired ? peek(hub, wait->fd) : NULL;
+        struct hub__fd *entry = wait->fired ? hub__fd_peek(hub, wait->fd) : NULL;
 
         if (entry != NULL && entry->woken > 0)
             entry->woken--;
@@ -151,27 +142,65 @@ static int wake_matching(struct hub *hub, struct hub__fd *entry, int events)
             continue;
         wait->fired = (uint8_t)hit;
         entry->woken++;
-        if (hub__wake_entered(wait->waiter, 0) && wait->exclusive)
-            given |= hit;
         unlink_wait(hub, wait);
+        if (end_wait(wait, 0) && wait->exclusive)
+            given |= hit;
     }
     return found;
 }
 
-void hub__fd_event(struct hub *hub, int fd, int events)
+static void tell(struct hub *hub, int fd, int events)
 {
-    struct hub__fd *entry = peek(hub, fd);
+    struct hub__fd *entry = hub__fd_peek(hub, fd);
     int missed;
 
     if (entry == NULL)
         return;
     hub__enter(hub);
+    entry->drained &= (uint8_t)~events;
     missed = events & ~wake_matching(hub, entry, events) & entry->watched;
     if (missed == 0)
         entry->strikes = 0;
     else if (entry->woken == 0 && ++entry->strikes >= STRIKES)
         rewatch(hub, entry, fd, entry->watched & ~missed);
     hub__exit(hub);
+}
+
+/* Among thousands of connections nothing of one is in a cache: it is fetched in
+ * steps, each of which finds the address of the next. */
+#define STEP 6
+
+static void fetch_wait(const struct hub *hub, int fd)
+{
+    const struct hub__fd *entry = hub__fd_peek(hub, fd);
+
+    if (entry == NULL || entry->waits == NULL)
+        return;
+    for (int line = -1; line <= 2; line++) /* its waiter is beside it */
+        __builtin_prefetch((const char *)entry->waits + line * 64, 1);
+}
+
+static void fetch_greenlet(const struct hub *hub, int fd)
+{
+    const struct hub__fd *entry = hub__fd_peek(hub, fd);
+
+    if (entry != NULL && entry->waits != NULL && entry->waits->waiter != NULL)
+        __builtin_prefetch(entry->waits->waiter->greenlet, 1);
+}
+
+void hub__fd_events(struct hub *hub, const struct hub__fd_ready *ready,
+                    unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        __builtin_prefetch(hub__fd_peek(hub, ready[i].fd), 1);
+    for (unsigned i = 0; i < count + 2 * STEP; i++) {
+        if (i < count)
+            fetch_wait(hub, ready[i].fd);
+        if (i >= STEP && i - STEP < count)
+            fetch_greenlet(hub, ready[i - STEP].fd);
+        if (i >= 2 * STEP)
+            tell(hub, ready[i - 2 * STEP].fd, ready[i - 2 * STEP].events);
+    }
 }
 
 /* ---- the program closes or replaces a number ---- */
@@ -183,13 +212,13 @@ static void move_waits(struct hub *hub, struct hub__fd *entry, int fd)
 
     if (copy >= 0)
         copy = hub__fd_to_top(copy);
-    to = copy >= 0 ? get(hub, copy) : NULL;
+    to = copy >= 0 ? hub__fd_get(hub, copy) : NULL;
     while (entry->waits != NULL) {
         struct hub__fd_wait *wait = entry->waits;
 
         unlink_wait(hub, wait);
         if (to == NULL) {
-            hub__wake_entered(wait->waiter, -EBADF);
+            end_wait(wait, -EBADF);
             continue;
         }
         wait->fd = copy;
@@ -207,7 +236,7 @@ static void move_waits(struct hub *hub, struct hub__fd *entry, int fd)
 void hub__fd_closing(int fd)
 {
     struct hub *hub = hub__peek();
-    struct hub__fd *entry = hub != NULL ? peek(hub, fd) : NULL;
+    struct hub__fd *entry = hub != NULL ? hub__fd_peek(hub, fd) : NULL;
 
     if (entry == NULL || entry->moved)
         return;
@@ -224,7 +253,7 @@ void hub__fd_closing(int fd)
 void hub__fd_close_range(unsigned first, unsigned last)
 {
     struct hub *hub = hub__peek();
-    unsigned end = hub != NULL ? hub->fd_chunks * CHUNK : 0;
+    unsigned end = hub != NULL ? hub->fd_chunks * HUB__FD_CHUNK : 0;
 
     for (unsigned fd = first; fd <= last && fd < end; fd++)
         hub__fd_closing((int)fd);
@@ -233,7 +262,7 @@ void hub__fd_close_range(unsigned first, unsigned last)
 void hub__fd_release(int copy)
 {
     struct hub *hub = hub__peek();
-    struct hub__fd *entry = hub != NULL ? peek(hub, copy) : NULL;
+    struct hub__fd *entry = hub != NULL ? hub__fd_peek(hub, copy) : NULL;
 
     if (entry == NULL || !entry->moved || --entry->holders > 0)
         return;
@@ -243,48 +272,135 @@ void hub__fd_release(int copy)
     close(copy);
 }
 
-void hub_fd_closed(int fd)
+int hub__moved(int copy)
 {
-    struct hub *hub = hub__peek();
-    struct hub__fd *entry = hub != NULL ? peek(hub, fd) : NULL;
+    hub__fd_release(copy);
+    return -EBADF;
+}
+
+static void end_waits(struct hub *hub, struct hub__fd *entry, int events, int rc)
+{
+    struct hub__fd_wait *wait, *next;
+
+    hub__enter(hub);
+    for (wait = entry->waits; wait != NULL; wait = next) {
+        next = wait->next;
+        if ((wait->events & events) == 0)
+            continue;
+        unlink_wait(hub, wait);
+        end_wait(wait, rc);
+    }
+    hub__exit(hub);
+}
+
+void hub__fd_gone(struct hub *hub, int fd)
+{
+    struct hub__fd *entry = hub__fd_peek(hub, fd);
 
     if (entry == NULL)
         return;
-    hub__enter(hub);
-    while (entry->waits != NULL) {
-        struct hub__fd_wait *wait = entry->waits;
-
-        unlink_wait(hub, wait);
-        hub__wake_entered(wait->waiter, -EBADF);
-    }
-    hub__exit(hub);
+    end_waits(hub, entry, HUB_READ | HUB_WRITE, -EBADF);
     hub__fd_closing(fd);
+    entry->managed = 0;
+    entry->drained = 0;
+    entry->identity = 0;
+}
+
+void hub__fd_retry(struct hub *hub, int fd, int events)
+{
+    struct hub__fd *entry = hub__fd_peek(hub, fd);
+
+    if (entry == NULL)
+        return;
+    entry->drained &= (uint8_t)~events;
+    end_waits(hub, entry, events, 0);
+}
+
+void hub_fd_closed(int fd)
+{
+    struct hub *hub = hub__peek();
+
+    if (hub != NULL)
+        hub__fd_gone(hub, fd);
+}
+
+/* Files that have an inode of their own are told apart by it; eventfds and their
+ * like share one. */
+static int look_at(int fd, uint32_t *identity)
+{
+    struct stat status;
+    uint64_t mixed;
+
+    if (fstat(fd, &status) < 0)
+        return -EBADF;
+    mixed = ((uint64_t)status.st_dev << 32 ^ (uint64_t)status.st_ino) *
+            UINT64_C(0x9e3779b97f4a7c15);
+    *identity = (uint32_t)(mixed >> 32) | 1;
+    return 0;
+}
+
+int hub__fd_make_sure(struct hub *hub, int fd)
+{
+    struct hub__fd *entry = fd >= 0 ? hub__fd_get(hub, fd) : NULL;
+    uint32_t identity;
+    int saved = errno, rc;
+
+    if (fd < 0)
+        return -EBADF;
+    if (entry == NULL)
+        return -ENOMEM;
+    if (entry->managed)
+        return 0;
+    rc = look_at(fd, &identity);
+    errno = saved;
+    if (rc < 0 || (entry->identity != 0 && entry->identity != identity))
+        hub__fd_gone(hub, fd);
+    if (rc == 0)
+        entry->identity = identity;
+    return rc;
 }
 
 HUB__SWITCHES int hub_wait_fd(int fd, int events, int64_t deadline_ns)
 {
     struct hub *hub = hub__get();
-    struct hub__waiter waiter;
-    struct hub__fd_wait wait = { .waiter = &waiter,
-                                 .fd = fd,
-                                 .events = (uint8_t)events,
-                                 .exclusive = 1 };
     int rc;
 
     if (hub == NULL)
         return -ENOMEM;
     if ((events & ~(HUB_READ | HUB_WRITE)) != 0 || events == 0)
         return -EINVAL;
-    rc = hub__waiter_begin_inline(&waiter, &hub__waits_for_fd,
-                                  (const void *)(intptr_t)fd);
+    rc = hub__fd_make_sure(hub, fd);
     if (rc < 0)
         return rc;
-    rc = hub__watch(hub, &wait);
-    if (rc < 0)
-        return rc;
-    rc = hub__park_cancelable_inline(&waiter, deadline_ns);
-    hub__unwatch(hub, &wait);
-    return rc;
+    return hub__wait_for_fd(hub, fd, events, deadline_ns);
+}
+
+void hub__watch_each(const struct hub *hub,
+                     void (*each)(int fd, int events, int waits, void *data),
+                     void *data)
+{
+    for (uint32_t i = 0; i < hub->fd_chunks * HUB__FD_CHUNK; i++) {
+        const struct hub__fd *entry = hub__fd_peek(hub, (int)i);
+        const struct hub__fd_wait *wait;
+        int waits = 0;
+
+        if (entry == NULL || (entry->watched == 0 && entry->waits == NULL))
+            continue;
+        for (wait = entry->waits; wait != NULL; wait = wait->next)
+            waits++;
+        each((int)i, entry->watched, waits, data);
+    }
+}
+
+void hub__watch_check(struct hub *hub)
+{
+    for (uint32_t fd = 0; fd < hub->fd_chunks * HUB__FD_CHUNK; fd++) {
+        const struct hub__fd *entry = hub__fd_peek(hub, (int)fd);
+
+        if (entry != NULL && entry->watched != 0 &&
+            fcntl((int)fd, F_GETFD) < 0)
+            hub__fd_gone(hub, (int)fd);
+    }
 }
 
 void hub__watch_forked(struct hub *hub)
@@ -294,4 +410,25 @@ void hub__watch_forked(struct hub *hub)
     free(hub->fds);
     hub->fds = NULL;
     hub->fd_chunks = 0;
+}
+
+void hub__watch_anew(struct hub *hub)
+{
+    hub__enter(hub);
+    for (uint32_t fd = 0; fd < hub->fd_chunks * HUB__FD_CHUNK; fd++) {
+        struct hub__fd *entry = hub__fd_peek(hub, (int)fd);
+        int events = 0;
+
+        if (entry == NULL)
+            continue;
+        entry->watched = 0;
+        entry->strikes = 0;
+        entry->fresh = 1;
+        for (struct hub__fd_wait *wait = entry->waits; wait != NULL;
+             wait = wait->next)
+            events |= wait->events;
+        if (events != 0)
+            rewatch(hub, entry, (int)fd, events);
+    }
+    hub__exit(hub);
 }

@@ -1,0 +1,105 @@
+/* watch_impl.h - what is known of a descriptor, by number: watch.c's
+ *
+ * The loop's registration outlives a wait.  That it still is the registration
+ * of the file that now has the number is known of `managed` ones, which are
+ * closed by calls of ours; of others hub_wait_fd() makes sure. */
+#ifndef HUB_WATCH_IMPL_H
+#define HUB_WATCH_IMPL_H
+
+#include "hub/schedule.h"
+
+#define HUB__FD_CHUNK 256
+#define HUB__PREFETCH \
+    8 /* lines: registers, the frame of a call, a small buffer */
+
+struct hub__fd {
+    struct hub__fd_wait *waits; /* the oldest first */
+    uint8_t watched;            /* events the loop is asked for */
+    uint8_t strikes;            /* events that nobody waited for */
+    uint8_t fresh;              /* the number may name another file now */
+    uint8_t moved;              /* a private copy: closed when `holders` is 0 */
+    uint8_t managed; /* made here: nobody closes it behind our back */
+    uint8_t drained; /* events that the last call found no more of */
+    uint32_t holders;
+    uint32_t woken; /* waits that an event ended and that have not run since */
+    uint32_t identity; /* of the file, when hub_wait_fd() looked; 0: not */
+};
+
+static inline struct hub__fd *hub__fd_peek(const struct hub *hub, int fd)
+{
+    uint32_t chunk = (uint32_t)fd / HUB__FD_CHUNK;
+
+    if (unlikely(fd < 0 || chunk >= hub->fd_chunks || hub->fds[chunk] == NULL))
+        return NULL;
+    return &hub->fds[chunk][(uint32_t)fd % HUB__FD_CHUNK];
+}
+
+static inline bool hub__fd_is_managed(const struct hub *hub, int fd)
+{
+    const struct hub__fd *entry = hub__fd_peek(hub, fd);
+
+    return entry != NULL && entry->managed;
+}
+
+/* watch.c: made on demand; NULL: no memory. */
+struct hub__fd *hub__fd_get(struct hub *hub, int fd);
+/* All waits for it end with -EBADF, and the loop forgets it. */
+void hub__fd_gone(struct hub *hub, int fd);
+/* All waits for these events end with 0: they look again. */
+void hub__fd_retry(struct hub *hub, int fd, int events);
+
+/* The number of one that is not managed may have been closed, and used again,
+ * without a word.  Returns 0, -EBADF, -ENOMEM. */
+int hub__fd_make_sure(struct hub *hub, int fd);
+/* A wait that went on with a private copy: its fd was closed.  -EBADF. */
+int hub__moved(int copy);
+
+/* fd.c: a number that was just made, and is closed by hub_close() */
+void hub__fd_opened(struct hub *hub, int fd);
+/* Make it non-blocking unless it is.  Returns 0 or a negative errno. */
+int hub__fd_unblock(int fd);
+/* Would a call on it block the thread?  0, or -EINVAL; -EBADF. */
+int hub__fd_check(struct hub *hub, int fd);
+
+/* Among thousands of connections the stack of the one that is next is in no
+ * cache.  It comes there while the system calls of this one are made. */
+static inline void hub__prefetch_next(const struct hub *hub)
+{
+    const struct greenlet *next = hub->ready_head;
+    const char *stack;
+
+    if (next == NULL || next->thread == NULL) /* nobody, or a callback */
+        return;
+    stack = (const char *)next->context;
+    for (int line = 0; line < HUB__PREFETCH; line++)
+        __builtin_prefetch(stack + line * 64);
+    __builtin_prefetch((const char *)next + 64);
+}
+
+static inline __attribute__((always_inline)) int
+hub__wait_for_fd(struct hub *hub, int fd, int events, int64_t deadline_ns)
+{
+    struct hub__waiter waiter;
+    struct hub__fd_wait wait;
+    int rc;
+
+    rc = hub__waiter_begin_inline(&waiter, &hub__waits_for_fd,
+                                  (const void *)(intptr_t)fd);
+    if (rc < 0)
+        return rc;
+    wait.waiter = &waiter;
+    wait.notify = NULL;
+    wait.fd = fd;
+    wait.events = (uint8_t)events;
+    wait.exclusive = 1;
+    wait.unreferenced = 0;
+    rc = hub__watch(hub, &wait);
+    if (rc < 0)
+        return rc;
+    rc = hub__park_cancelable_inline(&waiter, deadline_ns);
+    hub__prefetch_next(hub);
+    hub__unwatch(hub, &wait);
+    return likely(wait.fd == fd) ? rc : hub__moved(wait.fd);
+}
+
+#endif
