@@ -1,0 +1,175 @@
+/* blocked.c - the monitor looks for hubs that a greenlet keeps from others
+ *
+ * A hub is suspected when it has not switched since the last look and runs
+ * another greenlet than its loop.  What a look reads of a hub is written by its
+ * thread all the time: single words, nothing that is followed. */
+#include "hub/config_impl.h"
+#include "hub/events_impl.h"
+#include "hub/sight.h"
+
+#define SAMPLE_NS (200 * HUB_MILLISECOND)
+#define LEAST_NS (5 * HUB_MILLISECOND)
+#define LOOKS 4 /* while a hub is just not blocked yet */
+#define MORE 10 /* the next report of one stretch is due after so many times it */
+#define MORE_NS (60 * HUB_SECOND)
+
+/* A report that is to be made once the hubs may go on. */
+struct found {
+    struct hub_notice event;
+    void *frames[HUB__SAMPLED];
+};
+
+int64_t hub__blocked_period(void)
+{
+    int64_t most = hub__option(HUB_OPTION_MAX_BLOCKING_TIME);
+
+    if (most == 0)
+        return HUB_FOREVER;
+    return most / LOOKS > LEAST_NS ? most / LOOKS : LEAST_NS;
+}
+
+/* Its thread writes these words plainly, since it must not pay for our looks: a
+ * race that is meant, of which ThreadSanitizer is not to speak. */
+#define RACES __attribute__((no_sanitize("thread"), noinline))
+
+/* Is there nobody whom the main greenlet could keep from anything? */
+static RACES bool is_alone(const struct hub *hub,
+                           const struct greenlet *current)
+{
+    const volatile struct hub *seen = hub;
+
+    return current->is_main && seen->ready_head == NULL && seen->active <= 0 &&
+           *(const volatile long *)&hub->os->live <= 1;
+}
+
+static RACES bool is_ignored(struct greenlet *g)
+{
+    const volatile struct hub__own *own = hub__own(g);
+
+    return (own->flags & HUB__UNMONITORED) != 0;
+}
+
+static void print_report(const struct hub *hub, const struct greenlet *g,
+                         const struct hub_notice *event, bool exact)
+{
+    struct hub__symbols *symbols = hub__symbols_open();
+    struct hub__look *look = &hub->sight->look;
+    struct hub__print print;
+
+    hub__print_open(&print, hub__error_fd(hub));
+    hub__print(&print, "vireo: hub %u of thread %d is blocked: ", hub->id,
+               (int)hub->sight->tid);
+    hub__print_copy(&print, g);
+    hub__print(&print, " has not let others run for ");
+    hub__print_seconds(&print, event->blocked_ns);
+    if (look->held_back > 0)
+        hub__print(&print, " (and %u more since the last report)",
+                   look->held_back);
+    hub__print(&print, "%s\n",
+               event->frame_count == 0 ? "; it does not show its frames"
+               : exact                 ? ""
+                       : "; it sleeps in a call of the system, and its frames "
+                         "are found by searching");
+    hub__print_frames(&print, symbols, event->frames, event->frame_count, true);
+    hub__print_flush(&print);
+    hub__symbols_close(symbols);
+}
+
+/* Returns whether somebody is to be told. */
+static bool report(struct hub *hub, struct greenlet *g, int64_t blocked,
+                   struct found *found)
+{
+    const struct hub__sample *sample = &hub->sight->sample;
+    bool exact;
+    int count = hub__sample_take(hub, SAMPLE_NS, &exact);
+
+    if (greenlet__read(hub->switches) != hub->sight->look.switches)
+        return false; /* it went on meanwhile */
+    for (int i = 0; i < count; i++)
+        found->frames[i] = sample->frames[i];
+    found->event = (struct hub_notice){ .kind = HUB_NOTICE_LOOP_BLOCKED,
+                                       .hub_id = hub->id,
+                                       .greenlet = g,
+                                       .blocked_ns = blocked,
+                                       .frame_count = count,
+                                       .frames = found->frames };
+    if (hub__option(HUB_OPTION_MONITOR_REPORTS))
+        print_report(hub, g, &found->event, exact);
+    hub->sight->look.held_back = 0;
+    return true;
+}
+
+static bool is_due(struct hub__look *look, int64_t now, int64_t blocked)
+{
+    int64_t interval = hub__option(HUB_OPTION_MONITOR_REPORT_INTERVAL);
+
+    if (blocked < look->next_report)
+        return false;
+    look->next_report = blocked * MORE < blocked + MORE_NS ? blocked * MORE
+                                                           : blocked + MORE_NS;
+    if (look->reported != 0 && now - look->reported < interval) {
+        look->held_back++;
+        return false;
+    }
+    look->reported = now;
+    return true;
+}
+
+static void begin_stretch(struct hub__look *look, uint64_t switches,
+                          const struct greenlet *current, int64_t now)
+{
+    look->switches = switches;
+    look->current = current;
+    look->since = now;
+    look->delayed = -1;
+    look->next_report = hub__option(HUB_OPTION_MAX_BLOCKING_TIME);
+}
+
+static bool look_at(struct hub *hub, int64_t now, struct found *found)
+{
+    struct hub__look *look = &hub->sight->look;
+    struct greenlet *current = greenlet__read(hub->os->first->current);
+    uint64_t switches = greenlet__read(hub->switches);
+    int64_t delay;
+
+    if (current == hub->greenlet || switches != look->switches ||
+        current != look->current || is_ignored(current) ||
+        is_alone(hub, current)) {
+        begin_stretch(look, switches, current, now);
+        return false;
+    }
+    delay = hub__scan_delay(hub->sight->tid);
+    if (look->delayed < 0)
+        look->delayed = delay;
+    delay = now - look->since - (delay - look->delayed);
+    return is_due(look, now, delay) && report(hub, current, delay, found);
+}
+
+/* The monitor came late: the process was stopped, or the machine asleep. */
+static void forgive(struct hub *hub, int64_t late)
+{
+    hub->sight->look.since += late;
+}
+
+bool hub__blocked_look(int64_t now, int64_t since_last)
+{
+    int64_t period = hub__blocked_period();
+    bool busy = false, tell = false;
+    struct found found;
+
+    if (period == HUB_FOREVER)
+        return false;
+    hub__all_lock();
+    for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub) {
+        busy |= greenlet__read(hub->os->first->current) != hub->greenlet ||
+                greenlet__read(hub->switches) != hub->sight->look.switches;
+        if (since_last > 4 * period)
+            forgive(hub, since_last - period);
+        if (!tell)
+            tell = look_at(hub, now, &found);
+    }
+    hub__all_unlock();
+    if (tell && hub__has_subscribers())
+        hub__tell(&found.event);
+    return busy;
+}
