@@ -33,6 +33,9 @@ int cmd_execute_conformance(char **argv);
 /* cmd_gate.c: `vireo gate requirement`, argv[0] being "gate". */
 int cmd_gate(int argc, char **argv);
 
+/* cmd_console.c: `vireo console path`, argv[0] being "console". */
+int cmd_console(int argc, char **argv);
+
 /* cmd_inspect.c */
 
 /* Where the shell would find `name`, into `path`.  Returns 0, CMD_NOT_FOUND or

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LIBRARY "libvireo-preload.so"
+/* The name that an installation without headers has too. */
+#define LIBRARY "libvireo-preload.so." VIREO_SOVERSION
 
 /* ---- values: what the library would not take is refused here ---- */
 
@@ -136,14 +137,14 @@ static int parse(int argc, char **argv)
 static bool find_library(char path[PATH_MAX])
 {
     static const char *const places[] = {
-        "../lib/" LIBRARY,
+        "../lib",
 #if defined(__x86_64__)
-        "../lib/x86_64-linux-gnu/" LIBRARY,
+        "../lib/x86_64-linux-gnu",
 #elif defined(__aarch64__)
-        "../lib/aarch64-linux-gnu/" LIBRARY,
+        "../lib/aarch64-linux-gnu",
 #endif
-        "../lib64/" LIBRARY,
-        LIBRARY,
+        "../lib64",
+        ".",
     };
     char self[PATH_MAX], candidate[PATH_MAX + 64];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -155,7 +156,11 @@ static bool find_library(char path[PATH_MAX])
     *strrchr(self, '/') = '\0';
     for (i = 0; i < sizeof places / sizeof *places; i++) {
         snprintf(candidate, sizeof candidate, "%s/%s", self, places[i]);
-        if (realpath(candidate, path) != NULL && access(path, R_OK) == 0)
+        if (realpath(candidate, path) == NULL ||
+            strlen(path) + sizeof "/" LIBRARY > PATH_MAX)
+            continue;
+        strcat(path, "/" LIBRARY);
+        if (access(path, R_OK) == 0)
             return true;
     }
     return false;

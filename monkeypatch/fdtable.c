@@ -114,7 +114,7 @@ void mp__fd_forget_range(unsigned first, unsigned last)
 void mp__fd_closing(int fd)
 {
     mp__fd_forget(fd);
-    if (mp__self != NULL)
+    if (mp__here != NULL)
         mp__hub->fd_closing(fd);
 }
 
@@ -162,6 +162,6 @@ bool mp__fd_nowait_works(void)
 
 bool mp__fd_ours(int fd)
 {
-    return mp__self != NULL && mp__in_vfork_child == 0 &&
+    return mp__here != NULL && mp__in_vfork_child == 0 &&
            mp__hub->fd_is_ours(fd);
 }

@@ -30,13 +30,14 @@ static void child_begins(void)
     mp__sync_forked();
     if (mp__hub != NULL)
         mp__hub->fork_child();
+    if (mp__here != NULL)
+        mp__stdio_forked();
     if (self == NULL)
         return;
     mp__threads_forked(self);
     mp__hub->forked(self->mapped, pid);
     self->id = (uint32_t)pid;
     mp__signals_forked(self);
-    mp__stdio_forked();
     if (self != &mp__main)
         mp__main.ended = 1;
 }

@@ -22,6 +22,7 @@ const struct hub__api *mp__hub;
 
 static int resolved;    /* the originals are known */
 static int initialised; /* options read, libvireo.so opened or not */
+static bool linked; /* by the program itself: threads are real at first */
 static int started; /* 0 not yet, 1 runs, -1 stands aside */
 
 void mp__say(int level, const char *format, ...)
@@ -78,6 +79,11 @@ static unsigned bit_of(const struct word *words, const char *text,
             strncmp(words->name, text, length) == 0)
             return words->bit;
     return 0;
+}
+
+unsigned mp__group_of(const char *name)
+{
+    return bit_of(groups, name, strlen(name));
 }
 
 /* "a,b,-c": a list without a leading `-` word begins from nothing. */
@@ -147,7 +153,7 @@ static bool parse_level(const char *text, int *level)
 
 static bool parse_groups(const char *text)
 {
-    unsigned wanted = MP_ALL;
+    unsigned wanted = mp__options.groups;
 
     if (!parse_list(groups, text, &wanted))
         return false;
@@ -207,23 +213,42 @@ static void parse_environment(void)
 /* Under a sanitizer's runtime RTLD_DEEPBIND would hide its interceptors. */
 extern int __asan_init __attribute__((weak));
 
-static void open_library(void)
+#define RUNTIME "libvireo.so." VIREO_SOVERSION
+
+typedef const struct hub__api *api_function(void);
+
+/* Beside this library, for us alone; NULL if it cannot be. */
+static api_function *open_beside(char path[PATH_MAX])
 {
-    const struct hub__api *(*table)(void);
-    char path[PATH_MAX];
+    int flags = RTLD_NOW | RTLD_LOCAL;
+    api_function *table;
     char *slash;
     Dl_info info;
-    int flags = RTLD_NOW | RTLD_LOCAL;
 
     if (dladdr(&mp__options, &info) == 0 ||
-        strlen(info.dli_fname) + 16 > sizeof path)
-        return;
+        strlen(info.dli_fname) + sizeof RUNTIME > PATH_MAX)
+        return NULL;
     strcpy(path, info.dli_fname);
     slash = strrchr(path, '/');
-    strcpy(slash != NULL ? slash + 1 : path, "libvireo.so");
+    strcpy(slash != NULL ? slash + 1 : path, RUNTIME);
     if (&__asan_init == NULL)
         flags |= RTLD_DEEPBIND;
     *(void **)&table = mp__real_symbol_of(path, flags, "vireo_api");
+    return table;
+}
+
+/* One runtime a process: the one that the program has loaded, if it has. */
+static void open_library(void)
+{
+    char path[PATH_MAX] = RUNTIME;
+    api_function *table;
+    bool shared;
+
+    *(void **)&table = mp__real_symbol_of(RUNTIME, RTLD_NOW | RTLD_NOLOAD,
+                                          "vireo_api");
+    shared = table != NULL;
+    if (!shared)
+        table = open_beside(path);
     if (table == NULL || table()->version != HUB__API_VERSION ||
         table()->size != sizeof *mp__hub) {
         /* If threads must be mapped, the first one made says it. */
@@ -233,10 +258,14 @@ static void open_library(void)
         return;
     }
     mp__hub = table();
+    if (shared)
+        mp__runtime_calls_libc((void *)(uintptr_t)table);
+    if (shared || linked)
+        mp__hosts_start();
     mp__hub->libc->pthread_create = mp__real.pthread_create;
     mp__hub->libc->pthread_join = mp__real.pthread_join;
     *mp__hub->masked = mp__options.masked;
-    *mp__hub->lenient = true;
+    *mp__hub->lenient = !mp__hosts; /* else when threads are mapped */
 }
 
 /* What any wrapper needs.  It may be called from another library's constructor,
@@ -261,6 +290,9 @@ static void initialise(void)
         return;
     initialised = 1;
     mp__options.libc_stack = mp__thread_default_size();
+    linked = mp__linked();
+    if (linked)
+        mp__options.groups &= ~(unsigned)MP_thread;
     parse_environment();
     open_library();
     errno = saved;
@@ -282,7 +314,8 @@ static int stand_aside(const char *why)
     }
     if (mp__hub != NULL) /* else it has been said */
         mp__say(0, "cannot map threads: %s; running native", why);
-    mp__hub = NULL; /* locks wait in the kernel, as all threads are real */
+    if (!mp__hosts)
+        mp__hub = NULL; /* locks wait in the kernel, as all threads are real */
     return -ENOTSUP;
 }
 
@@ -299,6 +332,7 @@ static void adopt_main_thread(void)
     mp__all = main_thread;
     mp__live = 1;
     mp__self = main_thread;
+    mp__here = main_thread;
 }
 
 int mp__start(void)
@@ -311,8 +345,10 @@ int mp__start(void)
         return started > 0 ? 0 : -ENOTSUP;
     initialise();
     if (!(mp__options.groups & MP_thread)) {
-        started = -1;
-        mp__hub = NULL;
+        if (!mp__hosts) {
+            started = -1;
+            mp__hub = NULL;
+        }
         return -ENOTSUP;
     }
     if (mp__hub == NULL)
@@ -326,6 +362,7 @@ int mp__start(void)
     mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc < 0)
         return stand_aside(why);
+    *mp__hub->lenient = true;
     if (mp__hub->get() == NULL)
         return stand_aside("no descriptor or memory for the loop");
     adopt_main_thread();
@@ -333,4 +370,34 @@ int mp__start(void)
     started = 1;
     mp__say(2, "runs, guards: %s", mp__hub->guard_kind());
     return 0;
+}
+
+int mp__patch_all(void)
+{
+    initialise();
+    if (getpid() != (pid_t)mp__real.syscall(SYS_gettid))
+        return -EPERM;
+    mp__options.groups = MP_ALL;
+    return mp__start();
+}
+
+/* ---- another runtime ---- */
+
+/* From libvireo.a, before main(): the program has the runtime in itself.  Found
+ * by its name, so that nothing of it is linked where it is not needed. */
+MP_EXPORT void vireo_preload_refuse_static(void);
+MP_EXPORT void vireo_preload_refuse_static(void)
+{
+    bool ends = linked || mp__options.require || started > 0;
+
+    initialise();
+    mp__say(0, "this program has libvireo.a in it, and there is one runtime in "
+               "a process; link libvireo.so instead: %s",
+            ends ? "ending" : "running native");
+    if (ends)
+        _exit(97);
+    started = -1;
+    mp__hosts = false;
+    mp__self_offset = 0;
+    mp__hub = NULL;
 }

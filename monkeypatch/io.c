@@ -8,7 +8,7 @@ void mp__io_give_way(void)
     int before = errno;
 
     mp__io_budget = MP_IO_BUDGET;
-    if (mp__self != NULL && mp__may_park())
+    if (mp__here != NULL && mp__may_park())
         mp__yield();
     errno = before;
 }
@@ -20,18 +20,26 @@ void mp__io_open(struct mp__io *io, int fd, int events)
     io->waited = io->stuck = io->polls = io->offload = 0;
     io->deadline = MP_IO_UNASKED;
     io->back = NULL;
+    io->waiter = NULL;
 }
 
-static struct mp__io *writers; /* parked; of the hub's thread */
+static struct mp__io *mapped_writers; /* parked; of the mapped threads' hub */
+
+static struct mp__io **writers(void)
+{
+    return mp__here->host ? &mp__here->writers : &mapped_writers;
+}
 
 static void list_writer(struct mp__io *io)
 {
-    io->thread = mp__self;
-    io->next = writers;
-    io->back = &writers;
-    if (writers != NULL)
-        writers->back = &io->next;
-    writers = io;
+    struct mp__io **head = writers();
+
+    mp__here->tell = &io->waiter;
+    io->next = *head;
+    io->back = head;
+    if (*head != NULL)
+        (*head)->back = &io->next;
+    *head = io;
 }
 
 static void unlist_writer(struct mp__io *io)
@@ -42,13 +50,14 @@ static void unlist_writer(struct mp__io *io)
     if (io->next != NULL)
         io->next->back = io->back;
     io->back = NULL;
+    io->waiter = NULL;
 }
 
 void mp__io_shut_down(void)
 {
-    for (struct mp__io *io = writers; io != NULL; io = io->next)
-        if (io->thread->waiter != NULL)
-            mp__hub->wake(io->thread->waiter, 0);
+    for (struct mp__io *io = *writers(); io != NULL; io = io->next)
+        if (io->waiter != NULL)
+            mp__hub->wake(io->waiter, 0);
 }
 
 void mp__io_close(struct mp__io *io)

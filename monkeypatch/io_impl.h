@@ -26,7 +26,7 @@
 
 /* True where a wrapper of `group` does anything but call the original. */
 #define MP_ACTIVE(group) \
-    (unlikely(mp__self != NULL) && mp__io_active(MP_##group))
+    (unlikely(mp__here != NULL) && mp__io_active(MP_##group))
 
 static inline bool mp__io_active(enum mp__group group)
 {
@@ -68,7 +68,7 @@ struct mp__io {
     uint8_t offload; /* the attempt knows that waiting for fd does not help */
     int64_t deadline;
     struct mp__io *next, **back; /* parked to write; back NULL: not */
-    struct mp__thread *thread;
+    struct hub__waiter *waiter; /* of one that is parked to write */
 };
 #define MP_IO_UNASKED (-1)
 
@@ -107,7 +107,7 @@ void mp__io_give_way(void);
 
 static inline void mp__io_begin(void)
 {
-    if (unlikely(mp__self->cancel_pending != 0))
+    if (unlikely(mp__here->cancel_pending != 0))
         mp__testcancel();
 }
 

@@ -41,6 +41,7 @@ struct mp__thread {
     uint8_t cancel_state, cancel_type; /* PTHREAD_CANCEL_* */
     uint8_t cancel_pending;            /* atomic */
     uint8_t deny_park;          /* > 0: no switch now */
+    uint8_t host; /* stands for an OS thread with a hub: host.c */
     struct hub__waiter *waiter; /* the wait that pthread_cancel() ends */
     struct hub__waiter *parked; /* any wait it is in, and its flags */
     unsigned parked_flags;
@@ -52,11 +53,17 @@ struct mp__thread {
     void *result;
     size_t guard_size;
     struct mp__thread *all_next, *all_prev;
+    struct hub__waiter **tell; /* where its next wait is to be noted, or NULL */
+    struct mp__io *writers;    /* of a host: io.c */
     struct mp__attr_record *sched; /* what was set and has no effect */
     char name[16];
 };
 
 extern __thread struct mp__thread *mp__self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+/* Whose waits park here: mp__self, or the host that stands for all greenlets of
+ * this OS thread, or NULL. */
+extern __thread struct mp__thread *mp__here
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 extern const struct hub__api *mp__hub; /* NULL: the runtime has not started */
 extern ptrdiff_t mp__self_offset; /* of mp__self, from a thread pointer; 0: not
@@ -86,14 +93,30 @@ int mp__start(void);            /* first thread: 0 or -errno (run native) */
 void mp__say(int level, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* one line on stderr */
 
+/* host.c: greenlets of the program's own park too */
+extern bool mp__hosts; /* the program has, or may have, hubs of its own */
+void mp__hosts_start(void);
+
+/* linked.c */
+bool mp__linked(void); /* a loaded object needs this library by its name */
+/* libvireo.so stands behind this library in the program's scope: what it calls
+ * of libc is to be libc's all the same. */
+void mp__runtime_calls_libc(const void *inside);
+
+/* init.c: start the mapping of threads as if VIREO_PATCH named all.  0 or
+ * -errno. */
+int mp__patch_all(void);
+/* The bit of a group of that name, or 0. */
+unsigned mp__group_of(const char *name);
+
 /* True in a thread that is mapped.  One branch before the first thread. */
 static inline bool mp__mapped(void) { return mp__self != NULL; }
-/* True where a wait may park: mapped, not the hub, not inside ld.so with its
+/* True where a wait may park: mapped or with a hub, not the hub, not inside ld.so with its
  * lock held, not in a vfork child, not in fork's handlers. */
 bool mp__may_park(void);
 /* The same for a group that can be switched off. */
 #define MP_COOPERATIVE(group) \
-    (unlikely(mp__self != NULL) && (mp__options.groups & MP_##group) != 0)
+    (unlikely(mp__here != NULL) && (mp__options.groups & MP_##group) != 0)
 
 enum {
     MP_CANCEL = 1,       /* cancellation point: may unwind, may end -ECANCELED */
@@ -133,7 +156,7 @@ static inline int mp__fail(int error)
 }
 
 /* Own id of the calling thread for lock owners: unique among all live threads
- * of the process, mapped or not; never 0. */
+ * of the process, mapped or not, and their greenlets; never 0. */
 uint32_t mp__owner_id(void);
 void mp__owner_id_forked(void); /* the child of fork() has another tid */
 

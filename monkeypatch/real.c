@@ -173,6 +173,14 @@ void mp__real_resolve(void)
     }
 }
 
+void *mp__real_next(const char *name)
+{
+    for (size_t i = 0; i < sizeof conds / sizeof *conds; i++)
+        if (strcmp(conds[i].name, name) == 0)
+            return *conds[i].where;
+    return dlsym(RTLD_NEXT, name);
+}
+
 void *mp__real_symbol(const char *name)
 {
     return dlsym(RTLD_DEFAULT, name);
@@ -180,7 +188,9 @@ void *mp__real_symbol(const char *name)
 
 void *mp__real_symbol_of(const char *path, int flags, const char *name)
 {
-    void *library = mp__real.dlopen(path, flags);
+    void *library = mp__real.dlopen(path, flags), *found = NULL;
 
-    return library != NULL ? dlsym(library, name) : NULL;
+    if (library != NULL)
+        found = dlsym(library, name);
+    return found;
 }

@@ -69,6 +69,8 @@ extern struct mp__real mp__real __attribute__((visibility("hidden")));
  * constructors. */
 void mp__real_resolve(void);
 
+/* The original of any name, the other spellings too, or NULL. */
+void *mp__real_next(const char *name);
 /* A function of libc's that no header has, or NULL. */
 void *mp__real_symbol(const char *name);
 /* The symbol of a library that is opened for it and stays open, or NULL. */

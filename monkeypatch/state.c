@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 __thread struct mp__thread *mp__self;
+__thread struct mp__thread *mp__here;
 ptrdiff_t mp__self_offset;
 struct mp__thread mp__main;
 struct mp__thread *mp__all;
@@ -22,7 +23,10 @@ static __thread uint32_t native_id
 uint32_t mp__owner_id(void)
 {
     struct mp__thread *self = mp__self;
+    uint32_t id = unlikely(mp__hosts) ? mp__hub->owner_id() : 0;
 
+    if (id != 0)
+        return id;
     if (likely(self != NULL))
         return self->id;
     if (unlikely(native_id == 0))
@@ -37,9 +41,11 @@ void mp__owner_id_forked(void)
 
 bool mp__may_park(void)
 {
-    struct mp__thread *self = mp__self;
+    struct mp__thread *self = mp__here;
 
     if (self == NULL || mp__in_vfork_child != 0 || self->deny_park != 0)
+        return false;
+    if (self->host && !mp__hub->can_park())
         return false;
     /* The hub runs on the main thread's block: a handler may be interrupting it. */
     if (self == &mp__main) {
@@ -58,7 +64,7 @@ struct mp__thread *mp__thread_of(pthread_t handle)
                                           ? mp__hub->tls->pthread_start
                                           : 0);
 
-    if (mp__self_offset == 0)
+    if (mp__main.identity == NULL)
         return NULL; /* nothing was ever mapped */
     return *(struct mp__thread **)(pointer + mp__self_offset);
 }
@@ -117,6 +123,10 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
                                     : HUB_ALWAYS_INTERRUPTED;
     self->parked = waiter;
     self->parked_flags = flags;
+    if (unlikely(self->tell != NULL)) {
+        *self->tell = waiter;
+        self->tell = NULL;
+    }
     if ((flags & MP_CANCEL) || self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         self->waiter = waiter;
     mp__stats.parks++;
@@ -131,30 +141,46 @@ static void wait_ends(struct mp__thread *self)
         mp__signals_deliver(self);
 }
 
+/* A greenlet of the program's own, and no thread: hub_kill() ends its wait, and
+ * it is told so. */
+static bool is_killable(const struct mp__thread *self)
+{
+    return unlikely(mp__hosts) && (self->host || mp__hub->owner_id() != 0);
+}
+
 /* A cancelled wait unwinds when nothing of it is linked any more. */
 static int wait_result(struct mp__thread *self, int rc, unsigned flags)
 {
     if ((flags & MP_CANCEL) || self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         mp__testcancel();
-    return rc == -ECANCELED ? -EINTR : rc;
+    return rc == -ECANCELED && !is_killable(self) ? -EINTR : rc;
 }
 
-static int watch_and_park(struct hub__fd_wait *wait, struct hub__waiter *waiter,
-                          int64_t deadline)
+/* A wait of a killable greenlet that may be cancelled ends by hub_kill() too. */
+static int park(struct mp__thread *self, struct hub__waiter *waiter,
+                int64_t deadline, unsigned flags)
 {
-    struct hub *hub = mp__self->identity->os->hub;
+    if ((flags & MP_CANCEL) != 0 && is_killable(self))
+        return mp__hub->park_cancelable(waiter, deadline);
+    return mp__hub->park(waiter, deadline);
+}
+
+static int watch_and_park(struct mp__thread *self, struct hub__fd_wait *wait,
+                          int64_t deadline, unsigned flags)
+{
+    struct hub *hub = self->identity->os->hub;
     int rc = mp__hub->watch(hub, wait);
 
     if (rc < 0)
         return rc;
-    rc = mp__hub->park(waiter, deadline);
+    rc = park(self, wait->waiter, deadline, flags);
     mp__hub->unwatch(hub, wait);
     return rc;
 }
 
 int mp__wait_fd(int *fd, int events, int64_t deadline, unsigned flags)
 {
-    struct mp__thread *self = mp__self;
+    struct mp__thread *self = mp__here;
     struct hub__waiter waiter;
     struct hub__fd_wait wait = { .waiter = &waiter,
                                  .fd = *fd,
@@ -165,7 +191,7 @@ int mp__wait_fd(int *fd, int events, int64_t deadline, unsigned flags)
     if (flags & MP_CANCEL)
         mp__testcancel();
     wait_begins(self, &waiter, flags);
-    rc = watch_and_park(&wait, &waiter, deadline);
+    rc = watch_and_park(self, &wait, deadline, flags);
     wait_ends(self);
     if (unlikely(wait.fd != *fd)) {
         if ((flags & MP_CANCEL) && cancel_is_due(self))
@@ -184,7 +210,7 @@ void mp__wait_done(int original, int fd)
 int mp__wait_fds(struct hub__fd_wait *waits, unsigned count, int64_t deadline,
                  unsigned flags)
 {
-    struct mp__thread *self = mp__self;
+    struct mp__thread *self = mp__here;
     struct hub *hub = self->identity->os->hub;
     struct hub__waiter waiter;
     unsigned watched = 0;
@@ -199,7 +225,7 @@ int mp__wait_fds(struct hub__fd_wait *waits, unsigned count, int64_t deadline,
         rc = mp__hub->watch(hub, &waits[watched]);
     }
     if (rc == 0 || !mp__hub->waiter_close(&waiter))
-        rc = mp__hub->park(&waiter, deadline);
+        rc = park(self, &waiter, deadline, flags);
     while (watched-- > 0)
         mp__hub->unwatch(hub, &waits[watched]);
     wait_ends(self);
@@ -208,14 +234,14 @@ int mp__wait_fds(struct hub__fd_wait *waits, unsigned count, int64_t deadline,
 
 int mp__sleep_until(int64_t deadline, unsigned flags)
 {
-    struct mp__thread *self = mp__self;
+    struct mp__thread *self = mp__here;
     struct hub__waiter waiter;
     int rc;
 
     if (flags & MP_CANCEL)
         mp__testcancel();
     wait_begins(self, &waiter, flags);
-    rc = mp__hub->park(&waiter, deadline);
+    rc = park(self, &waiter, deadline, flags);
     wait_ends(self);
     return wait_result(self, rc, flags);
 }
@@ -223,8 +249,9 @@ int mp__sleep_until(int64_t deadline, unsigned flags)
 /* Who sleeps in the kernel on a lot word. */
 static uint32_t kernel_waiters;
 
-/* While nothing is mapped all threads are real and a futex of the kernel's does.
- * It ends when a signal's handler has run, and a handler may wake. */
+/* While nothing is mapped all threads are real and a futex of the kernel's does;
+ * and for those without a hub where others have one.  It ends when a signal's
+ * handler has run, and a handler may wake. */
 static int kernel_wait(uint32_t *address, uint32_t expected, int64_t deadline)
 {
     struct timespec until = { (time_t)(deadline / 1000000000),
@@ -245,14 +272,22 @@ static int kernel_wake(uint32_t *address, int n)
                          0);
 }
 
+/* A thread that the hub knows nothing of may unlock: its loop has something to wait
+ * for. */
+static void expect(struct hub *hub, int by)
+{
+    if (unlikely(mp__hosts) && hub != NULL)
+        hub->active += by;
+}
+
 int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
                  unsigned flags)
 {
-    struct mp__thread *self = mp__self;
+    struct mp__thread *self = mp__here;
     struct hub__waiter waiter;
     int rc;
 
-    if (unlikely(mp__self_offset == 0))
+    if (unlikely(mp__self_offset == 0) || (self == NULL && mp__hosts))
         return kernel_wait(address, expected, deadline);
     if (self == NULL || unlikely(mp__in_vfork_child != 0)) {
         mp__hub->waiter_init(&waiter);
@@ -261,21 +296,27 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
     if (flags & MP_CANCEL)
         mp__testcancel();
     wait_begins(self, &waiter, flags);
+    expect(waiter.hub, 1);
     rc = mp__hub->lot_wait_on(&waiter, address, expected, deadline);
+    expect(waiter.hub, -1);
     wait_ends(self);
     return wait_result(self, rc, flags);
 }
 
 int mp__lot_wake(uint32_t *address, int n)
 {
-    int woken;
+    static uint32_t turn; /* of everybody: neither kind is always the second */
+    int woken = 0;
 
     if (unlikely(mp__self_offset == 0))
         return kernel_wake(address, n);
-    woken = mp__hub->lot_wake(address, n);
-    /* A thread that is not ours may sleep since before the first mapped one. */
     if (unlikely(__atomic_load_n(&kernel_waiters, __ATOMIC_SEQ_CST) != 0) &&
-        woken < n)
+        (__atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) & 1) != 0)
+        woken = kernel_wake(address, n);
+    if (woken < n)
+        woken += mp__hub->lot_wake(address, n - woken);
+    /* A thread that is not ours may sleep since before the first mapped one. */
+    if (woken < n && __atomic_load_n(&kernel_waiters, __ATOMIC_SEQ_CST) != 0)
         woken += kernel_wake(address, n - woken);
     return woken;
 }
@@ -283,7 +324,7 @@ int mp__lot_wake(uint32_t *address, int n)
 int mp__offload(void (*function)(void *), void *arg,
                 enum hub__offload_kind kind)
 {
-    if (mp__self == NULL || !mp__may_park()) {
+    if (mp__here == NULL || !mp__may_park()) {
         function(arg);
         return 0;
     }
@@ -305,7 +346,7 @@ void mp__yield(void)
 
 void mp__yield_now(void)
 {
-    const struct hub *hub = mp__self->identity->os->hub;
+    const struct hub *hub = mp__here->identity->os->hub;
 
     if (unlikely(hub->critical != 0))
         return; /* in a handler that came while its lists were changed */

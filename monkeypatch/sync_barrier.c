@@ -44,7 +44,7 @@ static int shared_wait(pthread_barrier_t *barrier)
 {
     struct barrier_call call = {barrier, 0};
 
-    if (mp__self == NULL)
+    if (mp__here == NULL)
         return sync_real()->pthread_barrier_wait(barrier);
     mp__offload(barrier_run, &call, HUB_OFFLOAD_LONG);
     return call.rc;

@@ -108,7 +108,7 @@ static int shared_wait(struct cond *cond, pthread_mutex_t *mutex,
 /* A real thread whose mutex is libc's too can have the true wait. */
 static bool native_wait(const struct cond *cond, const pthread_mutex_t *mutex)
 {
-    return (SYNC_LOAD(&cond->flags) & COND_SHARED) != 0 && mp__self == NULL &&
+    return (SYNC_LOAD(&cond->flags) & COND_SHARED) != 0 && mp__here == NULL &&
            (SYNC_LOAD(&mutex->__data.__kind) & KIND_FOREIGN) != 0;
 }
 

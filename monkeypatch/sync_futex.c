@@ -181,8 +181,8 @@ static long futex_requeue(uint32_t *from, int op, int n, int move, uint32_t *to)
     if (n < 0 || move < 0)
         return -EINVAL;
     done = mp__hub->lot_requeue(from, n, move, to);
-    if ((op & FUTEX_PRIVATE_FLAG) == 0) {
-        long more = SYS_CALL(SYS_futex, from, FUTEX_REQUEUE, n, move, to, 0);
+    if ((op & FUTEX_PRIVATE_FLAG) == 0 || mp__hosts) {
+        long more = SYS_CALL(SYS_futex, from, FUTEX_REQUEUE | (op & FUTEX_PRIVATE_FLAG), n, move, to, 0);
 
         if (more > 0)
             done += more;
@@ -335,7 +335,7 @@ long mp__futex(uint32_t *word, int op, uint32_t value,
     if (mp__self_offset != 0 && !mp__in_vfork_child) {
         if (bad_words(op, word, word2, &rc))
             return rc;
-        if (mp__self != NULL && wants_tids(op))
+        if (mp__here != NULL && wants_tids(op))
             return -ENOSYS;
         rc = in_lot(word, op, value, timeout, word2, value3, &handled);
         if (handled)

@@ -53,7 +53,16 @@ long mp__futex(uint32_t *word, int op, uint32_t value,
 
 static inline uint32_t sync_self(void)
 {
-    return likely(mp__self != NULL) ? mp__self->id : mp__owner_id();
+    return likely(mp__self != NULL && !mp__hosts) ? mp__self->id
+                                                  : mp__owner_id();
+}
+
+/* The caller runs on the main thread's own stack, or a real thread's: what was
+ * locked before there were greenlets is its. */
+static inline bool sync_is_first(void)
+{
+    return mp__self == &mp__main ||
+           (mp__self == NULL && mp__hub->owner_id() == 0);
 }
 
 /* A try failed.  Programs that only try, in a loop, would keep the holder from
@@ -64,7 +73,7 @@ void sync_busy(void);
  */
 static inline void sync_give_way(bool starving)
 {
-    if (unlikely(starving) && mp__self != NULL)
+    if (unlikely(starving) && mp__here != NULL)
         mp__yield();
 }
 
@@ -177,7 +186,7 @@ static inline uint32_t *sync_mutex_word(pthread_mutex_t *mutex)
  * nothing. */
 static inline void sync_mutex_own(pthread_mutex_t *mutex, int kind)
 {
-    if (likely(mp__self != NULL))
+    if (likely(mp__self != NULL && !mp__hosts))
         SYNC_STORE(&mutex->__data.__owner, (int)mp__self->id);
     else if (sync_has_owner(kind))
         SYNC_STORE(&mutex->__data.__owner, (int)mp__owner_id());

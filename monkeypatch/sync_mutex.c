@@ -13,7 +13,7 @@ void sync_busy(void)
 {
     static uint32_t tries; /* of everybody: only a rate */
 
-    if (mp__self != NULL &&
+    if (mp__here != NULL &&
         __atomic_add_fetch(&tries, 1, __ATOMIC_RELAXED) % 32 == 0 &&
         mp__may_park())
         mp__yield();
@@ -36,7 +36,7 @@ int sync_lot_wait_cancel(uint32_t *word, uint32_t expected, int64_t deadline,
 {
     int before, rc;
 
-    if (likely(mp__self != NULL || mp__self_offset != 0))
+    if (likely(mp__here != NULL || (mp__self_offset != 0 && !mp__hosts)))
         return mp__lot_wait(word, expected, deadline, flags | MP_CANCEL);
     sync_real()->pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
     rc = mp__lot_wait(word, expected, deadline, flags);

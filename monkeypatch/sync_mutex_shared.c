@@ -64,7 +64,7 @@ static int try_inside(pthread_mutex_t *mutex, int kind)
     if ((kind & KIND_ROBUST) != 0 &&
         SYNC_LOAD(&mutex->__data.__owner) == OWNER_LOST)
         return ENOTRECOVERABLE;
-    if (mp__self != &mp__main && held_from_before(mutex, kind))
+    if (!sync_is_first() && held_from_before(mutex, kind))
         return EBUSY;
     return on_os_thread(mp__real.pthread_mutex_trylock, mutex);
 }
@@ -118,7 +118,7 @@ static int lock_inside(pthread_mutex_t *mutex, int kind, int64_t deadline)
         rc = try_inside(mutex, kind);
         if (rc != EBUSY)
             break;
-        if (mp__self == &mp__main &&
+        if (sync_is_first() &&
             (kind & KIND_TYPE) == PTHREAD_MUTEX_ERRORCHECK_NP &&
             held_from_before(mutex, kind))
             return EDEADLK;
@@ -180,7 +180,7 @@ static int foreign_lock(pthread_mutex_t *mutex, clockid_t clock,
 
     if (gate == NULL)
         return ENOMEM;
-    if (SYNC_LOAD(&gate->owner) == mp__self->id) {
+    if (SYNC_LOAD(&gate->owner) == sync_self()) {
         rc = gate_again(gate, kind, try);
         if (rc >= 0) {
             sync_gate_put(gate);
@@ -200,7 +200,7 @@ static int foreign_lock(pthread_mutex_t *mutex, clockid_t clock,
     if (rc == 0 || rc == EOWNERDEAD) {
         gate->depth = 0;
         gate->is_mutex = true;
-        SYNC_STORE(&gate->owner, mp__self->id);
+        SYNC_STORE(&gate->owner, sync_self());
     } else {
         sync_gate_leave(gate);
     }
@@ -212,7 +212,7 @@ int sync_foreign_lock(pthread_mutex_t *mutex, clockid_t clock,
 {
     if (SYNC_LOAD(&mutex->__data.__kind) == KIND_DESTROYED)
         return EINVAL;
-    if (mp__self != NULL)
+    if (mp__here != NULL)
         return foreign_lock(mutex, clock, until, false);
     return until == NULL
                ? sync_real()->pthread_mutex_lock(mutex)
@@ -223,7 +223,7 @@ int sync_foreign_trylock(pthread_mutex_t *mutex)
 {
     if (SYNC_LOAD(&mutex->__data.__kind) == KIND_DESTROYED)
         return EINVAL;
-    if (mp__self != NULL)
+    if (mp__here != NULL)
         return foreign_lock(mutex, CLOCK_REALTIME, NULL, true);
     return sync_real()->pthread_mutex_trylock(mutex);
 }
@@ -238,14 +238,14 @@ int sync_foreign_unlock(pthread_mutex_t *mutex)
 
     if (kind == KIND_DESTROYED)
         return EINVAL;
-    if (mp__self == NULL)
+    if (mp__here == NULL)
         return sync_real()->pthread_mutex_unlock(mutex);
     gate = sync_gate_get(mutex, false);
     owner = gate != NULL ? SYNC_LOAD(&gate->owner) : 0;
-    if (owner == mp__self->id && gate->depth > 0)
+    if (owner == sync_self() && gate->depth > 0)
         gate->depth--;
-    else if (checks && owner != mp__self->id &&
-             (owner != 0 || mp__self != &mp__main))
+    else if (checks && owner != sync_self() &&
+             (owner != 0 || !sync_is_first()))
         rc = EPERM;
     else {
         rc = on_os_thread(mp__real.pthread_mutex_unlock, mutex);
@@ -311,7 +311,7 @@ void mp__mutex_thread_ends(struct mp__thread *thread)
 
 MP_EXPORT int pthread_mutex_consistent(pthread_mutex_t *mutex)
 {
-    if (mp__self == NULL ||
+    if (mp__here == NULL ||
         (SYNC_LOAD(&mutex->__data.__kind) & KIND_ROBUST) == 0)
         return sync_real()->pthread_mutex_consistent(mutex);
     return on_os_thread(mp__real.pthread_mutex_consistent, mutex);
@@ -342,7 +342,7 @@ MP_EXPORT int pthread_mutex_setprioceiling(pthread_mutex_t *mutex, int ceiling,
 {
     struct ceiling_call call = {mutex, ceiling, old, EAGAIN};
 
-    if (mp__self == NULL)
+    if (mp__here == NULL)
         return sync_real()->pthread_mutex_setprioceiling(mutex, ceiling, old);
     mp__offload(ceiling_run, &call, HUB_OFFLOAD_LONG);
     return call.rc;

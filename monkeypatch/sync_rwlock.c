@@ -206,7 +206,7 @@ static void shared_run(void *arg)
 static bool shared_is_mine(pthread_rwlock_t *lock)
 {
     struct sync_gate *gate = sync_gate_get(lock, false);
-    bool mine = gate != NULL && SYNC_LOAD(&gate->owner) == mp__self->id;
+    bool mine = gate != NULL && SYNC_LOAD(&gate->owner) == sync_self();
 
     if (gate != NULL)
         sync_gate_put(gate);
@@ -219,7 +219,7 @@ static void shared_own(pthread_rwlock_t *lock)
     struct sync_gate *gate = sync_gate_get(lock, true);
 
     if (gate != NULL)
-        SYNC_STORE(&gate->owner, mp__self->id);
+        SYNC_STORE(&gate->owner, sync_self());
 }
 
 static int shared_enter(pthread_rwlock_t *user, bool write, bool try,
@@ -228,11 +228,11 @@ static int shared_enter(pthread_rwlock_t *user, bool write, bool try,
     struct shared_call call = {user, clock, until, write, 0, 0};
 
     sync_real();
-    if (mp__self == NULL && !try) {
+    if (mp__here == NULL && !try) {
         shared_run(&call);
         return call.rc;
     }
-    if (mp__self != NULL && !try && shared_is_mine(user))
+    if (mp__here != NULL && !try && shared_is_mine(user))
         return EDEADLK;
     call.rc = write ? mp__real.pthread_rwlock_trywrlock(user)
                     : mp__real.pthread_rwlock_tryrdlock(user);
@@ -240,14 +240,14 @@ static int shared_enter(pthread_rwlock_t *user, bool write, bool try,
         call.writer = (uint32_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
         mp__offload(shared_run, &call, HUB_OFFLOAD_LONG);
     }
-    if (call.rc == 0 && write && mp__self != NULL)
+    if (call.rc == 0 && write && mp__here != NULL)
         shared_own(user);
     return call.rc;
 }
 
 static int shared_unlock(pthread_rwlock_t *user)
 {
-    if (mp__self != NULL)
+    if (mp__here != NULL)
         sync_gate_reset(user);
     return sync_real()->pthread_rwlock_unlock(user);
 }

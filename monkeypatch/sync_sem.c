@@ -152,7 +152,7 @@ static int sem_sleep(struct sem *sem, int64_t deadline)
 
 static inline void test_cancel(void)
 {
-    if (likely(mp__self != NULL))
+    if (likely(mp__here != NULL))
         mp__testcancel();
     else if (unlikely(!__libc_single_threaded))
         sync_real()->pthread_testcancel();
@@ -168,7 +168,7 @@ static int sem_wait_until(sem_t *semaphore, clockid_t clock,
 
     if (unlikely(until != NULL && !sync_nanoseconds_ok(until)))
         return mp__fail(-EINVAL);
-    if (mp__self == NULL && sem->shared != 0)
+    if (mp__here == NULL && sem->shared != 0)
         return until == NULL
                    ? sync_real()->sem_wait(semaphore)
                    : sync_real()->sem_clockwait(semaphore, clock, until);

@@ -16,7 +16,7 @@ static inline bool spin_try(pthread_spinlock_t *lock)
  * one that is parked here for long should not cost all the CPU. */
 static void spin_turn(unsigned turn)
 {
-    if (mp__self == NULL || !mp__may_park()) {
+    if (!mp__may_park()) {
         if (turn % 64 == 63)
             SYS_CALL(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     } else if (turn < 1000) {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define FIRST_ID 0x400000u /* above PID_MAX_LIMIT: no kernel thread has it */
-#define LAST_ID 0x3fffffffu /* FUTEX_TID_MASK */
+#define LAST_ID 0x1fffffffu /* those above are greenlets', up to FUTEX_TID_MASK */
 
 static uint32_t next_id = FIRST_ID;
 
@@ -42,11 +42,20 @@ static void unlink_thread(struct mp__thread *thread)
         thread->all_next->all_prev = thread->all_prev;
 }
 
+/* Both words of a block that is not loaded: one is as far from the other as here.
+ */
+static void set_self(char *pointer, struct mp__thread *thread)
+{
+    ptrdiff_t here = (char *)&mp__here - (char *)&mp__self;
+
+    *(struct mp__thread **)(pointer + mp__self_offset) = thread;
+    *(struct mp__thread **)(pointer + mp__self_offset + here) = thread;
+}
+
 void mp__thread_free(struct mp__thread *thread)
 {
     mp__sched_free(thread);
-    *(struct mp__thread **)((char *)thread->identity->thread_pointer +
-                            mp__self_offset) = NULL;
+    set_self(thread->identity->thread_pointer, NULL);
     mp__hub->unmap_thread(thread->mapped);
 }
 
@@ -176,7 +185,7 @@ static void fill_thread(struct mp__thread *thread,
     thread->guard_size = wanted->guard;
     memcpy(thread->name, mp__self->name, sizeof thread->name);
     mapped->thread.main.on_left = thread_left;
-    *(struct mp__thread **)(pointer + mp__self_offset) = thread;
+    set_self(pointer, thread);
 }
 
 int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,

@@ -73,7 +73,7 @@ MP_EXPORT int pthread_join(pthread_t handle, void **result)
         return join(thread, result, HUB_FOREVER);
     }
     mp__init();
-    if (mp__self == NULL)
+    if (mp__here == NULL)
         return mp__real.pthread_join(handle, result);
     mp__offload(join_native, &call, HUB_OFFLOAD_LONG);
     return call.rc;

@@ -10,6 +10,7 @@ static const char usage[] =
     "usage: vireo run [options] [--] program [argument...]\n"
     "       vireo conformance [--list] [--only=G-xxx[,G-xxx...]] [--json]\n"
     "       vireo gate REQUIREMENT\n"
+    "       vireo console PATH [COMMAND [ARGUMENT...]]\n"
     "       vireo --version | --help\n"
     "\n"
     "run runs a threaded program with its threads mapped onto greenlets.\n"
@@ -36,7 +37,10 @@ static const char usage[] =
     "gate prints `yes` if what runs here satisfies a requirement such as\n"
     "'greenlet>=1.0', else a line for each failing case.\n"
     "\n"
-    "Both exit with 0, 1 if a case fails, 2 for a wrong command line.\n";
+    "console talks to a program that serves a console at that socket\n"
+    "(VIREO_CONSOLE=PATH in its environment); `help` lists the commands.\n"
+    "\n"
+    "These exit with 0, 1 where something fails, 2 for a wrong command line.\n";
 
 void cmd_say(const char *format, ...)
 {
@@ -71,6 +75,8 @@ int main(int argc, char **argv)
         return cmd_conformance(argv + 1);
     if (strcmp(command, "gate") == 0)
         return cmd_gate(argc - 1, argv + 1);
+    if (strcmp(command, "console") == 0)
+        return cmd_console(argc - 1, argv + 1);
     if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0)
         return print("vireo " VIREO_VERSION "\n");
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 ||

@@ -149,7 +149,7 @@ MP_EXPORT int shutdown(int fd, int how)
     if (mp__fd_ours(fd))
         return mp__fail(-EBADF);
     rc = MP_REAL(shutdown)(fd, how);
-    if (rc == 0 && how != SHUT_RD && mp__self != NULL &&
+    if (rc == 0 && how != SHUT_RD && mp__here != NULL &&
         mp__in_vfork_child == 0)
         mp__io_shut_down();
     return rc;

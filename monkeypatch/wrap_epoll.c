@@ -97,7 +97,7 @@ static int64_t deadline_ms(int timeout)
 MP_EXPORT int epoll_wait(int fd, struct epoll_event *events, int room,
                          int timeout)
 {
-    if (!MP_ACTIVE(poll))
+    if (!MP_ACTIVE(poll) || mp__hub->fd_is_ours(fd))
         return MP_REAL(epoll_wait)(fd, events, room, timeout);
     struct epoll_call call = { events, room, deadline_ms(timeout) };
 
@@ -107,7 +107,7 @@ MP_EXPORT int epoll_wait(int fd, struct epoll_event *events, int room,
 MP_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int room,
                           int timeout, const sigset_t *mask)
 {
-    if (!MP_ACTIVE(poll))
+    if (!MP_ACTIVE(poll) || mp__hub->fd_is_ours(fd))
         return MP_REAL(epoll_pwait)(fd, events, room, timeout, mask);
     struct epoll_call call = { events, room, deadline_ms(timeout) };
 
@@ -120,7 +120,7 @@ MP_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int room,
 {
     struct epoll_call call = { events, room, HUB_FOREVER };
 
-    if (!MP_ACTIVE(poll)) {
+    if (!MP_ACTIVE(poll) || mp__hub->fd_is_ours(fd)) {
         if (MP_REAL_FOUND(epoll_pwait2))
             return mp__real.epoll_pwait2(fd, events, room, timeout, mask);
         return mp__fail(-ENOSYS);

@@ -13,7 +13,7 @@
 /* Is anything tracked in this thread? */
 static bool tracking(void)
 {
-    return mp__self != NULL && mp__in_vfork_child == 0;
+    return mp__here != NULL && mp__in_vfork_child == 0;
 }
 
 static bool is_open(int fd)
@@ -34,7 +34,7 @@ MP_EXPORT int close(int fd)
 {
     if (mp__in_vfork_child != 0)
         return MP_REAL(close)(fd);
-    if (mp__self == NULL) {
+    if (mp__here == NULL) {
         mp__fd_forget(fd);
         return MP_REAL(close)(fd);
     }
@@ -118,7 +118,7 @@ MP_EXPORT int close_range(unsigned first, unsigned last, int flags)
     if (mp__in_vfork_child != 0 || first > last || !closes)
         return MP_REAL(close_range)(first, last, flags);
     mp__fd_forget_range(first, last);
-    if (mp__self == NULL)
+    if (mp__here == NULL)
         return MP_REAL(close_range)(first, last, flags);
     mp__hub->fd_close_range(first, last);
     return close_around(first, last, flags);
@@ -133,7 +133,7 @@ MP_EXPORT void closefrom(int first)
         return;
     }
     mp__fd_forget_range(from, UINT_MAX);
-    if (mp__self == NULL) {
+    if (mp__here == NULL) {
         MP_REAL(closefrom)(first);
         return;
     }
@@ -186,7 +186,7 @@ MP_EXPORT int fcntl(int fd, int command, ...)
     va_end(list);
     if (mp__in_vfork_child != 0)
         return MP_REAL(fcntl)(fd, command, arg);
-    if (mp__self != NULL) {
+    if (mp__here != NULL) {
         if (mp__hub->fd_is_ours(fd))
             return mp__fail(-EBADF);
         if ((command == F_SETLKW || command == F_OFD_SETLKW) &&

@@ -16,7 +16,7 @@ static int take_own(const sigset_t *set, siginfo_t *info)
     uint64_t due;
     int number;
 
-    if (likely(mp__self->signals_pending == 0) ||
+    if (mp__self == NULL || likely(mp__self->signals_pending == 0) ||
         !mp__readable(set, sizeof due))
         return 0;
     memcpy(&due, set, sizeof due);
@@ -130,7 +130,7 @@ MP_EXPORT int pause(void)
 {
     int (*original)(void) = MP_REAL(pause);
 
-    if (!may_park())
+    if (!mp__mapped() || !may_park())
         return original();
     return mp__fail(mp__sleep_until(HUB_FOREVER, MP_CANCEL | MP_INTERRUPTIBLE));
 }
@@ -150,7 +150,7 @@ MP_EXPORT int sigsuspend(const sigset_t *mask)
     int (*original)(const sigset_t *) = MP_REAL(sigsuspend);
     uint32_t seen = __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST);
 
-    if (!may_park())
+    if (!mp__mapped() || !may_park())
         return original(mask);
     __attribute__((cleanup(restore_mask))) sigset_t before;
     pthread_sigmask(SIG_SETMASK, mask, &before);

@@ -194,7 +194,9 @@ static long mapped_syscall(const struct arguments *call)
     if (call->n == SYS_futex)
         return MP_ACTIVE(sync) ? futex(call) : raw(call);
     if (call->n == SYS_gettid)
-        return mp__in_vfork_child != 0 ? raw(call) : (long)mp__self->id;
+        return mp__in_vfork_child != 0 || mp__self == NULL
+                   ? raw(call)
+                   : (long)mp__self->id;
     if (transfer(call, &rc) || descriptor(call, &rc) || polling(call, &rc) ||
         timing(call, &rc) || signalling(call, &rc) || credentials(call, &rc))
         return rc;
@@ -210,7 +212,7 @@ MP_EXPORT long syscall(long n, ...)
     for (int i = 0; i < 6; i++)
         call.a[i] = va_arg(list, long);
     va_end(list);
-    if (unlikely(mp__self != NULL))
+    if (unlikely(mp__here != NULL))
         return mapped_syscall(&call);
     /* A real thread may share the word with mapped ones. */
     if (n == SYS_futex && mp__self_offset != 0 && mp__hub != NULL &&

@@ -14,7 +14,8 @@ static void write_remainder(struct timespec *left, int64_t deadline)
     left->tv_nsec = ns % 1000000000;
 }
 
-/* 0 or -EINTR.  A park where none is allowed waits in the kernel. */
+/* 0, -EINTR, or -ECANCELED for a greenlet of the program's that was killed.  A
+ * park where none is allowed waits in the kernel. */
 static long sleep_until(int64_t deadline)
 {
     struct timespec at = { deadline / 1000000000, deadline % 1000000000 };
@@ -26,7 +27,7 @@ static long sleep_until(int64_t deadline)
     mp__io_budget = MP_IO_BUDGET;
     rc = mp__sleep_until(deadline, sleep_flags);
     errno = before;
-    return rc == -EINTR || rc == -ECANCELED ? -EINTR : 0;
+    return rc == -EINTR || rc == -ECANCELED ? rc : 0;
 }
 
 /* Relative, on a clock that runs like CLOCK_MONOTONIC. */
@@ -42,7 +43,7 @@ static long sleep_for(const struct timespec *time, struct timespec *left)
         return -EINVAL;
     deadline = mp__after(time);
     rc = sleep_until(deadline);
-    if (rc == -EINTR)
+    if (rc == -EINTR || rc == -ECANCELED)
         write_remainder(left, deadline);
     return rc;
 }

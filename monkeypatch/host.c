@@ -1,0 +1,31 @@
+/* host.c - OS threads with a hub of the program's own
+ *
+ * In a program that links libvireo.so the greenlets of a hub share the TLS block
+ * of their OS thread, so one struct stands for all of them.  Nothing of a
+ * thread's life is in it: to pthread_*, signals and credentials such a thread
+ * is a real one (mp__self is NULL there), only its waits park. */
+#include "monkeypatch/monkeypatch_impl.h"
+
+bool mp__hosts;
+
+static __thread struct mp__thread host
+    __attribute__((tls_model("initial-exec")));
+
+/* From libvireo.so, on the OS thread that has a hub now.  A mapped thread is
+ * known already. */
+static void hub_made(struct greenlet__thread *identity)
+{
+    if (mp__here != NULL || mp__in_vfork_child != 0)
+        return;
+    host.host = 1;
+    host.identity = identity;
+    mp__here = &host;
+}
+
+void mp__hosts_start(void)
+{
+    mp__hosts = true;
+    mp__self_offset =
+        (char *)&mp__self - (char *)__builtin_thread_pointer();
+    *mp__hub->hub_made = hub_made;
+}
