@@ -9,6 +9,9 @@ set_target_properties(EV::ev PROPERTIES
     IMPORTED_LOCATION ${EV_LIBRARY}
     INTERFACE_INCLUDE_DIRECTORIES ${EV_INCLUDE_DIR})
 
+# c-ares is opened when a program chooses it: only its header is needed here.
+find_path(CARES_INCLUDE_DIR ares.h REQUIRED)
+
 # jump_fcontext, make_fcontext, ontop_fcontext.  The archive: newer releases
 # hide these names in the shared library.
 find_library(BOOST_CONTEXT_ARCHIVE libboost_context.a REQUIRED)
@@ -33,3 +36,9 @@ if(VIREO_TESTS)
         INTERFACE_INCLUDE_DIRECTORIES ${CHECK_INCLUDE_DIR}
         INTERFACE_LINK_LIBRARIES "${SUBUNIT_LIBRARY};m;rt;Threads::Threads")
 endif()
+
+# What libvireo.so is linked to besides libc, as -l takes it: who links libvireo.a
+# links these too (meta/check_exports compares).  libev's archive wants libm.
+set(VIREO_PRIVATE_LIBRARIES ev m)
+# For libvireo-tls.so alone.
+find_package(OpenSSL 3.0 REQUIRED COMPONENTS SSL)

@@ -5,6 +5,9 @@ if(NOT VIREO_ARCH MATCHES "^(x86_64|aarch64)$")
     message(FATAL_ERROR "Vireo runs on x86_64 and aarch64, not on ${VIREO_ARCH}")
 endif()
 
+# Of all shared libraries: changes when a program must be linked anew.
+set(VIREO_SOVERSION 0)
+
 # vireo_layer(name [lower...]): build/layers/<name> has links to the folders
 # that <name> may include from, itself and those below it.  It is the only
 # include path the layer gets, so that "hub/hub.h" does not compile in context.
@@ -36,6 +39,7 @@ function(vireo_c target)
     target_compile_definitions(${target} PRIVATE
         $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=1>
         VIREO_VERSION="${PROJECT_VERSION}"
+        VIREO_SOVERSION="${VIREO_SOVERSION}"
         $<$<BOOL:${VIREO_TESTS}>:VIREO_TEST_HOOKS=1>)
     if(VIREO_SANITIZE)
         target_compile_options(${target} PRIVATE

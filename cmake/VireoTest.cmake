@@ -91,11 +91,8 @@ function(vireo_unit_tests layer)
         target_include_directories(${target} PRIVATE
             ${PROJECT_BINARY_DIR}/layers/hub
             ${PROJECT_SOURCE_DIR}/context/arch/${VIREO_ARCH})
-        set(labels ci unit)
-        if(layer STREQUAL context)
-            list(APPEND labels context)
-        endif()
-        vireo_add_test(${layer}/${name} COMMAND ${target} LABELS ${labels})
+        vireo_add_test(${layer}/${name} COMMAND ${target}
+            LABELS ci unit ${layer})
         if(VIREO_MASKED)
             vireo_add_test(masked/${layer}/${name} COMMAND ${target}
                 LABELS ci masked ENVIRONMENT VIREO_TEST_MASK=${VIREO_MASK})
@@ -184,6 +181,7 @@ function(vireo_script_tests folder)
         vireo_add_test(${folder}/${name} COMMAND ${interpreter} ${script}
             LABELS ${label} programs TIMEOUT ${timeout} ${serial}
             ENVIRONMENT BUILD_DIR=${PROJECT_BINARY_DIR}
-                SOURCE_DIR=${PROJECT_SOURCE_DIR})
+                SOURCE_DIR=${PROJECT_SOURCE_DIR}
+                CROSS=$<BOOL:${CMAKE_CROSSCOMPILING}>)
     endforeach()
 endfunction()
