@@ -9,11 +9,12 @@ import ctypes
 import platform
 from dataclasses import dataclass, field
 
-from programs import echo, program, upstream
+from programs import echo, gevent, program, upstream
 
 FCONTEXT = "jump_fcontext"
 FIBER = "boost.fiber"
 GO = "Go"
+GEVENT = "gevent"
 NATIVE = "native pthread"
 LIBEV = "libev callbacks"
 PRELOADED = "vireo, preloaded pthread"
@@ -91,7 +92,8 @@ def switch_cases():
             NATIVE: native("yield", 200_000),
         }, [Figure("cpu_ns", "ns", FCONTEXT, {
             "vireo hub_yield": Target(2.2, FCONTEXT),
-            "vireo, preloaded sched_yield (own TLS)": Target(6, FCONTEXT)})])
+            "vireo, preloaded sched_yield (own TLS)": Target(6, FCONTEXT)})],
+        group="hub")
 
 
 def fsgsbase():
@@ -177,7 +179,7 @@ def spawn_cases():
             FIBER + ", pooled stacks": fiber(case, 500_000),
             GO: go(case, 500_000),
         }, [Figure("cpu_ns", "ns", FCONTEXT + ", pooled stacks", {
-            "vireo hub_spawn + hub_join": Target(45)})])
+            "vireo hub_spawn + hub_join": Target(45)})], group="hub")
     for name, case, title in (
             ("create", "create", "pthread_create + join, one at a time"),
             ("create-1000", "create-many",
@@ -245,12 +247,40 @@ def time_cases():
         rounds=15)
 
 
+def hub_cases():
+    """What greenlets wait with, beside the same of others."""
+    for name, case, count, part, extra, title, go_case in (
+            ("timer", "timer", 1_000_000, 200_000, 100_000,
+             "a timer set and fired among 100,000", "timer"),
+            ("event", "event", 3_000_000, 300_000, 0,
+             "hand-over by events, two greenlets", "handover"),
+            ("queue", "queue", 5_000_000, 500_000, 0,
+             "an item through a queue of 128", "queue"),
+            ("semaphore", "semaphore", 3_000_000, 300_000, 0,
+             "a contended semaphore of one, held over a yield", "semaphore")):
+        more = (extra,) if extra else ()
+        yield Bench("hub-" + name, title, {
+            VIREO: program("bench_hub", case, count, *more),
+            FIBER: program("anchor_fiber", case, part * 2, *more),
+            GO: program("anchor_go", go_case, count, *more),
+            GEVENT: gevent(case, part, *more),
+        }, [Figure("cpu_ns", "ns", GO)], rounds=3, group="hub")
+    yield Bench(
+        "hub-usleep", "hub_sleep() of 100 us, median of the calls", {
+            VIREO: program("bench_hub", "usleep", 2_000, 100, pin=False),
+            NATIVE: native("usleep", 2_000, 100, pin=False),
+        }, [Figure("wall_us", "us", NATIVE, {VIREO: Target(1.3, NATIVE)})],
+        group="hub")
+
+
 def echo_cases():
     ours = "vireo, preloaded thread server"
     small = "vireo, the same with VIREO_STACK=128K"
+    linked = "vireo, linked"
     # The goals are for 10,000; with 1,000 what a runtime starts once weighs
     # 700 B on each connection.
-    cpu = {ours: Target(1.15, LIBEV), small: Target(1.15, LIBEV)}
+    cpu = {ours: Target(1.15, LIBEV), small: Target(1.15, LIBEV),
+           linked: Target(1.10, LIBEV)}
     held = {ours: Target(11_000), small: Target(9_000)}
     for name, connections, requests, cpu_goals, held_goals in (
             ("echo-1000", 1_000, 200_000, {}, {}),
@@ -261,6 +291,7 @@ def echo_cases():
                 ours: echo("echo_threads", *load, preload=True),
                 small: echo("echo_threads", *load, preload=True,
                             settings={"VIREO_STACK": "128K"}),
+                linked: echo("bench_hub_echo", *load),
                 LIBEV: echo("anchor_echo_ev", *load),
                 GO: echo("anchor_echo_go", *load),
                 NATIVE: echo("echo_threads", *load, threads=True),
@@ -269,10 +300,11 @@ def echo_cases():
                 Figure("threads", "OS threads", LIBEV),
                 Figure("open_ms", "ms to open", NATIVE),
                 Figure("p99_us", "us, p99", LIBEV)],
-            slow=connections > 1_000)
+            slow=connections > 1_000, group="hub")
 
 
 def all_cases():
     for group in (switch_cases, context_cases, upstream_cases, spawn_cases,
-                  handover_cases, memory_cases, time_cases, echo_cases):
+                  handover_cases, hub_cases, memory_cases, time_cases,
+                  echo_cases):
         yield from group()

@@ -104,12 +104,20 @@ def program(name, case, count, *extra, preload=False, pin=True, settings=None,
 
 def upstream(case, count, *extra):
     """A measurement: one run of upstream.py, on Python's greenlet."""
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                          "upstream.py")
+    return script("upstream.py", case, count, *extra)
+
+
+def gevent(case, count, *extra):
+    """A measurement: one run of anchor_gevent.py."""
+    return script("anchor_gevent.py", case, count, *extra)
+
+
+def script(name, case, count, *extra):
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
     def measure(place):
         times = max(count // 10, 1000) if place.quick else count
-        words = ["/usr/bin/python3", script, case, str(times),
+        words = ["/usr/bin/python3", path, case, str(times),
                  *map(str, extra)]
         return run_once(words, place.environment(False, {}),
                         place.client_core)

@@ -15,13 +15,16 @@ static void *called_from[DEEP];
 static void *seen_inside[MANY];
 static int count_inside;
 
+/* To whom the third frame switches. */
+static struct greenlet *switches_to;
+
 static __attribute__((noinline)) void third(size_t size)
 {
     volatile char *room = alloca(size); /* a frame with a frame pointer */
 
     room[0] = 1;
     called_from[0] = __builtin_return_address(0);
-    greenlet_switch(greenlet_parent(greenlet_current()), NULL, NULL);
+    greenlet_switch(switches_to, NULL, NULL);
     count_inside = backtrace(seen_inside, MANY);
     room[1] = 2;
 }
@@ -49,6 +52,7 @@ static struct greenlet *three_deep(void)
 {
     struct greenlet *g = greenlet_new(body, NULL, 0);
 
+    switches_to = greenlet_current();
     ck_assert_int_eq(greenlet_switch(g, (void *)20, NULL), 0);
     return g;
 }
@@ -147,6 +151,32 @@ START_TEST(g160_is_empty_unless_suspended)
 }
 END_TEST
 
+static int looks_at_its_parent(void *value, void **result)
+{
+    struct greenlet *parent = greenlet_parent(greenlet_current());
+    void *frames[MANY];
+
+    (void)value;
+    check_three(frames, greenlet_backtrace(parent, frames, MANY));
+    *result = NULL;
+    return 0;
+}
+
+/* Who started another is suspended by another way than who switched to it. */
+START_TEST(g161_walks_one_that_has_started_another)
+{
+    struct greenlet *g = greenlet_new(body, NULL, 0);
+    void *result;
+
+    switches_to = greenlet_new(looks_at_its_parent, g, 0);
+    ck_assert_int_eq(greenlet_switch(g, (void *)20, &result), 0);
+    ck_assert_int_eq((long)result, 20 * 21 + 20);
+    check_three(seen_inside, count_inside);
+    greenlet_unref(switches_to);
+    greenlet_unref(g);
+}
+END_TEST
+
 static void *other_thread(void *g)
 {
     void *frames[MANY];
@@ -173,6 +203,7 @@ int main(void)
 
     tcase_add_test(tcase, g161_walks_from_the_innermost_frame_to_the_entry);
     tcase_add_test(tcase, g161_stops_at_as_many_as_there_is_room_for);
+    tcase_add_test(tcase, g161_walks_one_that_has_started_another);
     tcase_add_test(tcase, g160_is_empty_unless_suspended);
     tcase_add_test(tcase, g160_is_refused_for_another_thread);
     return unit_run("backtrace", tcase);

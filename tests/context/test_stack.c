@@ -1,5 +1,6 @@
 /* Stacks: slots are reused, guarded, and of the size asked for. */
 #include "../unit.h"
+#include "context/slot.h"
 
 #include <errno.h>
 #include <sys/resource.h>
@@ -37,6 +38,48 @@ START_TEST(sizes_do_not_mix)
     ck_assert_uint_ge(large.size, (1 << 20) + 4096);
     memset(large.base + large.guard, 1, large.size - large.guard);
     ck_assert_uint_eq(greenlet__pool_free(&pool), 1);
+}
+END_TEST
+
+/* The next greenlet there relies on it; a mapped thread writes all over. */
+START_TEST(a_free_slot_of_the_default_size_says_which_it_is)
+{
+    struct greenlet__slot slot;
+    struct greenlet *g;
+
+    ck_assert_int_eq(greenlet__slot_take(&pool, GREENLET__STACK_DEFAULT, 4096,
+                                         &slot), 0);
+    memset(slot.base + slot.guard, 0xff, slot.size - slot.guard);
+    greenlet__slot_give(&pool, &slot);
+    g = greenlet__in_slot(&slot);
+    ck_assert_ptr_eq(g->slot.base, slot.base);
+    ck_assert_uint_eq(g->slot.size, slot.size);
+    ck_assert_uint_eq(g->slot.guard, slot.guard);
+    ck_assert_ptr_eq(greenlet__above(g), greenlet__top_of(&slot));
+}
+END_TEST
+
+static size_t reserved_by(size_t size)
+{
+    struct greenlet *g = greenlet_new(NULL, NULL, size);
+    struct greenlet_stack_use use;
+
+    ck_assert_ptr_nonnull(g);
+    ck_assert_int_eq(greenlet_stack_use(g, &use), 0);
+    greenlet_unref(g);
+    return use.reserved;
+}
+
+START_TEST(sizes_of_greenlets_do_not_mix)
+{
+    const size_t usual = GREENLET__STACK_DEFAULT + 4096;
+
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_eq(reserved_by(0), usual);
+        ck_assert_uint_eq(reserved_by(16384), 16384 + 4096);
+        ck_assert_uint_eq(reserved_by(1 << 20), (1 << 20) + 4096);
+        ck_assert_uint_eq(reserved_by(GREENLET__STACK_DEFAULT), usual);
+    }
 }
 END_TEST
 
@@ -119,6 +162,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, fresh_pool, close_pool);
     tcase_add_test(tcase, the_last_slot_given_is_the_first_taken);
     tcase_add_test(tcase, sizes_do_not_mix);
+    tcase_add_test(tcase, a_free_slot_of_the_default_size_says_which_it_is);
+    tcase_add_test(tcase, sizes_of_greenlets_do_not_mix);
     tcase_add_test(tcase, large_slots_start_in_the_middle_of_two_mebibytes);
     tcase_add_test(tcase, the_guard_is_real);
     tcase_add_test(tcase, an_address_in_a_guard_is_recognised);

@@ -18,6 +18,7 @@ FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Werror",
          "-Wno-unused-parameter", "-I" + os.path.join(BUILD, "include")]
 LIBRARY = ["-L" + os.path.join(BUILD, "lib"),
            "-Wl,-rpath," + os.path.join(BUILD, "lib"), "-lvireo"]
+PRELOAD = ["-Wl,--push-state,--no-as-needed,-lvireo-preload,--pop-state"]
 
 
 def run(words):
@@ -33,7 +34,10 @@ def check(name, code, output, folder):
         stream.write(code)
     whole = "int main(" in code
     words = ["cc", *FLAGS, source, "-o", program]
-    done = run(words + (LIBRARY if whole else ["-c"]))
+    libraries = LIBRARY
+    if "<vireo/monkeypatch.h>" in code:
+        libraries = LIBRARY[:-1] + PRELOAD + LIBRARY[-1:]
+    done = run(words + (libraries if whole else ["-c"]))
     if done.returncode:
         return "does not compile:\n" + done.stderr
     if not whole:

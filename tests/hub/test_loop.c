@@ -75,6 +75,48 @@ START_TEST(a_number_of_ours_can_be_given_away)
 }
 END_TEST
 
+static int ends[2];
+
+static void waits(void *arg)
+{
+    *(int *)arg = hub_wait_fd(ends[0], HUB_READ, HUB_FOREVER);
+}
+
+/* libev would abort: it polls a number that it was given and that is closed. */
+START_TEST(an_fd_closed_without_a_word_ends_its_waits)
+{
+    int rc = 1;
+    struct greenlet *g;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    g = hub_spawn_raw(waits, &rc);
+    hub_yield();
+    close(ends[0]);
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    ck_assert_int_eq(rc, -EBADF);
+    greenlet_unref(g);
+    close(ends[1]);
+}
+END_TEST
+
+START_TEST(one_closed_after_a_killed_wait_does_no_harm)
+{
+    int rc = 1;
+    struct greenlet *g;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    g = hub_spawn_raw(waits, &rc);
+    hub_yield();
+    hub_kill(g);
+    close(ends[0]);
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    ck_assert_int_eq(hub_sleep(HUB_MILLISECOND), 0);
+    ck_assert_int_eq(rc, -ECANCELED);
+    greenlet_unref(g);
+    close(ends[1]);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("unit");
@@ -82,5 +124,7 @@ int main(void)
     tcase_add_test(tcase, the_program_s_numbers_are_the_lowest);
     tcase_add_test(tcase, a_sleep_of_100_us_takes_no_millisecond);
     tcase_add_test(tcase, a_number_of_ours_can_be_given_away);
+    tcase_add_test(tcase, an_fd_closed_without_a_word_ends_its_waits);
+    tcase_add_test(tcase, one_closed_after_a_killed_wait_does_no_harm);
     return unit_run("loop", tcase);
 }

@@ -1,6 +1,7 @@
 /* Offloading: real threads for what cannot be made cooperative. */
 #include "../unit.h"
 #include "hub/hub_impl.h"
+#include "hub/sight.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -44,6 +45,37 @@ static void ticks(void *arg)
     }
 }
 
+static void offloads_and_notes(void *arg)
+{
+    int done = 0;
+
+    *(int *)arg = hub_offload(sleeps_natively, &done);
+    ck_assert_int_eq(done, 1); /* not before: it lies on this stack */
+}
+
+static void throws(void *arg)
+{
+    const struct greenlet_exception thrown = { .cls = &greenlet_value_class };
+
+    greenlet_throw(arg, &thrown, NULL); /* suspended until it is killed */
+}
+
+START_TEST(a_throw_waits_until_the_thread_is_done)
+{
+    int rc = 1;
+    struct greenlet *g = hub_spawn_raw(offloads_and_notes, &rc);
+    struct greenlet *thrower = hub_spawn_raw(throws, g);
+
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    ck_assert_int_eq(rc, greenlet_value_class.error);
+    hub_kill(thrower);
+    ck_assert_int_eq(hub_join(thrower, HUB_FOREVER), 0);
+    hub_sleep(1 * MS); /* the loop has seen to the thrower's end */
+    greenlet_unref(thrower);
+    greenlet_unref(g);
+}
+END_TEST
+
 START_TEST(others_run_meanwhile)
 {
     int ticked = 0, done = 0;
@@ -65,7 +97,7 @@ static unsigned count_tasks(void)
     while (readdir(folder) != NULL)
         count++;
     closedir(folder);
-    return count - 2;
+    return count - 2 - hub__monitor_threads();
 }
 
 /* qemu-user has one of its own; so has ThreadSanitizer, from the first thread
@@ -99,6 +131,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, unit_setup, unit_teardown);
     tcase_add_test(tcase, fifty_long_calls_take_the_time_of_one);
     tcase_add_test(tcase, others_run_meanwhile);
+    tcase_add_test(tcase, a_throw_waits_until_the_thread_is_done);
     tcase_add_test(tcase, idle_threads_end_after_a_second);
     return unit_run("threadpool", tcase);
 }

@@ -10,7 +10,7 @@ import tree
 # Words of VIREO_ that are no environment variables of the library.
 BUILD_ONLY = re.compile(
     r"VIREO_(WERROR|TESTS|UNIT_ONLY|MASKED|SANITIZE|SYSROOT|ARCH|VERSION|MASK"
-    r"|PYTHON|TIMEOUT|TEST_PREFIX|\w+_H)$")
+    r"|PYTHON|PRIVATE_LIBRARIES|PREBUILT|TIMEOUT|TEST_PREFIX|\w+_H)$")
 
 
 def read(root, path):
@@ -49,7 +49,7 @@ def declarations(root, header):
             explained = True
         elif not line.strip():
             explained = False
-        elif re.match(r"(GREENLET|HUB)_API\s", line) and not explained:
+        elif re.match(r"(GREENLET|HUB|MONKEYPATCH)_API\s", line) and not explained:
             yield "%s:%d: no comment: %s" % (header, number, line)
 
 

@@ -2,7 +2,8 @@
 
 libvireo-preload.so exports the table's names (monkeypatch/symbols.def), which
 would otherwise capture or miss calls of the host, and needs libc alone.
-libvireo.so exports the public functions and no internal one (two underscores).
+libvireo.so exports the public functions and no internal one (two underscores),
+and libvireo-tls.so those of its header; it alone needs OpenSSL.
 """
 import os
 import re
@@ -12,7 +13,8 @@ import tree
 
 # The loader is part of libc; its name differs by architecture.
 LIBC = re.compile(r"^(libc\.so\.6|ld-linux-[\w-]+\.so\.\d)$")
-PUBLIC = re.compile(r"^(greenlet|hub|vireo)_[a-z0-9]\w*$|^epoll_create1$")
+PUBLIC = re.compile(r"^(greenlet|hub|vireo)_[a-z0-9]\w*@@VIREO_0$"
+                    r"|^VIREO_0$|^epoll_(create1|ctl)$")
 
 
 def output(*command):
@@ -21,8 +23,8 @@ def output(*command):
 
 
 def exports(library):
-    """Names of the dynamic symbols that are defined here."""
-    return {line.split()[-1].split("@")[0] for line in
+    """Names of the dynamic symbols that are defined here, with versions."""
+    return {line.split()[-1] for line in
             output("nm", "-D", "--defined-only", library).splitlines()}
 
 
@@ -42,9 +44,14 @@ def check_preload(library, listed):
             yield "libvireo-preload.so needs %s" % name
 
 
+TLS = "hub/tls.h"
+
+
 def declared(root, *headers):
     names = set()
-    for header in headers:
+    for header in headers or tree.public_headers(root):
+        if header == TLS and TLS not in headers:
+            continue
         text = "\n".join(tree.lines(root, header))
         names |= set(re.findall(
             r"(?:GREENLET|HUB)_API\s+[^;]*?\b((?:greenlet|hub)_\w+)"
@@ -52,17 +59,39 @@ def declared(root, *headers):
     return names
 
 
-def check_public(root, library):
+def private_libraries(build):
+    """What vireo.pc names for a static link, as -l has it."""
+    with open(os.path.join(build, "pkgconfig", "vireo.pc.in"),
+              encoding="ascii") as stream:
+        line = re.search(r"^Libs.private:(.*)", stream.read(), re.M).group(1)
+    return {word[2:] for word in line.split() if word.startswith("-l")}
+
+
+def check_public(root, build):
+    library = os.path.join(build, "lib", "libvireo.so")
+    private = private_libraries(build)
     shown = exports(library)
     for name in sorted(shown):
         if not PUBLIC.match(name) or "__" in name:
             yield "libvireo.so exports %s" % name
-    for name in sorted(declared(root, "context/greenlet.h", "hub/hub.h")
-                       - shown):
+    for name in sorted(declared(root) - {name.split("@")[0]
+                                         for name in shown}):
         yield "libvireo.so does not export %s of the public headers" % name
     for name in needed(library):
-        if not LIBC.match(name) and name != "libev.so.4":
-            yield "libvireo.so needs %s" % name
+        plain = re.sub(r"^lib(.*?)\.so.*", r"\1", name)
+        if not LIBC.match(name) and plain not in private:
+            yield ("libvireo.so needs %s, which VIREO_PRIVATE_LIBRARIES does "
+                   "not name" % name)
+
+
+def check_tls(root, library):
+    shown = {name.split("@")[0] for name in exports(library)} - {"VIREO_0"}
+    for name in sorted(shown ^ declared(root, TLS)):
+        yield "libvireo-tls.so and %s differ on %s" % (TLS, name)
+    for name in needed(library):
+        if not LIBC.match(name) and not re.match(
+                r"^(libvireo\.so[.\d]*|lib(ssl|crypto)\.so\.3)$", name):
+            yield "libvireo-tls.so needs %s" % name
 
 
 def main():
@@ -72,7 +101,9 @@ def main():
         listed = set(stream.read().split())
     problems = [*check_preload(
         os.path.join(build, "lib", "libvireo-preload.so"), listed)]
-    problems += check_public(root, os.path.join(build, "lib", "libvireo.so"))
+    problems += check_public(root, build)
+    problems += check_tls(root,
+                          os.path.join(build, "lib", "libvireo-tls.so"))
     tree.verdict(problems, len(listed))
 
 

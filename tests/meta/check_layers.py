@@ -24,11 +24,14 @@ ONLY = [
         "monkeypatch/init.c": "the one table of libvireo.so",
         "monkeypatch/thread_exit.c": "libc's own list of destructors",
         "monkeypatch/unwind.c": "the process's unwinder",
+        "hub/static/runtime.c": "the preload library, if there is one",
+        "hub/ares_library.c": "c-ares, when it is chosen",
         "context/tls.c": "libc's symbols about its own layout"}),
     (r"\b(jump|make|ontop)_fcontext\s*\(", {
         "context/greenlet.c": "where stacks are switched",
         "context/switch.h": "declares them"}),
     (r"\bdlopen\s*\(", {
+        "hub/ares_library.c": "c-ares, when it is chosen",
         "monkeypatch/init.c": "libvireo.so",
         "monkeypatch/real.c": "originals that are not in libc",
         "monkeypatch/unwind.c": "the process's unwinder"}),

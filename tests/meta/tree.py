@@ -3,6 +3,7 @@
 usage of each check: check_X.py SOURCE_DIR BUILD_DIR
 """
 import os
+import re
 import sys
 
 FOLDERS = ("cmake", "context", "docs", "examples", "gdb", "hub",
@@ -24,6 +25,20 @@ def files(root, *endings, folders=FOLDERS):
             found += [os.path.relpath(os.path.join(place, leaf), root)
                       for leaf in sorted(leaves)]
     return [path for path in found if path.endswith(endings)]
+
+
+def public_headers(root):
+    """Those whose include guard begins with VIREO_, as cmake/VireoHeaders.cmake
+    finds them."""
+    found = []
+    for layer in ("context", "hub", "monkeypatch"):
+        for name in sorted(os.listdir(os.path.join(root, layer))):
+            path = layer + "/" + name
+            if name.endswith(".h") and any(
+                    re.match(r"#ifndef VIREO_[A-Z0-9_]+_H$", line)
+                    for line in lines(root, path)):
+                found.append(path)
+    return found
 
 
 def lines(root, path):

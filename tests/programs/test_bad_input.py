@@ -124,7 +124,7 @@ def test_runtime_library_is_rubbish():
     with tempfile.TemporaryDirectory() as folder:
         alone = shutil.copy(harness.preload(), folder)
         for content in (b"", b"not a library\n" * 100):
-            with open(os.path.join(folder, "libvireo.so"), "wb") as f:
+            with open(os.path.join(folder, "libvireo.so.0"), "wb") as f:
                 f.write(content)
             status, out, err = preloaded(library=alone)
             check((status, out) == (0, SUM + "heavy\n"), "%d %s %s", status,

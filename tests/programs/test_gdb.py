@@ -127,7 +127,7 @@ def test_core_made_by_the_kernel():
 def test_without_debug_information():
     path = program()
     with tempfile.TemporaryDirectory(prefix="vireo-gdb-") as folder:
-        library = os.path.join(folder, "libvireo.so")
+        library = os.path.join(folder, "libvireo.so.0")
         subprocess.run(["strip", "-s", "-o", library,
                         os.path.join(LIBRARY, "libvireo.so")], check=True)
         live(path, {"LD_LIBRARY_PATH": folder})

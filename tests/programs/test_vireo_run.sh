@@ -5,7 +5,7 @@
 set -u
 
 vireo=$BUILD_DIR/bin/vireo
-library=$BUILD_DIR/lib/libvireo-preload.so
+library=$BUILD_DIR/lib/libvireo-preload.so.0
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 unset LD_PRELOAD
@@ -185,7 +185,7 @@ check_copies() {
     mkdir -p "$tmp/copy/bin" "$tmp/copy/lib"
     cp "$vireo" "$tmp/copy/bin/"
     expect 126 'not beside' "$tmp/copy/bin/vireo" run true
-    cp "$library" "$(dirname "$library")/libvireo.so" "$tmp/copy/lib/"
+    cp "$library" "$(dirname "$library")/libvireo.so.0" "$tmp/copy/lib/"
     expect 0 - "$tmp/copy/bin/vireo" run true
     mv "$tmp/copy" "$tmp/a copy"
     expect 126 'space or colon' "$tmp/a copy/bin/vireo" run true

@@ -1,0 +1,536 @@
+/* Resolvers, both against a DNS server of the test's own.
+ *
+ * libc's knows servers by /etc/resolv.conf and port 53 alone: so the program moves
+ * into network and mount namespaces of its own.  Where that is not allowed its
+ * tests against the server are skipped, and say so. */
+#include "../unit.h"
+#include "dns_server.h"
+#include "hub/hub_impl.h"
+#include "hub/sight.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MS HUB_MILLISECOND
+
+static bool libc_has_server;
+static pid_t server, server_53;
+
+static const char *const names[] = { "thread", "ares" };
+
+/* False: this one cannot be tested here. */
+static bool use(int which)
+{
+    ck_assert_int_eq(hub_resolver_set(names[which]), 0);
+    return which == 1 || libc_has_server;
+}
+
+static char text[INET6_ADDRSTRLEN];
+
+static const char *text_of(const struct addrinfo *info)
+{
+    ck_assert_int_eq(getnameinfo(info->ai_addr, info->ai_addrlen, text,
+                                 sizeof text, NULL, 0, NI_NUMERICHOST),
+                     0);
+    return text;
+}
+
+static int count(const struct addrinfo *list)
+{
+    int n = 0;
+
+    for (; list != NULL; list = list->ai_next)
+        n++;
+    return n;
+}
+
+START_TEST(a_name_has_addresses_of_both_families)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
+    bool v4 = false, v6 = false;
+
+    if (!use(_i))
+        return;
+    ck_assert_int_eq(
+        hub_getaddrinfo("host.test", "80", &hints, HUB_FOREVER, &list), 0);
+    ck_assert_int_eq(count(list), 2);
+    for (struct addrinfo *at = list; at != NULL; at = at->ai_next) {
+        v4 = v4 || strcmp(text_of(at), "192.0.2.1") == 0;
+        v6 = v6 || strcmp(text_of(at), "2001:db8::1") == 0;
+        ck_assert_int_eq(at->ai_socktype, SOCK_STREAM);
+        ck_assert_int_eq(ntohs(((struct sockaddr_in *)at->ai_addr)->sin_port),
+                         80);
+    }
+    ck_assert(v4 && v6);
+    hub_freeaddrinfo(list);
+}
+END_TEST
+
+START_TEST(without_a_kind_of_socket_each_is_listed)
+{
+    struct addrinfo hints = { .ai_family = AF_INET,
+                              .ai_flags = AI_CANONNAME },
+                    *list;
+
+    if (!use(_i))
+        return;
+    ck_assert_int_eq(
+        hub_getaddrinfo("alias.test", NULL, &hints, HUB_FOREVER, &list), 0);
+    ck_assert_int_eq(count(list), 3);
+    ck_assert_int_eq(list->ai_socktype, SOCK_STREAM);
+    ck_assert_int_eq(list->ai_next->ai_socktype, SOCK_DGRAM);
+    ck_assert_int_eq(list->ai_next->ai_next->ai_socktype, SOCK_RAW);
+    ck_assert_str_eq(list->ai_canonname, "host.test");
+    ck_assert_ptr_null(list->ai_next->ai_canonname);
+    hub_freeaddrinfo(list);
+}
+END_TEST
+
+START_TEST(an_answer_too_long_for_udp_comes_by_tcp)
+{
+    struct addrinfo hints = { .ai_family = AF_INET,
+                              .ai_socktype = SOCK_STREAM },
+                    *list;
+
+    if (!use(_i))
+        return;
+    ck_assert_int_eq(
+        hub_getaddrinfo("many.test", NULL, &hints, HUB_FOREVER, &list), 0);
+    ck_assert_int_eq(count(list), 60);
+    hub_freeaddrinfo(list);
+}
+END_TEST
+
+START_TEST(what_there_is_not_is_told_apart)
+{
+    struct addrinfo hints = { .ai_family = AF_INET }, *list;
+
+    if (!use(_i))
+        return;
+    ck_assert_int_eq(
+        hub_getaddrinfo("none.test", NULL, &hints, HUB_FOREVER, &list),
+        -EAI_NONAME);
+    ck_assert_int_eq(
+        hub_getaddrinfo("empty.test", NULL, &hints, HUB_FOREVER, &list),
+        -EAI_NODATA);
+    ck_assert_str_eq(hub_resolver_strerror(-EAI_NONAME),
+                     gai_strerror(EAI_NONAME));
+}
+END_TEST
+
+static int waited[30];
+
+static void looks_up_slowly(void *arg)
+{
+    struct addrinfo hints = { .ai_family = AF_INET }, *list;
+    int *rc = arg;
+
+    *rc = hub_getaddrinfo("slow.test", NULL, &hints, HUB_FOREVER, &list);
+    if (*rc == 0)
+        hub_freeaddrinfo(list);
+}
+
+/* By threads: no more than ten at once, so three rounds. */
+START_TEST(many_look_up_at_once)
+{
+    enum { N = 30 };
+    struct greenlet *g[N];
+    struct hub_threadpool_counts counts;
+
+    if (!use(_i))
+        return;
+    for (int i = 0; i < N; i++)
+        g[i] = hub_spawn_raw(looks_up_slowly, &waited[i]);
+    hub_sleep(20 * MS);
+    if (_i == 0) {
+        hub_threadpool_count(hub_threadpool_default(), &counts);
+        ck_assert_uint_eq(counts.threads, 10);
+    }
+    for (int i = 0; i < N; i++) {
+        hub_join(g[i], HUB_FOREVER);
+        greenlet_unref(g[i]);
+        ck_assert_int_eq(waited[i], 0);
+    }
+}
+END_TEST
+
+START_TEST(a_lookup_ends_with_its_deadline)
+{
+    struct addrinfo *list;
+
+    if (!use(_i))
+        return;
+    ck_assert_int_eq(hub_getaddrinfo("silent.test", NULL, NULL,
+                                     hub_deadline(30 * MS), &list),
+                     -ETIMEDOUT);
+}
+END_TEST
+
+static void looks_up_in_vain(void *arg)
+{
+    struct addrinfo *list;
+
+    *(int *)arg =
+        hub_getaddrinfo("slow.test", NULL, NULL, HUB_FOREVER, &list);
+}
+
+START_TEST(a_lookup_can_be_killed)
+{
+    int rc = 1;
+    struct greenlet *g;
+
+    if (!use(_i))
+        return;
+    g = hub_spawn_raw(looks_up_in_vain, &rc);
+    hub_sleep(20 * MS);
+    hub_kill(g);
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    ck_assert_int_eq(rc, -ECANCELED);
+    greenlet_unref(g);
+}
+END_TEST
+
+START_TEST(an_address_has_a_name)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons(443) };
+    char host[64], service[32];
+
+    if (!use(_i))
+        return;
+    inet_pton(AF_INET, "192.0.2.1", &address.sin_addr);
+    ck_assert_int_eq(hub_getnameinfo((struct sockaddr *)&address,
+                                     sizeof address, host, sizeof host,
+                                     service, sizeof service, NI_NUMERICSERV,
+                                     HUB_FOREVER),
+                     0);
+    ck_assert_str_eq(host, "host.test");
+    ck_assert_str_eq(service, "443");
+    ck_assert_int_eq(hub_getnameinfo((struct sockaddr *)&address,
+                                     sizeof address, host, 4, NULL, 0, 0,
+                                     HUB_FOREVER),
+                     -EAI_OVERFLOW);
+}
+END_TEST
+
+START_TEST(the_older_calls_answer_too)
+{
+    struct hostent *host;
+    struct in_addr address;
+
+    if (!use(_i))
+        return;
+    ck_assert_int_eq(
+        hub_gethostbyname("alias.test", AF_INET, HUB_FOREVER, &host), 0);
+    ck_assert_str_eq(host->h_name, "host.test");
+    ck_assert_str_eq(host->h_aliases[0], "alias.test");
+    inet_pton(AF_INET, "192.0.2.1", &address);
+    ck_assert_int_eq(memcmp(host->h_addr_list[0], &address, 4), 0);
+    hub_freehostent(host);
+    ck_assert_int_eq(
+        hub_gethostbyaddr(&address, 4, AF_INET, HUB_FOREVER, &host), 0);
+    ck_assert_str_eq(host->h_name, "host.test");
+    hub_freehostent(host);
+    ck_assert_int_eq(
+        hub_gethostbyname("none.test", AF_INET, HUB_FOREVER, &host),
+        -EAI_NONAME);
+    ck_assert_int_eq(hub_gethostbyname("x", AF_UNIX, HUB_FOREVER, &host),
+                     -EAFNOSUPPORT);
+    ck_assert_int_eq(
+        hub_gethostbyaddr(&address, 5, AF_INET, HUB_FOREVER, &host), -EINVAL);
+}
+END_TEST
+
+START_TEST(a_child_looks_up_by_itself)
+{
+    struct addrinfo *list;
+    int rc = 1, status;
+    struct greenlet *g;
+    pid_t pid;
+
+    if (!use(_i))
+        return;
+    if (WITH_TSAN && _i == 0) {
+        fprintf(stderr, "resolver: ThreadSanitizer allows no threads in the "
+                        "child of a fork()\n");
+        return;
+    }
+    g = hub_spawn_raw(looks_up_slowly, &rc);
+    hub_sleep(20 * MS); /* a question is open */
+    pid = fork();
+    if (pid == 0) {
+        rc = hub_getaddrinfo("host.test", NULL, NULL, HUB_FOREVER, &list);
+        _exit(rc == 0 ? 0 : 1);
+    }
+    hub_join(g, HUB_FOREVER);
+    ck_assert_int_eq(rc, 0);
+    greenlet_unref(g);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+/* No thread is started, nothing is asked. */
+START_TEST(numbers_need_nobody)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
+    struct hub_threadpool_counts counts;
+    struct hostent *host;
+
+    use(_i);
+    hub_threadpool_kill(hub_threadpool_default(), HUB_FOREVER);
+    ck_assert_int_eq(
+        hub_getaddrinfo("127.0.0.1", "80", &hints, HUB_FOREVER, &list), 0);
+    ck_assert_str_eq(text_of(list), "127.0.0.1");
+    hub_freeaddrinfo(list);
+    ck_assert_int_eq(hub_getaddrinfo("::1", NULL, &hints, HUB_FOREVER, &list),
+                     0);
+    hub_freeaddrinfo(list);
+    hints.ai_flags = AI_PASSIVE;
+    ck_assert_int_eq(hub_getaddrinfo(NULL, "0", &hints, HUB_FOREVER, &list),
+                     0);
+    hub_freeaddrinfo(list);
+    ck_assert_int_eq(
+        hub_gethostbyname("127.0.0.1", AF_INET, HUB_FOREVER, &host), 0);
+    hub_freehostent(host);
+    hub_threadpool_count(hub_threadpool_default(), &counts);
+    ck_assert_uint_eq(counts.threads, 0);
+    hub_threadpool_kill(hub_threadpool_default(), HUB_FOREVER);
+}
+END_TEST
+
+START_TEST(the_name_says_which)
+{
+    use(_i);
+    ck_assert_str_eq(hub_resolver_name(), names[_i]);
+    ck_assert_int_eq(hub_resolver_set("nonsense"), -EINVAL);
+    ck_assert_str_eq(hub_resolver_name(), names[_i]);
+    ck_assert_int_eq(hub_resolver_set("block,ares"), 0);
+    ck_assert_str_eq(hub_resolver_name(), "block");
+}
+END_TEST
+
+/* Nobody listens on port 1. */
+START_TEST(servers_are_those_that_the_options_name_just_then)
+{
+    struct addrinfo *list;
+
+    use(1);
+    ck_assert_int_eq(
+        hub_getaddrinfo("host.test", NULL, NULL, HUB_FOREVER, &list), 0);
+    hub_freeaddrinfo(list);
+    ck_assert_int_eq(hub_config_set("resolver_tries", "1"), 0);
+    ck_assert_int_eq(hub_config_set("resolver_timeout", "50ms"), 0);
+    ck_assert_int_eq(hub_config_set("resolver_nameservers", "127.0.0.1:1"), 0);
+    ck_assert_int_eq(
+        hub_getaddrinfo("host.test", NULL, NULL, HUB_FOREVER, &list),
+        -EAI_AGAIN);
+    ck_assert_int_eq(hub_config_reset("resolver_tries"), 0);
+    ck_assert_int_eq(hub_config_reset("resolver_timeout"), 0);
+    ck_assert_int_eq(hub_config_reset("resolver_nameservers"), 0);
+    ck_assert_int_eq(
+        hub_getaddrinfo("host.test", NULL, NULL, HUB_FOREVER, &list), 0);
+    hub_freeaddrinfo(list);
+}
+END_TEST
+
+static void connects_to_slow(void *arg)
+{
+    *(int *)arg = hub_connect_to("silent.test:80", hub_deadline(50 * MS));
+}
+
+START_TEST(who_connects_to_a_name_waits_for_it_no_longer_than_told)
+{
+    int rc = 1;
+    struct greenlet *g;
+
+    if (!use(_i))
+        return;
+    g = hub_spawn_raw(connects_to_slow, &rc);
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    greenlet_unref(g);
+    ck_assert_int_eq(rc, -ETIMEDOUT);
+    ck_assert_int_eq(hub_connect_to("none.test:80", HUB_FOREVER), -ENOENT);
+}
+END_TEST
+
+/* In a process of its own, since the library is looked for once. */
+static int without_library(const char *choice, const char *wanted)
+{
+    char line[512] = "";
+    int ends[2], status;
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], 2);
+        setenv("VIREO_ARES_LIBRARY", "/no/such/library.so", 1);
+        setenv("VIREO_RESOLVER", choice, 1);
+        _exit(strcmp(hub_resolver_name(), wanted) == 0 &&
+                      hub_resolver_set("ares") == -ELIBACC
+                  ? 0
+                  : 1);
+    }
+    close(ends[1]);
+    ck_assert_int_ge(read(ends[0], line, sizeof line - 1), 0);
+    close(ends[0]);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_ptr_nonnull(strstr(line, "resolver ares is not there"));
+    ck_assert_ptr_eq(strchr(line, '\n'), line + strlen(line) - 1);
+    return status;
+}
+
+static int say(const char *what, const char *path)
+{
+    fprintf(stderr, "resolver: the thread resolver is not tested against the "
+                    "server: %s %s: %s\n", what, path, strerror(errno));
+    return -1;
+}
+
+static int write_file(const char *path, const char *content)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ssize_t put = fd >= 0 ? write(fd, content, strlen(content)) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    return put == (ssize_t)strlen(content) ? 0 : -1;
+}
+
+static int replace(const char *path, const char *content)
+{
+    char name[64];
+    int rc;
+
+    snprintf(name, sizeof name, "/tmp/vireo-resolver.%d", (int)getpid());
+    if (write_file(name, content) < 0)
+        return say("writing", name);
+    rc = mount(name, path, NULL, MS_BIND, NULL);
+    unlink(name);
+    return rc < 0 ? say("binding", path) : 0;
+}
+
+static int raise_loopback(void)
+{
+    struct ifreq request = { .ifr_flags = IFF_UP | IFF_RUNNING };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), rc;
+
+    strcpy(request.ifr_name, "lo");
+    rc = ioctl(fd, SIOCSIFFLAGS, &request);
+    close(fd);
+    return rc < 0 ? say("raising", "lo") : 0;
+}
+
+static int enter_namespaces(void)
+{
+    char map[64];
+    uid_t uid = getuid();
+    int flags = CLONE_NEWNS | CLONE_NEWNET;
+
+    if (unshare(uid != 0 ? flags | CLONE_NEWUSER : flags) < 0)
+        return say("unshare", "");
+    snprintf(map, sizeof map, "0 %d 1", (int)uid);
+    if (uid != 0 && write_file("/proc/self/uid_map", map) < 0)
+        return say("mapping", "/proc/self/uid_map");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return say("private", "/");
+    if (raise_loopback() < 0 ||
+        replace("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n") < 0)
+        return -1;
+    if (access("/etc/nsswitch.conf", F_OK) == 0)
+        return replace("/etc/nsswitch.conf", "hosts: files dns\n");
+    return 0;
+}
+
+static void start_servers(void)
+{
+    uint16_t port = 53;
+    char servers[64];
+
+    if (enter_namespaces() == 0) {
+        server_53 = dns_server_start(&port);
+        if (server_53 < 0)
+            say("port 53", "");
+    }
+    libc_has_server = server_53 > 0;
+    port = 0;
+    server = dns_server_start(&port);
+    if (server <= 0) {
+        fprintf(stderr, "no DNS server: %s\n", strerror((int)-server));
+        exit(EXIT_FAILURE);
+    }
+    snprintf(servers, sizeof servers, "127.0.0.1:%u", (unsigned)port);
+    setenv("VIREO_RESOLVER_NAMESERVERS", servers, 1);
+    setenv("VIREO_RESOLVER_TIMEOUT", "2s", 1);
+}
+
+START_TEST(without_its_library_ares_says_so_in_one_line)
+{
+    ck_assert_int_eq(without_library("ares", "thread"), 0);
+    ck_assert_int_eq(without_library("ares,block", "block"), 0);
+}
+END_TEST
+
+/* What is still under way belongs to no test. */
+static void settle(void)
+{
+    hub_resolver_set("thread");
+    hub_destroy();
+    while ((hub__own_threads() - hub__monitor_threads()) > 0)
+        hub_sleep(MS);
+    hub_destroy();
+}
+
+static unsigned fds_at_first;
+
+static void begin(void)
+{
+    fds_at_first = unit_count_fds();
+}
+
+static void end(void)
+{
+    settle();
+    ck_assert_uint_eq(unit_count_fds(), fds_at_first);
+}
+
+int main(void)
+{
+    TCase *tcase = tcase_create("unit");
+    int rc;
+
+    start_servers();
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, begin, end);
+    /* First: the library is looked for once in a process. */
+    tcase_add_test(tcase, without_its_library_ares_says_so_in_one_line);
+    tcase_add_loop_test(tcase, a_name_has_addresses_of_both_families, 0, 2);
+    tcase_add_loop_test(tcase, without_a_kind_of_socket_each_is_listed, 0, 2);
+    tcase_add_loop_test(tcase, an_answer_too_long_for_udp_comes_by_tcp, 0, 2);
+    tcase_add_loop_test(tcase, what_there_is_not_is_told_apart, 0, 2);
+    tcase_add_loop_test(tcase, many_look_up_at_once, 0, 2);
+    tcase_add_loop_test(tcase, a_lookup_ends_with_its_deadline, 0, 2);
+    tcase_add_loop_test(tcase, a_lookup_can_be_killed, 0, 2);
+    tcase_add_test(tcase, servers_are_those_that_the_options_name_just_then);
+    tcase_add_loop_test(
+        tcase, who_connects_to_a_name_waits_for_it_no_longer_than_told, 0, 2);
+    tcase_add_loop_test(tcase, an_address_has_a_name, 0, 2);
+    tcase_add_loop_test(tcase, the_older_calls_answer_too, 0, 2);
+    tcase_add_loop_test(tcase, a_child_looks_up_by_itself, 0, 2);
+    tcase_add_loop_test(tcase, numbers_need_nobody, 0, 2);
+    tcase_add_loop_test(tcase, the_name_says_which, 0, 2);
+    rc = unit_run("resolver", tcase);
+    dns_server_stop(server);
+    dns_server_stop(server_53);
+    return rc;
+}

@@ -1,0 +1,535 @@
+/* Watchers: callbacks, waiting for one, cancelling that; waiters. */
+#include "../unit.h"
+#include "hub/hub.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MS HUB_MILLISECOND
+#define SOON (hub_now() + 10 * HUB_SECOND) /* does not hang */
+
+static int ends[2];
+static int calls, last_events;
+static struct hub_watcher *watcher;
+static char order[16];
+
+static void open_pipe(void)
+{
+    hub_yield();
+    calls = last_events = 0;
+    memset(order, 0, sizeof order);
+    ck_assert_int_eq(hub_pipe(ends), 0);
+}
+
+static void close_pipe(void)
+{
+    hub_close(ends[0]);
+    hub_close(ends[1]);
+    hub_yield();
+}
+
+static void finish(struct greenlet *g)
+{
+    ck_assert_int_eq(hub_join(g, SOON), 0);
+    greenlet_unref(g);
+}
+
+static void counts(struct hub_watcher *w, int events, void *arg)
+{
+    ck_assert_ptr_eq(w, watcher);
+    ck_assert_str_eq(arg, "arg");
+    calls++;
+    last_events = events;
+}
+
+/* ---- kinds ---- */
+
+START_TEST(an_fd_that_is_ready_calls_until_it_is_stopped)
+{
+    char byte;
+
+    ck_assert_int_eq(hub_watcher_io(ends[0], HUB_READ, &watcher), 0);
+    ck_assert(!hub_watcher_active(watcher));
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), 0);
+    ck_assert(hub_watcher_active(watcher));
+    hub_sleep(MS);
+    ck_assert_int_eq(calls, 0);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    for (int i = 0; i < 1000 && calls < 2; i++)
+        hub_sleep(MS);
+    ck_assert_int_ge(calls, 2); /* it is still ready */
+    ck_assert_int_eq(last_events, HUB_READ);
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    hub_sleep(MS);
+    calls = 0;
+    hub_sleep(2 * MS);
+    ck_assert_int_eq(calls, 0);
+    hub_watcher_stop(watcher);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    hub_sleep(2 * MS);
+    ck_assert_int_eq(calls, 0);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+START_TEST(a_bad_fd_is_refused)
+{
+    ck_assert_int_eq(hub_watcher_io(-1, HUB_READ, &watcher), -EBADF);
+    ck_assert_int_eq(hub_watcher_io(999, HUB_READ, &watcher), -EBADF);
+    ck_assert_int_eq(hub_watcher_io(ends[0], 0, &watcher), -EINVAL);
+    ck_assert_int_eq(hub_watcher_io(ends[0], 4, &watcher), -EINVAL);
+}
+END_TEST
+
+START_TEST(a_closed_fd_is_told_and_stops_it)
+{
+    int copy = hub_dup(ends[0]);
+
+    ck_assert_int_eq(hub_watcher_io(copy, HUB_READ, &watcher), 0);
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), 0);
+    hub_sleep(MS);
+    hub_close(copy);
+    hub_yield();
+    ck_assert_int_eq(calls, 1);
+    ck_assert_int_eq(last_events, -EBADF);
+    ck_assert(!hub_watcher_active(watcher));
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), -EBADF);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+/* A pending one that is stopped leaves the fd to those who read. */
+START_TEST(what_is_pending_is_dropped_by_a_stop)
+{
+    char byte;
+
+    ck_assert_int_eq(hub_watcher_io(ends[0], HUB_READ, &watcher), 0);
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), 0);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    while (!hub_watcher_pending(watcher) && calls == 0)
+        hub_wait_fd(ends[1], HUB_WRITE, SOON); /* a turn of the loop */
+    calls = 0;
+    hub_watcher_stop(watcher);
+    ck_assert(!hub_watcher_pending(watcher));
+    hub_yield();
+    ck_assert_int_eq(calls, 0);
+    ck_assert_int_eq(hub_nb_read(ends[0], &byte, 1, SOON), 1);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+static void stops_at_three(struct hub_watcher *w, int events, void *arg)
+{
+    (void)events;
+    (void)arg;
+    if (++calls == 3)
+        hub_watcher_stop(w);
+}
+
+START_TEST(a_time_comes_once_or_again_and_again)
+{
+    int64_t before = hub_now();
+
+    ck_assert_int_eq(hub_watcher_timer(2 * MS, 0, &watcher), 0);
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), 0);
+    ck_assert_int_eq(hub_drain(SOON), 0);
+    ck_assert_int_ge(hub_now() - before, 2 * MS);
+    ck_assert_int_eq(calls, 1);
+    ck_assert(!hub_watcher_active(watcher));
+    hub_watcher_free(watcher);
+
+    calls = 0;
+    ck_assert_int_eq(hub_watcher_timer(-5, MS, &watcher), 0);
+    ck_assert_int_eq(hub_watcher_start(watcher, stops_at_three, NULL), 0);
+    ck_assert_int_eq(hub_drain(SOON), 0);
+    ck_assert_int_eq(calls, 3);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+START_TEST(one_without_a_reference_does_not_keep_the_loop)
+{
+    ck_assert_int_eq(hub_watcher_timer(3600 * HUB_SECOND, 0, &watcher), 0);
+    ck_assert(hub_watcher_set_ref(watcher, false));
+    ck_assert(!hub_watcher_set_ref(watcher, false));
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), 0);
+    ck_assert_int_eq(hub_drain(SOON), 0);
+    hub_watcher_free(watcher);
+
+    ck_assert_int_eq(hub_watcher_io(ends[0], HUB_READ, &watcher), 0);
+    hub_watcher_set_ref(watcher, false);
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), 0);
+    ck_assert_int_eq(hub_drain(SOON), 0);
+    hub_watcher_stop(watcher);
+    hub_watcher_set_ref(watcher, true);
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), 0);
+    ck_assert_int_eq(hub_drain(hub_now() + 2 * MS), -ETIMEDOUT);
+    hub_watcher_free(watcher);
+    ck_assert_int_eq(hub_drain(SOON), 0);
+}
+END_TEST
+
+static void *sends(void *arg)
+{
+    for (int i = 0; i < 1000; i++)
+        ck_assert_int_eq(hub_watcher_send(arg), 0);
+    return NULL;
+}
+
+START_TEST(another_thread_calls)
+{
+    pthread_t thread;
+
+    ck_assert_int_eq(hub_watcher_async(&watcher), 0);
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, sends, watcher), 0);
+    while (calls == 0)
+        hub_sleep(MS);
+    pthread_join(thread, NULL);
+    hub_sleep(MS);
+    ck_assert_int_ge(calls, 1);
+    ck_assert_int_le(calls, 1000);
+    ck_assert_int_eq(hub_drain(hub_now() + 2 * MS), -ETIMEDOUT);
+    ck_assert_int_eq(hub_watcher_send(watcher), 0); /* freed while under way */
+    hub_watcher_free(watcher);
+    ck_assert_int_eq(hub_drain(SOON), 0);
+    ck_assert_int_eq(hub_watcher_timer(0, 0, &watcher), 0);
+    ck_assert_int_eq(hub_watcher_send(watcher), -EINVAL);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+static void on_signal(int number)
+{
+    (void)number;
+    hub_watcher_send(watcher);
+}
+
+START_TEST(a_signal_handler_calls)
+{
+    struct sigaction action = { .sa_handler = on_signal }, before;
+
+    ck_assert_int_eq(hub_watcher_async(&watcher), 0);
+    sigaction(SIGUSR1, &action, &before);
+    ck_assert_int_eq(raise(SIGUSR1), 0);
+    ck_assert_int_eq(hub_wait_watcher(watcher, SOON), 0);
+    sigaction(SIGUSR1, &before, NULL);
+    hub_watcher_free(watcher);
+    hub_yield();
+}
+END_TEST
+
+static void yields_a_few_times(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 3; i++) {
+        strcat(order, "g");
+        hub_yield();
+    }
+}
+
+static void notes_idle(struct hub_watcher *w, int events, void *arg)
+{
+    (void)events;
+    strcat(order, arg);
+    hub_watcher_stop(w);
+}
+
+START_TEST(an_idle_loop_calls_when_nothing_else_is_left)
+{
+    struct greenlet *g = hub_spawn_raw(yields_a_few_times, NULL);
+
+    ck_assert_int_eq(hub_watcher_idle(0, &watcher), 0);
+    ck_assert_int_eq(hub_watcher_start(watcher, notes_idle, "i"), 0);
+    hub_sleep(MS);
+    ck_assert_str_eq(order, "gggi");
+    finish(g);
+    ck_assert_int_eq(hub_watcher_start(watcher, notes_idle, "j"), 0);
+    hub_watcher_free(watcher);
+    hub_sleep(MS);
+    ck_assert_str_eq(order, "gggi");
+}
+END_TEST
+
+/* ---- waiting ---- */
+
+static void waits(void *arg)
+{
+    *(int *)arg = hub_wait_watcher(watcher, HUB_FOREVER);
+}
+
+START_TEST(a_greenlet_waits_for_a_watcher)
+{
+    int rc = 9;
+    struct greenlet *g;
+
+    ck_assert_int_eq(hub_watcher_io(ends[0], HUB_READ, &watcher), 0);
+    g = hub_spawn_raw(waits, &rc);
+    hub_yield();
+    ck_assert(hub_watcher_active(watcher));
+    ck_assert_int_eq(hub_wait_watcher(watcher, SOON), -EBUSY);
+    ck_assert_ptr_eq(greenlet_caught_peek()->cls, &hub_concurrent_use_class);
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), -EBUSY);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    finish(g);
+    ck_assert_int_eq(rc, 0);
+    ck_assert(!hub_watcher_active(watcher));
+    ck_assert_int_eq(hub_wait_watcher(watcher, SOON), 0);
+    hub_watcher_free(watcher);
+    ck_assert_int_eq(hub_watcher_timer(HUB_SECOND, 0, &watcher), 0);
+    ck_assert_int_eq(hub_wait_watcher(watcher, hub_now() + MS), -ETIMEDOUT);
+    hub_watcher_free(watcher);
+    ck_assert_int_eq(hub_watcher_timer(MS, 0, &watcher), 0);
+    ck_assert_int_eq(hub_wait_watcher(watcher, SOON), 0);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+static const struct {
+    int error, expected;
+    bool close;
+} cancels[] = {
+    { 0, -EBADF, false },
+    { -EIO, -EIO, false },
+    { 0, -EBADF, true },
+};
+
+START_TEST(a_wait_is_cancelled_later)
+{
+    int rc = 9;
+    struct greenlet *g;
+
+    ck_assert_int_eq(hub_watcher_io(ends[0], HUB_READ, &watcher), 0);
+    g = hub_spawn_raw(waits, &rc);
+    hub_yield();
+    ck_assert_int_eq(hub_cancel_wait(watcher, 5, false), -EINVAL);
+    ck_assert_int_eq(
+        hub_cancel_wait(watcher, cancels[_i].error, cancels[_i].close), 0);
+    ck_assert_int_eq(rc, 9);
+    finish(g);
+    ck_assert_int_eq(rc, cancels[_i].expected);
+    ck_assert_int_eq(hub_wait_watcher(watcher, hub_now() + MS),
+                     cancels[_i].close ? -EBADF : -ETIMEDOUT);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+START_TEST(a_wait_that_is_over_is_not_cancelled)
+{
+    int rc = 9;
+    struct greenlet *g;
+
+    ck_assert_int_eq(hub_watcher_timer(0, 0, &watcher), 0);
+    g = hub_spawn_raw(waits, &rc);
+    hub_yield();
+    hub_sleep(MS); /* its wait has ended by now */
+    ck_assert_int_eq(hub_cancel_wait(watcher, -EIO, true), 0);
+    finish(g);
+    ck_assert_int_eq(rc, 0);
+    hub_yield();
+    ck_assert_int_eq(hub_wait_watcher(watcher, SOON), -EBADF);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+START_TEST(a_watcher_that_is_freed_ends_its_wait)
+{
+    int rc = 9;
+    struct greenlet *g;
+
+    ck_assert_int_eq(hub_watcher_io(ends[0], HUB_READ, &watcher), 0);
+    g = hub_spawn_raw(waits, &rc);
+    hub_yield();
+    hub_watcher_free(watcher);
+    hub_watcher_free(NULL);
+    finish(g);
+    ck_assert_int_eq(rc, -EBADF);
+}
+END_TEST
+
+static void *uses_from_elsewhere(void *arg)
+{
+    int *rc = arg;
+
+    rc[0] = hub_watcher_start(watcher, counts, "arg");
+    rc[1] = hub_wait_watcher(watcher, SOON);
+    return NULL;
+}
+
+START_TEST(another_thread_may_not_start_it)
+{
+    int rc[2] = { 9, 9 };
+    pthread_t thread;
+
+    ck_assert_int_eq(hub_watcher_timer(MS, 0, &watcher), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, uses_from_elsewhere, rc), 0);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(rc[0], -EXDEV);
+    ck_assert_int_eq(rc[1], -EXDEV);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+/* ---- waiters ---- */
+
+static struct hub_waiter *waiter;
+static int switch_rc;
+
+static void gives(void *arg)
+{
+    switch_rc = hub_waiter_switch(waiter, arg);
+}
+
+static void throws(void *arg)
+{
+    struct greenlet_exception record = { .cls = arg, .text = "thrown" };
+
+    switch_rc = hub_waiter_throw(waiter, &record);
+}
+
+START_TEST(what_comes_before_somebody_waits_is_kept)
+{
+    void *value = NULL;
+
+    waiter = hub_waiter_new();
+    ck_assert(!hub_waiter_ready(waiter));
+    gives("early");
+    ck_assert_int_eq(switch_rc, 0);
+    ck_assert(hub_waiter_ready(waiter) && hub_waiter_successful(waiter));
+    ck_assert_int_eq(hub_waiter_get(waiter, SOON, &value), 0);
+    ck_assert_str_eq(value, "early");
+    ck_assert(!hub_waiter_ready(waiter));
+    throws((void *)(uintptr_t)&greenlet_value_class);
+    ck_assert(hub_waiter_ready(waiter) && !hub_waiter_successful(waiter));
+    ck_assert_int_eq(hub_waiter_get(waiter, SOON, NULL),
+                     greenlet_value_class.error);
+    ck_assert_ptr_eq(greenlet_caught_peek()->cls, &greenlet_value_class);
+    gives("forgotten");
+    hub_waiter_clear(waiter);
+    ck_assert_int_eq(hub_waiter_get(waiter, hub_now() + MS, NULL), -ETIMEDOUT);
+    throws(NULL);
+    ck_assert_int_eq(switch_rc, -EINVAL);
+    hub_waiter_free(waiter);
+    hub_waiter_free(NULL);
+}
+END_TEST
+
+static void gets(void *arg)
+{
+    struct greenlet_exception mine = { .cls = NULL };
+
+    *(int *)arg = hub_waiter_get(waiter, HUB_FOREVER, NULL);
+    if (greenlet_caught(&mine))
+        greenlet_exception_clear(&mine);
+    strcat(order, "w");
+}
+
+START_TEST(only_the_loop_may_give_to_one_who_waits)
+{
+    int rc = 9;
+    struct greenlet *g;
+
+    waiter = hub_waiter_new();
+    g = hub_spawn_raw(gets, &rc);
+    hub_yield();
+    gives("x");
+    ck_assert_int_eq(switch_rc, -EPERM);
+    ck_assert_int_eq(hub_waiter_get(waiter, SOON, NULL), -EBUSY);
+    ck_assert_ptr_eq(greenlet_caught_peek()->cls, &hub_concurrent_use_class);
+    ck_assert_ptr_nonnull(hub_call_soon(gives, "x"));
+    finish(g);
+    ck_assert_int_eq(rc, 0);
+    ck_assert_int_eq(switch_rc, 0);
+    g = hub_spawn_raw(gets, &rc);
+    hub_yield();
+    ck_assert_ptr_nonnull(
+        hub_call_soon(throws, (void *)(uintptr_t)&greenlet_value_class));
+    finish(g);
+    ck_assert_int_eq(rc, greenlet_value_class.error);
+    hub_waiter_free(waiter);
+}
+END_TEST
+
+static void notes(void *arg)
+{
+    strcat(order, arg);
+}
+
+/* As if the callback had switched to it. */
+START_TEST(who_is_given_something_runs_before_all_others)
+{
+    int rc = 9;
+    struct greenlet *g, *other;
+
+    waiter = hub_waiter_new();
+    g = hub_spawn_raw(gets, &rc);
+    hub_yield();
+    ck_assert_ptr_nonnull(hub_call_soon(gives, "x"));
+    ck_assert_ptr_nonnull(hub_call_soon(notes, "c"));
+    other = hub_spawn_raw(notes, "o");
+    finish(other);
+    finish(g);
+    ck_assert_str_eq(order, "wco");
+    hub_waiter_free(waiter);
+}
+END_TEST
+
+START_TEST(a_killed_wait_leaves_the_value)
+{
+    int rc = 9;
+    struct greenlet *g;
+    void *value = NULL;
+
+    waiter = hub_waiter_new();
+    g = hub_spawn_raw(gets, &rc);
+    hub_yield();
+    hub_kill(g);
+    ck_assert_ptr_nonnull(hub_call_soon(gives, "x"));
+    finish(g);
+    hub_yield();
+    ck_assert_int_eq(rc, -ECANCELED);
+    ck_assert_int_eq(hub_waiter_get(waiter, SOON, &value), 0);
+    ck_assert_str_eq(value, "x");
+    g = hub_spawn_raw(gets, &rc);
+    hub_yield();
+    hub_waiter_free(waiter);
+    finish(g);
+    ck_assert_int_eq(rc, -EBADF);
+}
+END_TEST
+
+static void add_waiting(TCase *tcase)
+{
+    tcase_add_test(tcase, a_greenlet_waits_for_a_watcher);
+    tcase_add_loop_test(tcase, a_wait_is_cancelled_later, 0, 3);
+    tcase_add_test(tcase, a_wait_that_is_over_is_not_cancelled);
+    tcase_add_test(tcase, a_watcher_that_is_freed_ends_its_wait);
+    tcase_add_test(tcase, another_thread_may_not_start_it);
+    tcase_add_test(tcase, what_comes_before_somebody_waits_is_kept);
+    tcase_add_test(tcase, only_the_loop_may_give_to_one_who_waits);
+    tcase_add_test(tcase, who_is_given_something_runs_before_all_others);
+    tcase_add_test(tcase, a_killed_wait_leaves_the_value);
+}
+
+int main(void)
+{
+    TCase *tcase = tcase_create("unit");
+
+    hub_yield();
+    tcase_add_checked_fixture(tcase, unit_setup, unit_teardown);
+    tcase_add_checked_fixture(tcase, open_pipe, close_pipe);
+    tcase_add_test(tcase, an_fd_that_is_ready_calls_until_it_is_stopped);
+    tcase_add_test(tcase, a_bad_fd_is_refused);
+    tcase_add_test(tcase, a_closed_fd_is_told_and_stops_it);
+    tcase_add_test(tcase, what_is_pending_is_dropped_by_a_stop);
+    tcase_add_test(tcase, a_time_comes_once_or_again_and_again);
+    tcase_add_test(tcase, one_without_a_reference_does_not_keep_the_loop);
+    tcase_add_test(tcase, another_thread_calls);
+    tcase_add_test(tcase, a_signal_handler_calls);
+    tcase_add_test(tcase, an_idle_loop_calls_when_nothing_else_is_left);
+    add_waiting(tcase);
+    return unit_run("watcher", tcase);
+}

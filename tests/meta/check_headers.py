@@ -1,0 +1,65 @@
+"""Each public header compiles alone, as C99, C11 and C++17, by gcc and clang,
+from include/vireo of the build, which is what is installed."""
+import os
+import re
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import tree
+
+COMPILERS = (("gcc", "g++"), ("clang", "clang++"))
+LANGUAGES = (("-std=c99", 0, ".c"), ("-std=c11", 0, ".c"),
+             ("-std=c++17", 1, ".cpp"))
+FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
+
+
+def compiled(source, compiler, standard, include):
+    done = subprocess.run(
+        [compiler, standard, *FLAGS, "-I", include, source],
+        text=True, capture_output=True, check=False)
+    if done.returncode or done.stderr:
+        return "%s %s: %s" % (compiler, standard, done.stderr.strip())
+    return ""
+
+
+def installed(root, build):
+    """The headers of the build are the public ones, and name no layer."""
+    include = os.path.join(build, "include", "vireo")
+    there = set(os.listdir(include))
+    public = {os.path.basename(path) for path in tree.public_headers(root)}
+    for name in sorted(there ^ public):
+        yield "%s is not both public and in include/vireo" % name
+    for name in sorted(there):
+        text = "\n".join(tree.lines(include, name))
+        for other in re.findall(r'#\s*include\s*"([^"]+)"', text):
+            if other not in there:
+                yield "%s includes %s, which is not installed" % (name, other)
+
+
+def jobs(build, folder):
+    include = os.path.join(build, "include")
+    for name in sorted(os.listdir(os.path.join(include, "vireo"))):
+        for standard, index, ending in LANGUAGES:
+            source = os.path.join(folder, name[:-2] + ending)
+            with open(source, "w", encoding="ascii") as stream:
+                # Twice: the guard.  A declaration: no empty C unit.
+                stream.write("#include <vireo/%s>\n" % name * 2 +
+                             "extern int nothing;\n")
+            for compilers in COMPILERS:
+                yield source, compilers[index], standard, include
+
+
+def main():
+    root, build = tree.arguments()
+    problems = [*installed(root, build)]
+    with tempfile.TemporaryDirectory() as folder, \
+            ThreadPoolExecutor(2) as pool:
+        each = [*jobs(build, folder)]
+        verdicts = [*pool.map(lambda job: compiled(*job), each)]
+    problems += [verdict for verdict in verdicts if verdict]
+    tree.verdict(problems, len(each))
+
+
+if __name__ == "__main__":
+    main()
