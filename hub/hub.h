@@ -133,8 +133,8 @@ HUB_API int64_t hub_set_switch_interval(int64_t ns);
  * waited for, such as a regular file, or why it ended early. */
 HUB_API int hub_wait_fd(int fd, int events, int64_t deadline_ns);
 
-/* To be called before fd is closed or replaced while others may wait for it:
- * their waits end with -EBADF. */
+/* To be called before fd is closed or replaced while others may wait for it, in
+ * this hub or in others: their waits end with -EBADF.  Thread-safe. */
 HUB_API void hub_fd_closed(int fd);
 
 /* ---- callbacks -------------------------------------------------------------------- */
@@ -159,7 +159,8 @@ HUB_API int hub_call_soon_threadsafe(struct hub *hub,
 /* Call function(arg) on a real thread of a small pool and park until it has
  * returned.  Switches; not a cancellation point.
  * Returns 0; -EAGAIN when no thread could be made; -ECANCELED in the child of a
- * fork() by the rule HUB_FORK_ALL: the call goes on in the parent. */
+ * fork() by the rule HUB_FORK_ALL: the call goes on in the parent; or, once the
+ * call has returned, the error of what was thrown at the caller meanwhile. */
 HUB_API int hub_offload(void (*function)(void *arg), void *arg);
 
 /* ---- errors that nobody caught ------------------------------------------------------ */

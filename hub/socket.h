@@ -49,8 +49,8 @@ HUB_API int hub_fd_wrap(int fd);
  * Returns the fd (given), or a negative errno. */
 HUB_API int hub_dup(int fd);
 
-/* Close fd.  Waits for it in this thread end with -EBADF, also when the number
- * is used again before they run.  Not a cancellation point; does not switch.
+/* Close fd.  Waits for it end with -EBADF, those in other hubs when their loops
+ * come to it, also when the number is used again before they run.  Not a cancellation point; does not switch.
  * Returns 0 or a negative errno: fd is closed then too. */
 HUB_API int hub_close(int fd);
 

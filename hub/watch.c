@@ -83,6 +83,8 @@ static int rewatch(struct hub *hub, struct hub__fd *entry, int fd, int events)
     rc = hub__loop_watch(hub, fd, events, entry->fresh);
     if (rc < 0)
         return rc;
+    if (unlikely(entry->fresh || entry->watched == 0))
+        entry->registered = hub__fd_registered(hub, fd);
     entry->watched = (uint8_t)events;
     entry->fresh = 0;
     return 0;
@@ -322,6 +324,7 @@ void hub_fd_closed(int fd)
 
     if (hub != NULL)
         hub__fd_gone(hub, fd);
+    hub__fd_closed_here(hub, fd);
 }
 
 /* Files that have an inode of their own are told apart by it; eventfds and their

@@ -23,6 +23,7 @@ struct hub__fd {
     uint32_t holders;
     uint32_t woken; /* waits that an event ended and that have not run since */
     uint32_t identity; /* of the file, when hub_wait_fd() looked; 0: not */
+    uint32_t registered; /* fdshare.c: after how many closes */
 };
 
 static inline struct hub__fd *hub__fd_peek(const struct hub *hub, int fd)
@@ -43,6 +44,11 @@ static inline bool hub__fd_is_managed(const struct hub *hub, int fd)
 
 /* watch.c: made on demand; NULL: no memory. */
 struct hub__fd *hub__fd_get(struct hub *hub, int fd);
+/* fdshare.c: this hub's loop watches it now; a number for the entry.  It is about
+ * to be closed by this hub, or a thread without (NULL): others that watch it will
+ * end their waits. */
+uint32_t hub__fd_registered(const struct hub *hub, int fd);
+void hub__fd_closed_here(const struct hub *self, int fd);
 /* All waits for it end with -EBADF, and the loop forgets it. */
 void hub__fd_gone(struct hub *hub, int fd);
 /* All waits for these events end with 0: they look again. */
