@@ -35,13 +35,6 @@ enum { HUB_READ = 1, HUB_WRITE = 2 };
 
 struct hub;
 
-/* Whatever a greenlet can wait for, in one form: object.h. */
-struct hub_object_ops; /* the library's */
-struct hub_object {
-    const struct hub_object_ops *ops;
-    void *pointer;
-};
-
 /* ---- records that the hub throws ------------------------------------------- */
 
 /* loop_exit (-EDEADLK): a wait that nothing can end; blocking (-EDEADLK): a wait

@@ -6,6 +6,13 @@
 #ifndef VIREO_OBJECT_H
 #define VIREO_OBJECT_H
 
+/* Before hub.h, which includes headers with functions that return one. */
+struct hub_object_ops; /* the library's */
+struct hub_object {
+    const struct hub_object_ops *ops;
+    void *pointer;
+};
+
 #include "hub/hub.h"
 
 #ifdef __cplusplus

@@ -58,6 +58,7 @@ static void reset_all(void)
         unsetenv(info.environment);
         ck_assert_int_eq(hub_config_reset(info.name), 0);
     }
+    hub_monitor_stop(); /* it opens files while fds are counted */
     unit_teardown();
 }
 
@@ -292,6 +293,7 @@ int main(void)
     TCase *tcase = tcase_create("unit");
 
     hub_yield();
+    hub_monitor_stop();
     tcase_add_checked_fixture(tcase, unit_setup, reset_all);
     tcase_add_loop_test(tcase, a_text_is_a_value_or_is_refused, 0,
                         sizeof cases / sizeof *cases);
