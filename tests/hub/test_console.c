@@ -149,7 +149,7 @@ END_TEST
 START_TEST(options_are_shown_and_set)
 {
     ck_assert_str_eq(ask("config threadpool_size\n"),
-                     "threadpool_size = 16\n> ");
+                     "threadpool_size = 10\n> ");
     ck_assert_str_eq(ask("config threadpool_size 8\n"),
                      "threadpool_size = 8\n> ");
     ck_assert(strstr(ask("config threadpool_size none\n"), "not set") != NULL);
