@@ -13,20 +13,39 @@ static const struct hub__wait_kind waits_for_drain = {
     "the loop to have nothing left", NULL
 };
 
-/* Threads of this process, but for this one and the library's own. */
-static bool others_may_wake(void)
+static long strangers; /* threads of an emulator or a tool: they wake nobody */
+
+/* Threads of this process, but for this one; -1: not known. */
+static long count_others(void)
 {
     DIR *tasks = opendir("/proc/self/task");
     long count = -3; /* "." and "..", and this one */
 
     if (tasks == NULL)
-        return true; /* not known */
+        return -1;
     while (readdir(tasks) != NULL)
         count++;
     closedir(tasks);
+    return count;
+}
+
+/* Before the library makes its first thread: those that libc knows nothing of are
+ * nobody's who uses us. */
+void hub__dry_start(void)
+{
+    if (__libc_single_threaded && !hub__lenient)
+        strangers = count_others();
     if (greenlet__word->tools & TOOL_TSAN)
-        count--; /* its own thread */
-    return count > (long)hub__own_threads();
+        strangers = 1; /* made as the program's are */
+    if (strangers < 0)
+        strangers = 0;
+}
+
+static bool others_may_wake(void)
+{
+    long count = count_others();
+
+    return count < 0 || count > (long)hub__own_threads() + strangers;
 }
 
 /* The record owns the text of the report. */

@@ -72,6 +72,7 @@ static void run_loop(struct greenlet *self)
 static void start_up(void)
 {
     hub__waiters_start();
+    hub__dry_start();
     hub__fork_start();
     hub__options_start();
 }

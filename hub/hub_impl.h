@@ -387,6 +387,8 @@ int hub__fail_owner(const char *what, const struct hub *owner);
 void hub__say(struct hub *hub, const char *text);
 
 /* dry.c: the loop has nothing left to wait for */
+/* Once, before the first hub is made. */
+void hub__dry_start(void);
 /* Wakes who waits for that, or throws hub_loop_exit_class into main.  False: there
  * are other threads that may yet do something. */
 bool hub__ran_dry(struct hub *hub);
