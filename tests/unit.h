@@ -17,6 +17,15 @@
 static struct greenlet_counts unit_before;
 static unsigned unit_fds;
 
+#ifndef UNIT_MONITOR
+/* The hub's monitor opens files for its reports whenever a busy machine lets a test
+ * be late: they would be counted.  Tests of it define UNIT_MONITOR. */
+__attribute__((constructor)) static void unit_without_monitor(void)
+{
+    setenv("VIREO_MONITOR", "0", 0);
+}
+#endif
+
 static inline unsigned unit_count_fds(void)
 {
     DIR *folder = opendir("/proc/self/fd");

@@ -1,4 +1,5 @@
 /* config.c, values.c, effects.c: options of the hub. */
+#define UNIT_MONITOR
 #include "../unit.h"
 #include "hub/config_impl.h"
 #include "hub/hub_impl.h"

@@ -1,4 +1,5 @@
 /* dump.c, ask.c, dumptree.c, dumpsignal.c: what all hubs are doing. */
+#define UNIT_MONITOR
 #include "../unit.h"
 #include "hub/hub.h"
 #include "hub/sight.h"

@@ -1,5 +1,6 @@
 /* monitor.c, blocked.c, memory.c, events.c: hubs that are blocked, memory, and
  * functions of the program. */
+#define UNIT_MONITOR
 #include "../unit.h"
 #include "hub/hub.h"
 #include "hub/sight.h"
