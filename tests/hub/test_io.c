@@ -1,40 +1,10 @@
 /* Calls on descriptors: fairness, callbacks of the loop, system calls. */
-#include "../unit.h"
-#include "hub/hub.h"
+#include "pair.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define MS HUB_MILLISECOND
-#define SOON (hub_now() + 10 * HUB_SECOND) /* does not hang */
-
-static int ours, theirs;
-static char order[8];
-
-static void open_pair(void)
-{
-    int ends[2];
-
-    hub_yield();
-    memset(order, 0, sizeof order);
-    ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    ours = ends[0];
-    theirs = ends[1];
-}
-
-static void close_pair(void)
-{
-    hub_close(ours);
-    hub_close(theirs);
-}
-
-static void finish(struct greenlet *g)
-{
-    ck_assert_int_eq(hub_join(g, SOON), 0);
-    greenlet_unref(g);
-}
 
 static bool stop;
 static long turns;

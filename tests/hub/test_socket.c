@@ -1,16 +1,9 @@
 /* Sockets: data, calls that park, close, the order of those who wait. */
-#include "../unit.h"
-#include "hub/hub.h"
+#include "pair.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-
-#define MS HUB_MILLISECOND
-#define SOON (hub_now() + 10 * HUB_SECOND) /* does not hang */
-
-static int ours, theirs;
-static char order[16];
 
 static void note(char what)
 {
@@ -18,29 +11,6 @@ static void note(char what)
 
     if (length + 1 < sizeof order)
         order[length] = what;
-}
-
-static void open_pair(void)
-{
-    int ends[2];
-
-    hub_yield();
-    memset(order, 0, sizeof order);
-    ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    ours = ends[0];
-    theirs = ends[1];
-}
-
-static void close_pair(void)
-{
-    hub_close(ours);
-    hub_close(theirs);
-}
-
-static void finish(struct greenlet *g)
-{
-    ck_assert_int_eq(hub_join(g, SOON), 0);
-    greenlet_unref(g);
 }
 
 struct receiver {
