@@ -6,6 +6,7 @@
 #define VIREO_TESTS_UNIT_H
 
 #include "context/greenlet_impl.h"
+#include "runner.h"
 #include "sanitizers.h"
 
 #include <check.h>
@@ -78,16 +79,8 @@ static inline void unit_mask(void)
 /* Runs the test case; main()'s result. */
 static inline int unit_run(const char *name, TCase *tcase)
 {
-    Suite *suite = suite_create(name);
-    SRunner *runner = srunner_create(suite);
-    int failed;
-
     unit_mask();
-    suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return runner_run(name, tcase, CK_FORK_GETENV);
 }
 
 static inline TCase *unit_case(void)

@@ -1,5 +1,6 @@
 /* conformance.c - what the conformance programs share; see conformance.h */
 #include "conformance.h"
+#include "../runner.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -498,23 +499,15 @@ static void limit_time(void)
 
 int conf_main(const char *name, void (*add)(TCase *), int flags)
 {
-    Suite *suite = suite_create(name);
     TCase *tcase = tcase_create("linux");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     limit_time();
     signal(SIGPIPE, SIG_IGN);
     if (flags & CONF_THREADS)
         conf_assert_mapped();
-    suite_add_tcase(suite, tcase);
     tcase_add_checked_fixture(tcase, begin_test, leak_check_end);
     tcase_set_timeout(tcase, 0);
     add(tcase);
 
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return runner_run(name, tcase, CK_NOFORK);
 }

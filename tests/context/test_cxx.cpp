@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "../runner.h"
 #include "../sanitizers.h"
 #include "context/greenlet.h"
 
@@ -287,11 +288,8 @@ END_TEST
 
 int main()
 {
-    Suite *suite = suite_create("cxx");
     TCase *tcase = tcase_create("unit");
-    SRunner *runner = srunner_create(suite);
 
-    suite_add_tcase(suite, tcase);
     tcase_add_test(tcase, g146_each_catches_its_own);
     tcase_add_test(tcase, g146_a_caught_exception_stays_with_its_greenlet);
     tcase_add_test(tcase, g146_one_that_is_started_in_a_catch_begins_with_none);
@@ -299,8 +297,5 @@ int main()
     tcase_add_test(tcase, g146_one_that_leaves_its_greenlet_aborts_and_names_it);
     if (!WITH_TSAN) /* has a pthread_exit() of its own, which gives up first */
         tcase_add_test(tcase, a_greenlet_cannot_be_left_by_pthread_exit);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return runner_run("cxx", tcase, CK_FORK_GETENV);
 }

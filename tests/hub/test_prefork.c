@@ -148,6 +148,25 @@ START_TEST(a_timeout_around_it_ends_the_children)
 }
 END_TEST
 
+static int never_listens(unsigned index, void *arg)
+{
+    (void)index;
+    (void)arg;
+    return hub_sleep(60 * HUB_SECOND);
+}
+
+/* Each dies of the signal, and it alone. */
+START_TEST(children_that_do_not_listen_end_too)
+{
+    struct hub_timeout timeout;
+
+    hub_timeout_begin(&timeout, hub_deadline(50 * MS));
+    ck_assert_int_eq(hub_prefork(2, never_listens, NULL, NULL), -ETIMEDOUT);
+    ck_assert_int_eq(hub_timeout_end(&timeout), -ETIMEDOUT);
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
 static void elsewhere(void *arg)
 {
     *(int *)arg = hub_prefork(1, ends_well, NULL, NULL);
@@ -202,6 +221,7 @@ int main(void)
     tcase_add_test(tcase, signals_go_to_all_and_term_ends_it);
     tcase_add_test(tcase, one_that_does_not_end_is_killed_after_the_grace);
     tcase_add_test(tcase, a_timeout_around_it_ends_the_children);
+    tcase_add_test(tcase, children_that_do_not_listen_end_too);
     tcase_add_test(tcase, another_greenlet_is_refused);
     return unit_run("prefork", tcase);
 }

@@ -2,6 +2,8 @@
  *
  * Run as it is, every function of the table that libc has is libc's; preloaded,
  * those that the table replaces are the preload library's and no others. */
+#include "../runner.h"
+
 #include <check.h>
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -108,17 +110,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("symbols");
     TCase *tcase = tcase_create("table");
-    SRunner *runner = srunner_create(suite);
 
-    suite_add_tcase(suite, tcase);
     tcase_add_test(tcase, replaces_what_the_table_says_and_nothing_else);
     tcase_add_test(tcase, names_each_symbol_once);
     tcase_add_test(tcase, libc_has_the_originals);
-
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return runner_run("symbols", tcase, CK_FORK_GETENV);
 }

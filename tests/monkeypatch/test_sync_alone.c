@@ -1,5 +1,7 @@
 /* Locks in a program that never makes a thread: it waits as natively, and a
  * signal's handler is the only one who can wake it. */
+#include "../runner.h"
+
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
@@ -94,18 +96,11 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("sync_alone");
     TCase *tcase = tcase_create("one thread");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
-    suite_add_tcase(suite, tcase);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_handler_ends_the_wait);
     tcase_add_test(tcase, what_a_handler_posts_ends_the_wait);
     tcase_add_test(tcase, a_wait_ends_at_its_time);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return runner_run("sync_alone", tcase, CK_FORK_GETENV);
 }

@@ -1,6 +1,8 @@
 /* A thread that gives a lock back and takes it again at once must not keep the
  * others out for ever.  On several cores chance sees to that; where all threads
  * share a kernel thread somebody has to. */
+#include "../runner.h"
+
 #include <check.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -125,15 +127,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("sync_fair");
     TCase *tcase = tcase_create("turns");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
-    suite_add_tcase(suite, tcase);
     tcase_add_loop_test(tcase, everybody_gets_it, 0, LOCKS);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return runner_run("sync_fair", tcase, CK_FORK_GETENV);
 }

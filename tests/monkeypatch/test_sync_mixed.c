@@ -1,6 +1,8 @@
 /* Locks between mapped threads and real ones: what libc's own pthread_create()
  * makes behind the preload library's back, as helpers of other libraries are.
  * As it is, all threads are real. */
+#include "../runner.h"
+
 #include <check.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -213,12 +215,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("sync_mixed");
     TCase *tcase = tcase_create("real and mapped");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
-    suite_add_tcase(suite, tcase);
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, a_mutex_excludes);
@@ -227,8 +225,5 @@ int main(void)
     tcase_add_test(tcase, a_semaphore_of_one_excludes);
     tcase_add_test(tcase, a_barrier_lets_all_go_on);
     tcase_add_test(tcase, a_handler_ends_mains_wait_for_a_shared_semaphore);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return runner_run("sync_mixed", tcase, CK_FORK_GETENV);
 }
