@@ -93,7 +93,7 @@ void hub__callbacks_run(struct hub *hub)
         hub->promoted = NULL;
         if (function != NULL)
             function(arg);
-        if (++hub->tick >= TICKS_A_LOOK)
+        if (hub->switches >= --hub->look_at) /* it counts like one */
             hub__poll_is_due(hub);
     }
 }

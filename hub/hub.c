@@ -95,6 +95,7 @@ struct hub *hub__make(struct greenlet__os *os)
     hub__timer_late_init(hub);
     hub__shuffle_start(hub);
     hub->polled_at = hub->now = hub_now();
+    hub->look_at = TICKS_A_LOOK;
     hub->poll_every = hub__lenient
                           ? POLL_EVERY_LENIENT_NS
                           : hub_config_number(HUB_OPTION_SWITCH_INTERVAL);

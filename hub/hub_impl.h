@@ -190,9 +190,11 @@ struct hub {
     struct greenlet *ready_head, *ready_tail;
     struct greenlet *batch_last; /* last of those that the last poll woke */
     struct greenlet *greenlet;   /* runs the loop */
-    struct greenlet__os *os;
-    uint32_t tick;      /* switches since the last look at the clock */
+    uint64_t switches;  /* read by all: counters.c */
+    uint64_t look_at;   /* so many switches: the clock is looked at */
     uint32_t critical;  /* > 0: lists are being changed (see rules above) */
+    uint32_t deferred;  /* atomic: a signal handler left work */
+    struct greenlet__os *os; /* up to here: one cache line, of every switch */
     bool poll_due;
     int64_t polled_at;
     int64_t now;        /* when the clock was last read */
@@ -223,7 +225,6 @@ struct hub {
     uint32_t fd_chunks;
     struct hub__waiter *remote;   /* atomic stack: woken by other OS threads */
     struct hub_callback *remote_calls; /* atomic stack, so too */
-    uint32_t deferred;            /* atomic: a signal handler left work */
     uint32_t *deferred_keys[16];  /* lot addresses to wake; NULL: free */
     uint32_t deferred_all;        /* atomic: more keys than places */
     struct hub__waiter *interruptible;
@@ -231,7 +232,7 @@ struct hub {
     int wake_fd;          /* eventfd */
     uint64_t shuffle;     /* shuffle.c: state of its random numbers; 0: off */
     /* Written by its thread alone, read by all: counters.c. */
-    uint64_t switches, wakeups, polls, spawned;
+    uint64_t wakeups, polls, spawned;
     struct greenlet *promoted; /* by hub__wake_next(), the last; NULL: none */
     uint64_t io_switches; /* io.c: `switches` when it last counted anew */
     uint32_t io_count;    /* calls on fds since, that needed no wait */

@@ -8,7 +8,7 @@ static int give_way(struct hub *hub)
 {
     int rc;
 
-    hub->tick = TICKS_A_LOOK;
+    hub->look_at = hub->switches;
     hub->polled_at = INT64_MIN / 2;
     rc = hub__yield_cancelable();
     hub->io_switches = hub->switches;

@@ -35,10 +35,12 @@ bool hub__poll_is_due(struct hub *hub);
 static inline struct greenlet *hub__next_to_run(struct hub *hub)
 {
     struct greenlet *g = hub->ready_head;
+    uint64_t switches = greenlet__read(hub->switches) + 1;
 
+    greenlet__write(hub->switches, switches);
     if (unlikely(g == NULL))
         return hub->greenlet;
-    if (unlikely(++hub->tick >= TICKS_A_LOOK)) {
+    if (unlikely(switches >= hub->look_at)) {
         if (hub__poll_is_due(hub))
             return hub->greenlet;
         g = hub->ready_head; /* another, if tests have it so */
@@ -61,7 +63,6 @@ hub__reschedule(struct hub *hub)
 
     hub__enter(hub);
     next = hub__next_to_run(hub);
-    hub__count(hub->switches);
     hub__exit(hub);
     greenlet__resume(next);
 }
@@ -79,6 +80,23 @@ hub__suspend(struct hub *hub, struct greenlet *self, struct hub__waiter *waiter)
     hub__own(self)->waiter = waiter;
     greenlet__write(self->state, GREENLET_WAITING);
     hub__reschedule(hub);
+    greenlet__write(self->state, GREENLET_ACTIVE);
+}
+
+/* Run whoever is ready before `self`, which goes behind them.  What is written
+ * last is read first: the stores in between let it settle. */
+static inline __attribute__((always_inline)) void
+hub__suspend_ready(struct hub *hub, struct greenlet *self)
+{
+    struct greenlet *next;
+
+    hub__enter(hub);
+    hub__push_ready(hub, self);
+    hub__own(self)->waiter = NULL;
+    greenlet__write(self->state, GREENLET_WAITING);
+    next = hub__next_to_run(hub);
+    hub__exit(hub);
+    greenlet__resume(next);
     greenlet__write(self->state, GREENLET_ACTIVE);
 }
 

@@ -3,8 +3,8 @@
  * The order of the ready list is a promise to programs, but nothing of ours may rest
  * on it for its safety.  With a seed, VIREO_TEST_SHUFFLE or hub_test_shuffle(), any
  * of those who are ready may go first, callbacks in their order among themselves, and
- * the loop now and then before all of them.  The hub's tick is kept at its end then, so
- * that each switch takes the way that looks at the clock otherwise. */
+ * the loop now and then before all of them.  The next look at the
+ * clock is always due then, so that each switch takes that way. */
 #include "hub/schedule.h"
 #include "hub/testhook.h"
 
@@ -24,7 +24,7 @@ static uint64_t draw(struct hub *hub)
 
 static void every_switch(struct hub *hub)
 {
-    hub->tick = TICKS_A_LOOK - 1;
+    hub->look_at = hub->switches + 1;
 }
 
 void hub_test_shuffle(uint64_t seed)

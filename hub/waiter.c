@@ -88,7 +88,7 @@ bool hub__poll_is_due(struct hub *hub)
 {
     int64_t now = hub_now();
 
-    hub->tick = 0;
+    hub->look_at = hub->switches + TICKS_A_LOOK;
     hub->now = now;
     if (HUB__SHUFFLES(hub) && hub__shuffle(hub)) {
         hub->poll_due = true;
@@ -117,8 +117,7 @@ void hub__leave(struct hub *hub)
 static inline __attribute__((always_inline)) int yield(struct hub *hub,
                                                        struct greenlet *self)
 {
-    hub__push_ready(hub, self);
-    hub__suspend(hub, self, NULL);
+    hub__suspend_ready(hub, self);
     return unlikely(self->arrival != 0) ? hub__run_by_other(self, NULL) : 0;
 }
 
