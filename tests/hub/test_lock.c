@@ -187,7 +187,7 @@ static void *thread_locks(void *arg)
     int *rc = arg;
 
     rc[0] = hub_rlock_try_acquire(&lock);
-    rc[1] = hub_rlock_release(&lock);
+    __atomic_store_n(&rc[1], hub_rlock_release(&lock), __ATOMIC_RELEASE);
     rc[2] = hub_rlock_acquire(&lock, hub_deadline(20 * HUB_SECOND));
     rc[3] = hub_rlock_acquire(&lock, HUB_FOREVER);
     ck_assert_ptr_nonnull(greenlet_current()); /* it has greenlets now */
@@ -204,6 +204,8 @@ START_TEST(threads_without_greenlets_own_it_too)
 
     hub_rlock_acquire(&lock, HUB_FOREVER);
     other = thread(thread_locks, rc);
+    while (__atomic_load_n(&rc[1], __ATOMIC_ACQUIRE) == 1)
+        hub_sleep(MS); /* it has tried */
     hub_sleep(2 * MS);
     hub_rlock_release(&lock);
     ck_assert_int_eq(hub_rlock_acquire(&lock, hub_deadline(20 * HUB_SECOND)), 0);
