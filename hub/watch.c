@@ -249,6 +249,7 @@ void hub__fd_closing(int fd)
         hub__loop_watch(hub, fd, 0, true);
     entry->watched = 0;
     entry->fresh = 1;
+    entry->drained = 0;
     hub__exit(hub);
 }
 

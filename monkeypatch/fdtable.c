@@ -3,8 +3,9 @@
  * fds are also made and closed inside libc, where nobody sees it, so all this
  * is guesses.  A wrong one costs a system call and is then put right: a socket
  * call on what is no socket says ENOTSOCK, RWF_NOWAIT works on sockets too, and
- * before a plain call the file is looked at.  O_NONBLOCK is never noted: it
- * belongs to the open file, which other processes may share. */
+ * before a plain call the file is looked at.  O_NONBLOCK belongs to the open file,
+ * which other processes may share: that it is off is noted only of sockets that
+ * nobody else has. */
 #include "monkeypatch/io_impl.h"
 
 #include <sys/sysmacros.h>
@@ -15,11 +16,13 @@ struct entry {
     uint32_t bits;
     uint32_t untimed; /* timeout_epoch at which it had no SO_*TIMEO */
     uint32_t own;     /* share_epoch at which FD_OWN was right */
+    uint32_t blocks;  /* flags_epoch at which it was without O_NONBLOCK */
 };
 
 static struct entry table[TABLE_SIZE];
 static uint32_t timeout_epoch = 1;
 static uint32_t share_epoch = 1;
+static uint32_t flags_epoch = 1;
 
 static struct entry *entry_of(int fd)
 {
@@ -84,15 +87,47 @@ void mp__fd_learn(int fd, unsigned bits)
         store(&entry->bits, load(&entry->bits) | bits);
 }
 
-void mp__fd_born_socket(int fd)
+void mp__fd_born_socket(int fd, int type)
 {
     struct entry *entry = entry_of(fd);
+    unsigned bits = FD_KNOWN | FD_SOCKET | FD_OWN;
 
     if (entry == NULL)
         return;
+    if ((type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == SOCK_STREAM)
+        bits |= FD_STREAM;
     store(&entry->untimed, 0);
     store(&entry->own, load(&share_epoch));
-    store(&entry->bits, FD_KNOWN | FD_SOCKET | FD_OWN);
+    store(&entry->blocks,
+          (type & SOCK_NONBLOCK) != 0 ? 0 : load(&flags_epoch));
+    store(&entry->bits, bits);
+}
+
+bool mp__fd_blocks(int fd)
+{
+    const struct entry *entry = entry_of(fd);
+
+    return entry != NULL && (mp__fd_bits(fd) & FD_OWN) != 0 &&
+           load(&entry->blocks) == load(&flags_epoch);
+}
+
+void mp__fd_flags_seen(int fd, bool blocks)
+{
+    struct entry *entry = entry_of(fd);
+
+    if (entry != NULL && (load(&entry->bits) & FD_OWN) != 0)
+        store(&entry->blocks, blocks ? load(&flags_epoch) : 0);
+}
+
+/* A duplicate is not FD_OWN: which others have its file is not known. */
+void mp__fd_flags_changing(int fd)
+{
+    struct entry *entry = entry_of(fd);
+
+    if (entry != NULL && (load(&entry->bits) & FD_OWN) != 0)
+        store(&entry->blocks, 0);
+    else
+        __atomic_fetch_add(&flags_epoch, 1, __ATOMIC_RELAXED);
 }
 
 void mp__fd_forget(int fd)

@@ -1,6 +1,8 @@
 /* io.c - try, wait, try again: the life of a call that may block on an fd */
 #include "monkeypatch/io_impl.h"
 
+#include "hub/watch_impl.h"
+
 unsigned mp__io_budget = MP_IO_BUDGET;
 
 void mp__io_give_way(void)
@@ -117,6 +119,18 @@ static bool is_refused(long flags, int events)
     return (flags & O_ACCMODE) == (events == HUB_READ ? O_WRONLY : O_RDONLY);
 }
 
+static long flags_of(int fd)
+{
+    long flags;
+
+    if (mp__fd_blocks(fd))
+        return O_RDWR; /* a socket */
+    flags = sys_get_flags(fd);
+    if (flags >= 0)
+        mp__fd_flags_seen(fd, (flags & O_NONBLOCK) == 0);
+    return flags;
+}
+
 int mp__io_wait(struct mp__io *io)
 {
     unsigned how = MP_CANCEL | MP_INTERRUPTIBLE;
@@ -125,7 +139,7 @@ int mp__io_wait(struct mp__io *io)
 
     if (!mp__may_park())
         return MP_IO_NATIVE;
-    flags = sys_get_flags(io->fd);
+    flags = flags_of(io->fd);
     if (flags < 0)
         return (int)flags;
     if (io->polls && is_refused(flags, io->events))
@@ -174,15 +188,16 @@ long mp__io_offload(struct mp__io *io, mp__io_call *native, void *call)
     return job.rc;
 }
 
-long mp__io_run(int fd, int events, mp__io_call *attempt, mp__io_call *native,
-                void *call)
+static inline __attribute__((always_inline)) long
+run(int fd, int events, bool wait, mp__io_call *attempt, mp__io_call *native,
+    void *call)
 {
     struct mp__io io MP_IO_CLEANUP;
     long rc;
 
     mp__io_open(&io, fd, events);
-    for (;;) {
-        rc = attempt(&io, call);
+    for (;; wait = false) {
+        rc = wait ? -EAGAIN : attempt(&io, call);
         if (likely(rc != -EAGAIN))
             return rc;
         rc = mp__io_wait(&io);
@@ -193,6 +208,35 @@ long mp__io_run(int fd, int events, mp__io_call *attempt, mp__io_call *native,
         if (rc < 0)
             return rc;
     }
+}
+
+long mp__io_run(int fd, int events, mp__io_call *attempt, mp__io_call *native,
+                void *call)
+{
+    return run(fd, events, false, attempt, native, call);
+}
+
+/* What the hub of this OS thread knows of it, where that can be trusted. */
+static struct hub__fd *stream(int fd)
+{
+    const struct hub *hub = mp__here->identity->os->hub;
+
+    if (hub == NULL || !mp__fd_blocks(fd) || !(mp__fd_bits(fd) & FD_STREAM))
+        return NULL;
+    return hub__fd_peek(hub, fd);
+}
+
+long mp__io_receive(int fd, size_t len, mp__io_call *attempt,
+                    mp__io_call *native, void *call)
+{
+    struct hub__fd *known = stream(fd);
+    bool wait = known != NULL && len > 0 && (known->drained & HUB_READ) != 0;
+    long rc = run(fd, HUB_READ, wait, attempt, native, call);
+
+    if (known != NULL && rc > 0 && (size_t)rc < len &&
+        (known->watched & HUB_READ) != 0)
+        known->drained |= HUB_READ;
+    return rc;
 }
 
 size_t mp__iov_total(const struct iovec *vec, int count)

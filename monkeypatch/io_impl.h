@@ -42,12 +42,20 @@ enum {
     FD_POLL_READ = 8,   /* RWF_NOWAIT is refused for reading */
     FD_POLL_WRITE = 16, /* and for writing */
     FD_OWN = 32,        /* a socket that no other process has */
-    FD_TERMINAL = 64    /* or another character device */
+    FD_TERMINAL = 64,   /* or another character device */
+    FD_STREAM = 128     /* with FD_OWN: of type SOCK_STREAM */
 };
 unsigned mp__fd_bits(int fd);    /* 0 for an fd that is not open */
 unsigned mp__fd_examine(int fd); /* the same, not trusting what is noted */
 void mp__fd_learn(int fd, unsigned bits);
-void mp__fd_born_socket(int fd); /* made here just now */
+/* Made here just now; `type` as for socket(), with its flags. */
+void mp__fd_born_socket(int fd, int type);
+/* Certainly without O_NONBLOCK: no other process has it, and this one has not
+ * changed that. */
+bool mp__fd_blocks(int fd);
+void mp__fd_flags_seen(int fd, bool blocks);
+/* Before F_SETFL or FIONBIO. */
+void mp__fd_flags_changing(int fd);
 void mp__fd_forget_range(unsigned first, unsigned last);
 /* When a call that starts to wait now has to give up, by SO_RCVTIMEO or
  * SO_SNDTIMEO. */
@@ -79,6 +87,12 @@ typedef long mp__io_call(struct mp__io *io, void *call);
  * be waited for, here or on a helper.  A cancellation point; may unwind. */
 long mp__io_run(int fd, int events, mp__io_call *attempt, mp__io_call *native,
                 void *call);
+
+/* mp__io_run() to receive at most `len` bytes.  When the last call on a stream
+ * got less than it asked for, nothing was left: then it waits first, for news.
+ * Registrations are level-triggered, so nothing is missed if that was wrong. */
+long mp__io_receive(int fd, size_t len, mp__io_call *attempt,
+                    mp__io_call *native, void *call);
 
 /* The pieces, for calls that are no plain loop. */
 void mp__io_open(struct mp__io *io, int fd, int events);

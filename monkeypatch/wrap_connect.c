@@ -50,7 +50,7 @@ long mp__accept(int fd, struct sockaddr *address, socklen_t *len, int flags)
     mp__io_begin();
     rc = mp__io_run(fd, HUB_READ, try_accept, plain_accept, &call);
     if (rc >= 0)
-        mp__fd_born_socket((int)rc);
+        mp__fd_born_socket((int)rc, SOCK_STREAM | flags);
     return rc;
 }
 
@@ -138,7 +138,7 @@ MP_EXPORT int socket(int domain, int type, int protocol)
     int fd = MP_REAL(socket)(domain, type, protocol);
 
     if (fd >= 0 && mp__in_vfork_child == 0)
-        mp__fd_born_socket(fd);
+        mp__fd_born_socket(fd, type);
     return fd;
 }
 

@@ -196,6 +196,8 @@ MP_EXPORT int fcntl(int fd, int command, ...)
             mp__hub->fd_is_ours((int)(long)arg))
             mp__hub->fd_evacuate((int)(long)arg);
     }
+    if (command == F_SETFL)
+        mp__fd_flags_changing(fd);
     rc = MP_REAL(fcntl)(fd, command, arg);
     if (rc >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
         mp__fd_forget(rc);
@@ -214,5 +216,7 @@ MP_EXPORT int ioctl(int fd, unsigned long request, ...)
     va_end(list);
     if (mp__fd_ours(fd))
         return mp__fail(-EBADF);
+    if (request == FIONBIO && mp__in_vfork_child == 0)
+        mp__fd_flags_changing(fd);
     return MP_REAL(ioctl)(fd, request, arg);
 }

@@ -110,7 +110,7 @@ long mp__read(int fd, void *buf, size_t len)
     mp__io_begin();
     if (unlikely(len == 0)) /* never waits, and takes no datagram */
         return SYS_CALL(SYS_read, fd, buf, len, 0, 0, 0);
-    return do_read(fd, &call);
+    return mp__io_receive(fd, len, try_read, plain_read, &call);
 }
 
 static long mp__readv(int fd, const struct iovec *vec, int count)

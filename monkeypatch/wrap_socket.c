@@ -115,7 +115,10 @@ static long mp__receive(int fd, struct receive *call)
     if ((call->flags & (MSG_WAITALL | MSG_PEEK)) == (MSG_WAITALL | MSG_PEEK))
         return mp__io_offload(&io, plain_receive, call);
 
-    rc = mp__io_run(fd, HUB_READ, try_receive, plain_receive, call);
+    if (call->flags == 0 && call->msg == NULL)
+        rc = mp__io_receive(fd, call->len, try_receive, plain_receive, call);
+    else
+        rc = mp__io_run(fd, HUB_READ, try_receive, plain_receive, call);
     if (rc <= 0 || (call->flags & MSG_WAITALL) == 0)
         return rc;
     if (call->msg != NULL) {
