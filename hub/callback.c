@@ -29,6 +29,7 @@ void hub__callback_push(struct hub_callback *callback)
     greenlet__write(callback->queued, 1);
     hub__enter(hub);
     hub__push_ready(hub, (struct greenlet *)(void *)callback);
+    hub__rouse(hub);
     hub__exit(hub);
 }
 

@@ -67,7 +67,8 @@ static void throw_loop_exit(struct hub *hub)
 
 static bool woken_meanwhile(const struct hub *hub)
 {
-    return __atomic_load_n(&hub->remote, __ATOMIC_ACQUIRE) != NULL ||
+    return hub->ready_head != NULL || /* by a signal handler */
+           __atomic_load_n(&hub->remote, __ATOMIC_ACQUIRE) != NULL ||
            __atomic_load_n(&hub->remote_calls, __ATOMIC_ACQUIRE) != NULL ||
            __atomic_load_n(&hub->deferred, __ATOMIC_ACQUIRE) != 0;
 }

@@ -21,13 +21,17 @@ static bool is_idle(const struct hub *hub)
            __atomic_load_n(&hub->remote_calls, __ATOMIC_ACQUIRE) == NULL;
 }
 
-/* Nobody is ready.  How long may the loop sleep? */
+/* Nobody is ready.  How long may the loop sleep?  Whoever becomes ready from here on
+ * until it has polled wakes it (hub__rouse()). */
 static int64_t may_sleep(struct hub *hub)
 {
+    hub->dozes = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (!is_idle(hub) || hub->idlers != NULL || hub->closing != NULL)
         return 0;
     if (likely(hub->active > 0 || hub__lenient))
         return HUB_FOREVER;
+    hub->dozes = false; /* main may be woken, and run, there */
     return hub__ran_dry(hub) ? 0 : LOOK_AGAIN_NS;
 }
 

@@ -196,6 +196,7 @@ struct hub {
     uint32_t deferred;  /* atomic: a signal handler left work */
     struct greenlet__os *os; /* up to here: one cache line, of every switch */
     bool poll_due;
+    bool dozes; /* the loop has seen that nobody is ready, and polls */
     int64_t polled_at;
     int64_t now;        /* when the clock was last read */
     int64_t poll_every; /* ns: a busy hub lets the loop go first so often */
@@ -483,6 +484,13 @@ int hub__loop_forked(struct hub *hub);
 int hub__loop_replace(int *slot, int copy); /* use `copy` instead of *slot */
 int hub__loop_reopen(int fd);               /* the epoll fd gets another number */
 void hub__loop_notify(struct hub *hub); /* thread-safe, async-signal-safe */
+/* After a push on the ready list by its own thread.  While it dozes that is a signal
+ * handler, which may have come before the poll: the loop must not sleep. */
+static inline void hub__rouse(struct hub *hub)
+{
+    if (unlikely(hub->dozes))
+        hub__loop_notify(hub);
+}
 
 /* lot.c: futexes in user space, for greenlets of any hub and real threads */
 enum { HUB_LOT_INTERRUPTIBLE = 1 };

@@ -27,6 +27,7 @@ struct hub__loop {
     int timer_fd;
     int epoll_fd;
     int64_t armed; /* HUB_FOREVER: not */
+    unsigned iteration; /* libev's count of polls, before this turn */
     bool some_gone; /* fds were closed that libev knows of: see epoll_ctl() */
     bool rang;     /* timer_fd stays readable until it is set again */
     struct hub__fd_ready ready[READY_MOST];
@@ -113,11 +114,17 @@ static void on_fd(struct ev_loop *ev, ev_io *io, int events)
         tell(hub);
 }
 
-/* Between the poll and its handlers: sleeps that are over come first. */
+/* Between the poll and its handlers: sleeps that are over come first.  libev calls it
+ * before the poll, too. */
 static void invoke_pending(struct ev_loop *ev)
 {
     struct hub *hub = ev_userdata(ev);
 
+    if (ev_iteration(ev) == hub->loop->iteration) { /* it is yet to poll */
+        ev_invoke_pending(ev);
+        return;
+    }
+    hub->dozes = false;
     hub->now = hub_now();
     if (hub->heap.count > 0)
         hub__timer_run(hub, hub->now);
@@ -243,6 +250,7 @@ void hub__loop_turn(struct hub *hub, int64_t most)
     if (most > 0)
         arm(hub, loop, most);
     calling = loop;
+    loop->iteration = ev_iteration(loop->ev);
     ev_run(loop->ev, most > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
     calling = NULL;
     if (unlikely(loop->some_gone)) {

@@ -182,12 +182,13 @@ bool hub__waiter_close(struct hub__waiter *waiter)
 
 static void push_remote(struct hub *hub, struct hub__waiter *waiter)
 {
+    hub__ring_begin(hub);
     waiter->remote_next = __atomic_load_n(&hub->remote, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&hub->remote, &waiter->remote_next,
                                         waiter, true, __ATOMIC_RELEASE,
                                         __ATOMIC_RELAXED))
         ;
-    hub__loop_notify(hub);
+    hub__ring_end(hub);
 }
 
 /* Of a real thread's waiter nothing may be touched after the last store: its
@@ -215,6 +216,7 @@ bool hub__wake(struct hub__waiter *waiter, int result)
         hub__count(hub->wakeups);
         hub__enter(hub);
         hub__push_ready(hub, waiter->greenlet);
+        hub__rouse(hub);
         hub__exit(hub);
     } else {
         push_remote(hub, waiter);
@@ -261,6 +263,7 @@ bool hub__wake_entered(struct hub__waiter *waiter, int result)
     if (likely(hub == hub__peek())) {
         hub__count(hub->wakeups);
         hub__push_ready(hub, waiter->greenlet);
+        hub__rouse(hub);
     } else {
         push_remote(hub, waiter);
     }
@@ -436,14 +439,17 @@ int hub__waiter_begin(struct hub__waiter *waiter,
 /* ---- run by others than the hub ---- */
 
 /* Somebody is about to switch to g, or throws into it.  If its wait has ended
- * already it is on the ready list, or comes there from another thread. */
+ * already it is on the ready list, or comes there from another thread; one that
+ * waits for nothing is there.  Its hub may be one that has gone (destroy.c). */
 static void unpark(struct greenlet *g, int error)
 {
     struct hub__waiter *waiter = hub__own(g)->waiter;
-    struct hub *hub = g->thread->os->hub;
+    struct hub *hub = waiter != NULL ? waiter->hub : g->thread->os->hub;
 
     (void)error; /* found in what arrives */
-    if (waiter == NULL || !hub__waiter_close(waiter)) {
+    if (waiter == NULL && hub != NULL) {
+        hub__unready(hub, g);
+    } else if (waiter != NULL && !hub__waiter_close(waiter)) {
         hub__enter(hub);
         while (!is_ready(hub, g))
             hub__take_remote(hub); /* another thread is just pushing it */

@@ -1,0 +1,115 @@
+/* Wakes by signal handlers: no greenlet is lost, and the loop does not sleep over
+ * one. */
+#include "sync.h"
+
+#include <signal.h>
+#include <sys/time.h>
+
+#define ROUNDS 300
+#define RELEASES 4000
+
+static struct hub_semaphore semaphore;
+static volatile sig_atomic_t released, over;
+
+/* After `us`, and then every `again` us; 0: not. */
+static int ring(long us, long again)
+{
+    const struct itimerval when = { { 0, again }, { 0, us } };
+
+    return setitimer(ITIMER_REAL, &when, NULL);
+}
+
+/* One that comes in the middle of something is refused, and comes again. */
+static void release(int number)
+{
+    int saved = errno;
+
+    (void)number;
+    if (hub_semaphore_release(&semaphore) >= 0)
+        released++;
+    else if (!over)
+        ring(100, 100);
+    errno = saved;
+}
+
+static void handle_alarms(void)
+{
+    const struct sigaction action = { .sa_handler = release,
+                                      .sa_flags = SA_RESTART };
+
+    released = over = 0;
+    ck_assert_int_eq(hub_semaphore_init(&semaphore, 0), 0);
+    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+}
+
+static void no_more_alarms(void)
+{
+    over = 1;
+    ck_assert_int_eq(ring(0, 0), 0);
+    signal(SIGALRM, SIG_DFL);
+    ck_assert_int_eq(hub_semaphore_destroy(&semaphore), 0);
+}
+
+static int take(void)
+{
+    return hub_semaphore_acquire(&semaphore, hub_deadline(20 * HUB_SECOND));
+}
+
+/* The alarm is set so that some come when the loop has found nobody ready and is
+ * on its way into the poll. */
+START_TEST(a_wake_by_a_handler_counts_while_the_loop_falls_asleep)
+{
+    handle_alarms();
+    for (int i = 0; i < ROUNDS; i++) {
+        ck_assert_int_eq(ring(1 + i % 20, 0), 0);
+        ck_assert_int_eq(take(), 0);
+        over = 1; /* a second one, of an alarm that was set again */
+        ring(0, 0);
+        while (hub_semaphore_try_acquire(&semaphore) == 0)
+            ;
+        over = 0;
+    }
+    no_more_alarms();
+}
+END_TEST
+
+static int yields(void *arg, void **result)
+{
+    (void)result;
+    while (!over) {
+        hub_yield();
+        ++*(long *)arg;
+    }
+    return 0;
+}
+
+START_TEST(a_wake_by_a_handler_loses_nobody_who_yields)
+{
+    struct greenlet *g[3];
+    long turns[3] = { 0 };
+
+    handle_alarms();
+    for (int i = 0; i < 3; i++)
+        g[i] = hub_spawn(yields, &turns[i]);
+    ck_assert_int_eq(ring(100, 100), 0);
+    while (released < RELEASES)
+        ck_assert_int_eq(take(), 0);
+    over = 1;
+    ring(0, 0);
+    for (int i = 0; i < 3; i++)
+        finish(g[i]);
+    while (hub_semaphore_try_acquire(&semaphore) == 0)
+        ;
+    no_more_alarms();
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = sync_case();
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, a_wake_by_a_handler_counts_while_the_loop_falls_asleep);
+    tcase_add_test(tcase, a_wake_by_a_handler_loses_nobody_who_yields);
+    return unit_run("waiter", tcase);
+}
