@@ -37,6 +37,7 @@ void hub__callback_push_remote(struct hub_callback *callback)
 {
     struct hub *hub = callback->hub;
 
+    hub__ring_begin(hub);
     greenlet__write(callback->queued, 1);
     callback->remote_next =
         __atomic_load_n(&hub->remote_calls, __ATOMIC_RELAXED);
@@ -44,7 +45,7 @@ void hub__callback_push_remote(struct hub_callback *callback)
                                         &callback->remote_next, callback, true,
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         ;
-    hub__loop_notify(hub);
+    hub__ring_end(hub);
 }
 
 void hub__callbacks_take_remote(struct hub *hub)

@@ -3,7 +3,10 @@
  * What the hub spawned and has not ended is killed and runs to its end, so
  * that cleanups run and nobody is left waiting on objects of other threads.
  * Cleanups may wait (in a shield), but not for ever: those who have not
- * ended after a second are left suspended, as orphans are. */
+ * ended after a second are left suspended, as orphans are.
+ *
+ * Objects know who waits for them, and a wait knows its hub; so do links.  A hub
+ * that leaves any of them behind stays as memory that may be written to. */
 #include "hub/schedule.h"
 #include "hub/sight.h"
 
@@ -26,7 +29,7 @@ static bool is_unfinished(const struct hub *hub, struct greenlet *g)
 {
     return greenlet__read(g->thread) == hub->os->first &&
            (hub__own(g)->flags & (HUB__SPAWNED | HUB__DONE)) == HUB__SPAWNED &&
-           greenlet__is_active(g);
+           hub_active(g);
 }
 
 static int collect(struct greenlet *g, void *data)
@@ -94,9 +97,34 @@ void hub__closed(struct hub *hub)
     greenlet__leave(to);
 }
 
+static int waits(struct greenlet *g, void *hub)
+{
+    return greenlet__read(g->thread) == ((struct hub *)hub)->os->first &&
+           greenlet__read(g->state) == GREENLET_WAITING;
+}
+
+/* Threads of a program (preload) are not looked for. */
+static bool is_known_to_others(struct hub *hub)
+{
+    return !hub__lenient && (hub->links != 0 || hub->ready_head != NULL ||
+                             greenlet_each(waits, hub) != 0);
+}
+
+/* For ever, where tools that look for lost memory find it. */
+static void keep(struct hub *hub)
+{
+    static struct hub *kept;
+
+    hub__all_lock();
+    hub->next_hub = kept;
+    kept = hub;
+    hub__all_unlock();
+}
+
 static void free_hub(struct hub *hub)
 {
     struct greenlet__os *os = hub->os;
+    bool stays = is_known_to_others(hub);
 
     hub__parts_tell(hub, HUB__PART_CLOSES);
     hub__sight_close(hub);
@@ -104,16 +132,24 @@ static void free_hub(struct hub *hub)
     os->hub = NULL;
     os->loop = NULL;
     greenlet_unref(hub->greenlet);
-    hub__watch_forked(hub);
+    if (!stays)
+        hub__watch_forked(hub);
     hub__scope_of_hub_free(hub);
     hub__spawners_free(hub);
     if (hub->idents != NULL)
         hub__idents_drop(hub->idents);
-    hub__timers_free(hub);
+    if (hub__lenient)
+        hub__timers_free(hub);
+    else
+        hub__timers_closed(hub);
     free(hub->handlers);
+    hub->handlers = NULL;
     if (hub->heir)
         greenlet_unref(hub->main);
-    free(hub);
+    if (stays)
+        keep(hub);
+    else
+        free(hub);
 }
 
 static int close_hub(struct hub *hub)

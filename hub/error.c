@@ -160,7 +160,7 @@ static void throw_into_main(struct hub *hub,
 void hub__handle_error(struct hub *hub, const struct greenlet *context,
                        const struct greenlet_exception *exception)
 {
-    const struct hub__handlers *h = hub->handlers;
+    const struct hub__handlers *h = hub != NULL ? hub->handlers : NULL;
 
     if (h != NULL && h->handler != NULL) {
         h->handler(hub, context, exception, h->data);
@@ -168,6 +168,7 @@ void hub__handle_error(struct hub *hub, const struct greenlet *context,
     }
     if (!greenlet_class_is(exception->cls, &greenlet_exit_class))
         print(hub, context, exception);
-    if (greenlet_class_is(exception->cls, &greenlet_system_class))
+    if (hub != NULL &&
+        greenlet_class_is(exception->cls, &greenlet_system_class))
         throw_into_main(hub, exception);
 }

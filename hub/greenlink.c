@@ -43,6 +43,12 @@ static void queue(struct hub__link *link)
 {
     struct hub__glink *glink = container_of(link, struct hub__glink, link);
 
+    glink->call.hub = hub__get(); /* not that of then, which may have gone */
+    if (glink->call.hub == NULL) {
+        take_out(glink);
+        free(glink);
+        return;
+    }
     greenlet_ref(glink->g);
     glink->queued = true;
     hub__callback_push(&glink->call);

@@ -32,6 +32,8 @@ struct hub__wait_kind {
     /* Who keeps it from what it waits for, borrowed, or NULL; NULL: not known. */
     const struct greenlet *(*holder)(const void *object);
 };
+/* Stands for a holder that is there no more. */
+extern const struct greenlet hub__has_ended;
 
 /* A deadline in the hub's heap. */
 struct hub__timer {
@@ -143,6 +145,7 @@ struct hub__fd_wait {
     uint8_t exclusive;  /* this one will consume: wake one such per event */
     uint8_t fired;      /* events that came */
     uint8_t unreferenced; /* does not keep the loop from ending */
+    uint16_t closed;      /* watch.c: when it began, the number's count */
 };
 
 /* Deadlines lie in the heap itself, and where in it a timer is lies beside it, in
@@ -226,17 +229,21 @@ struct hub {
     uint32_t fd_chunks;
     struct hub__waiter *remote;   /* atomic stack: woken by other OS threads */
     struct hub_callback *remote_calls; /* atomic stack, so too */
+    uint32_t ringing; /* atomic: threads between a push there and the ring */
     uint32_t *deferred_keys[16];  /* lot addresses to wake; NULL: free */
     uint32_t deferred_all;        /* atomic: more keys than places */
     struct hub__waiter *interruptible;
     uint32_t signal_seen; /* atomic: HUB_SIGNAL_... of a handler that ran */
     int wake_fd;          /* eventfd */
+    uint32_t links;       /* object.c: of the program's, not yet called */
     uint64_t shuffle;     /* shuffle.c: state of its random numbers; 0: off */
     /* Written by its thread alone, read by all: counters.c. */
     uint64_t wakeups, polls, spawned;
     struct greenlet *promoted; /* by hub__wake_next(), the last; NULL: none */
     uint64_t io_switches; /* io.c: `switches` when it last counted anew */
     uint32_t io_count;    /* calls on fds since, that needed no wait */
+    struct hub_callback look_at_fds; /* fdshare.c, queued while fds_unsure is 1 */
+    uint32_t fds_unsure;             /* atomic */
     struct hub__sight *sight; /* sight.h */
     struct hub *next_hub;     /* under hub__all_lock() */
 };
@@ -339,6 +346,16 @@ struct hub__wait_link {
     struct hub__waiter *waiter;
 };
 void hub__wait_link_notify(struct hub__link *link);
+/* Of greenlets that are gone in the child of a fork these are told, since who is left
+ * may ask for them: tasks, members of groups, calls of imap, what is collected. */
+void hub__task_ended(struct hub__link *link);
+void hub__member_ended(struct hub__link *link);
+void hub__job_ended(struct hub__link *link);
+void hub__feeder_ended(struct hub__link *link);
+void hub__collector_told(struct hub__link *link);
+
+/* lock.c: a number that no other greenlet has; 0 for main ones */
+uint32_t hub__owner_id(struct greenlet *g);
 
 /* spawn.c */
 enum hub__spawned { HUB__MADE = 1, HUB__STARTED = 2 };
@@ -433,6 +450,8 @@ static inline bool hub__timer_is_set(const struct hub__timer *timer)
 int64_t hub__timer_deadline(const struct hub *hub,
                             const struct hub__timer *timer);
 void hub__timers_free(struct hub *hub); /* forgets all that are set */
+/* The hub goes: they are not set any more. */
+void hub__timers_closed(struct hub *hub);
 /* Only those that timeouts of the calling greenlet have stay. */
 void hub__timers_forked(struct hub *hub);
 /* timeout.c: is it that of a timeout of g? */
@@ -442,7 +461,8 @@ bool hub__timer_is_timeout_of(const struct hub__timer *timer,
 /* watch.c: waits for fds */
 extern const struct hub__wait_kind hub__waits_for_fd;
 int hub__watch(struct hub *hub, struct hub__fd_wait *wait);
-void hub__unwatch(struct hub *hub, struct hub__fd_wait *wait);
+/* true: its event came, but by now the number is closed, and may be another's. */
+bool hub__unwatch(struct hub *hub, struct hub__fd_wait *wait);
 struct hub__fd_ready {
     int fd, events;
 };
@@ -491,6 +511,10 @@ static inline void hub__rouse(struct hub *hub)
     if (unlikely(hub->dozes))
         hub__loop_notify(hub);
 }
+/* Around a push on a list that other threads use: from the push on the hub may take
+ * it, run to its end, and be gone before the ring, but for this count. */
+void hub__ring_begin(struct hub *hub);
+void hub__ring_end(struct hub *hub);
 
 /* lot.c: futexes in user space, for greenlets of any hub and real threads */
 enum { HUB_LOT_INTERRUPTIBLE = 1 };
@@ -524,6 +548,24 @@ enum hub__offload_kind {
 };
 int hub__offload(void (*function)(void *), void *arg,
                  enum hub__offload_kind kind);
+/* The same with an `arg` that nobody else needs, as a cancellation point.
+ * Returns 0: function has returned, arg is the caller's; or a negative errno: arg
+ * is the job's, dropped once function has returned, or at once if it will not be
+ * called.  `fd`, or -1, is what it works on. */
+struct hub__owned {
+    void (*function)(void *arg);
+    void (*drop)(void *arg); /* on any thread; NULL: nothing to do */
+    enum hub__offload_kind kind;
+    bool anyway; /* called also when nobody waits any more */
+};
+int hub__offload_owned(const struct hub__owned *owned, void *arg, int fd,
+                       int64_t deadline_ns);
+/* In a job: was its fd closed meanwhile? */
+bool hub__offload_fd_gone(void);
+/* Before fd is closed: waits for jobs on it end with -EBADF.  Then: true when one
+ * is under way, so that it, not the caller, closes fd. */
+void hub__offload_fd_closed(int fd);
+bool hub__offload_closes(int fd);
 void hub__offload_before_fork(void);
 void hub__offload_after_fork(void); /* in the parent */
 /* In the child.  Who waits on `hub` (NULL: nobody is left) is woken. */
@@ -559,6 +601,8 @@ void hub__parts_tell(struct hub *hub, enum hub__part_event event);
 bool hub__fork_keeps(void); /* gevent's rule */
 bool hub__is_child(void); /* of a fork() that we saw */
 void hub__others_are_gone(struct hub *hub);
+void hub__heir_keep(struct hub *hub);
+void hub__heir_take(struct hub *hub);
 void hub__fork_start(void);
 
 /* workers.c */

@@ -54,7 +54,7 @@ static void drop_job(struct job *job)
     struct greenlet *g = job->g;
 
     if (hub__own(g)->rc < 0 && hub_exception(g) != NULL)
-        hub__handle_error(imap->group->hub, g, hub_exception(g));
+        hub__handle_error(hub__peek(), g, hub_exception(g));
     else if (imap->options.drop != NULL && *hub__result(g) != NULL)
         imap->options.drop(*hub__result(g));
     greenlet_unref(g);

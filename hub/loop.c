@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -199,13 +200,24 @@ undo:
     return rc;
 }
 
+/* Another thread that has woken somebody here may still be about to ring: its number
+ * must not be another file's by then. */
+static void close_wake_fd(struct hub *hub)
+{
+    int fd = __atomic_exchange_n(&hub->wake_fd, -1, __ATOMIC_SEQ_CST);
+
+    while (__atomic_load_n(&hub->ringing, __ATOMIC_SEQ_CST) != 0)
+        sched_yield();
+    close_own(fd);
+}
+
 void hub__loop_close(struct hub *hub)
 {
     struct hub__loop *loop = hub->loop;
 
     hub__fd_forget(loop->epoll_fd);
     ev_loop_destroy(loop->ev);
-    close_own(hub->wake_fd);
+    close_wake_fd(hub);
     close_own(loop->timer_fd);
     for (uint32_t i = 0; i < loop->chunks; i++)
         free(loop->ios[i]);
@@ -216,6 +228,7 @@ void hub__loop_close(struct hub *hub)
 
 int hub__loop_forked(struct hub *hub)
 {
+    hub->ringing = 0; /* who did is not here */
     hub__loop_close(hub);
     hub__reserve_forked();
     return hub__loop_open(hub);
@@ -331,9 +344,10 @@ void hub__loop_notify(struct hub *hub)
 {
     const uint64_t one = 1;
     int saved = errno;
-    ssize_t put = write(hub->wake_fd, &one, sizeof one);
+    ssize_t put = write(__atomic_load_n(&hub->wake_fd, __ATOMIC_SEQ_CST), &one,
+                        sizeof one);
 
-    (void)put; /* EAGAIN: it is awake already */
+    (void)put; /* EAGAIN: it is awake already; EBADF: it has gone */
     errno = saved;
 }
 

@@ -28,6 +28,7 @@ static void call(void *arg)
     struct link *link = arg;
 
     /* From here on it is the program's again, which may link it anew. */
+    link->callback.hub->links--;
     __atomic_store_n(&link->state, UNUSED, __ATOMIC_RELAXED);
     link->function(link->object, link->arg);
 }
@@ -67,7 +68,8 @@ int hub_rawlink(struct hub_link *link, struct hub_object object,
     l->function = function;
     l->arg = arg;
     __atomic_store_n(&l->state, LINKED, __ATOMIC_RELAXED);
-    rc = object.ops->link(object.pointer, &l->link);
+    rc = object.ops->link(&l->object, &l->link);
+    hub->links += rc >= 0;
     if (rc > 0)
         queue(&l->link);
     if (rc < 0)
@@ -96,17 +98,26 @@ static void take_off(struct hub *hub, struct link *link)
     hub__unready(hub, (struct greenlet *)(void *)&link->callback);
 }
 
+/* Made by this thread, if in a hub that has gone. */
+static bool is_ours(const struct link *link)
+{
+    const struct greenlet__thread *thread = greenlet__thread_peek();
+
+    return thread != NULL && thread->os == link->callback.hub->os;
+}
+
 int hub_unlink(struct hub_link *link)
 {
     struct link *l = inside(link);
 
     if (l == NULL || __atomic_load_n(&l->state, __ATOMIC_RELAXED) == UNUSED)
         return -ENOENT;
-    if (l->callback.hub != hub__peek())
+    if (!is_ours(l))
         return hub__refuse_thread(l->callback.hub, "the link");
     if (__atomic_load_n(&l->state, __ATOMIC_RELAXED) != LINKED ||
-        !l->object.ops->unlink(l->object.pointer, &l->link))
+        !l->object.ops->unlink(&l->object, &l->link))
         take_off(l->callback.hub, l);
+    l->callback.hub->links--;
     __atomic_store_n(&l->state, UNUSED, __ATOMIC_RELAXED);
     return 0;
 }

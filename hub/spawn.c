@@ -127,6 +127,14 @@ static __attribute__((noinline)) int refuse_to_begin(struct greenlet *self)
     return rc;
 }
 
+/* The hub of one that was left suspended may have gone: then it ends in the next. */
+static inline void leave(const struct greenlet *self)
+{
+    struct hub *hub = self->thread->os->hub;
+
+    hub__leave(likely(hub != NULL) ? hub : hub__get());
+}
+
 static void run_task(struct greenlet *self)
 {
     struct hub__own *own = hub__own(self);
@@ -136,7 +144,7 @@ static void run_task(struct greenlet *self)
 
     greenlet__write(self->state, GREENLET_ACTIVE);
     if (unlikely(own->flags & HUB__DONE))
-        hub__leave(self->thread->os->hub); /* killed before it began */
+        leave(self); /* killed before it began */
     if (unlikely(self->arrival != 0 || own->pending != 0))
         rc = refuse_to_begin(self);
     if (likely(rc == 0)) {
@@ -151,7 +159,7 @@ static void run_task(struct greenlet *self)
         value = NULL;
     }
     finish(self, rc, value);
-    hub__leave(self->thread->os->hub);
+    leave(self);
 }
 
 /* ---- making ---- */
@@ -214,7 +222,7 @@ static void run_raw(struct greenlet *self)
 
     greenlet__write(self->state, GREENLET_ACTIVE);
     if (hub__own(self)->flags & HUB__DONE)
-        hub__leave(self->thread->os->hub);
+        leave(self);
     if (self->arrival != 0)
         hub__run_by_other(self, NULL);
     hub__own(self)->flags |= HUB__BEGUN;
@@ -223,7 +231,7 @@ static void run_raw(struct greenlet *self)
     if (self->has & HAS_MORE)
         greenlet__run_deferred(self);
     finish(self, 0, NULL);
-    hub__leave(self->thread->os->hub);
+    leave(self);
 }
 
 struct greenlet *hub_spawn_raw(void (*function)(void *arg), void *arg)
@@ -363,6 +371,8 @@ int hub_start(struct greenlet *g)
 
     if (rc < 0 || !is_new(g))
         return rc;
+    if (hub == NULL)
+        return -ENOMEM;
     greenlet_ref(g);
     hub__cancel_start(hub, g);
     if (unlikely(hub->on_spawn != NULL))
@@ -387,7 +397,7 @@ int hub_start_later(struct greenlet *g, int64_t ns)
     if (rc < 0 || !is_new(g))
         return rc;
     more = hub__more(g);
-    if (more == NULL)
+    if (hub == NULL || more == NULL)
         return -ENOMEM;
     if (more->start.slot != HUB__NO_INDEX)
         return 0;

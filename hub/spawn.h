@@ -46,7 +46,8 @@ HUB_API struct greenlet *hub_spawn_with(const struct hub_spawn_options *options,
                                         greenlet_run *run, void *arg);
 
 /* Let it run.  One that was started already, or has ended, is left alone; one
- * that was to start later starts now.  Returns 0 or -EXDEV. */
+ * that was to start later starts now.  Returns 0, -EXDEV, or -ENOMEM when there is no
+ * hub any more and none could be made. */
 HUB_API int hub_start(struct greenlet *g);
 
 /* Let it run `ns` from now.  Returns 0, -EXDEV, -ENOMEM. */
@@ -97,7 +98,7 @@ HUB_API int hub_kill(struct greenlet *g);
 
 /* The same with a record of the caller's, whose error ends the waits.  Payload
  * and cause are given, also when this fails; what g is killed with first
- * counts.
+ * counts.  An error that is no errno (below -4095) becomes -EIO.
  * Returns as hub_kill(), and -EINVAL for a record without class, -ENOMEM. */
 HUB_API int hub_kill_with(struct greenlet *g,
                           const struct greenlet_exception *exception);

@@ -42,6 +42,9 @@ static int arm(struct timeout *t, int64_t deadline_ns)
 
     if (deadline_ns == HUB_FOREVER)
         return 0;
+    t->hub = hub__get(); /* the one that it was begun in may have gone */
+    if (t->hub == NULL)
+        return -ENOMEM;
     hub__enter(t->hub);
     rc = hub__timer_add(t->hub, &t->timer, deadline_ns);
     hub__exit(t->hub);

@@ -285,6 +285,18 @@ static void forget(struct hub__heap *heap, uint32_t slot)
     heap->free = slot;
 }
 
+void hub__timers_closed(struct hub *hub)
+{
+    struct hub__heap *heap = &hub->heap;
+
+    for (uint32_t i = 0; i < heap->due_count; i++)
+        if (heap->due[i] != HUB__NO_INDEX)
+            forget(heap, heap->due[i]);
+    for (uint32_t i = 0; i < heap->count; i++)
+        forget(heap, heap->entries[i].slot);
+    hub__timers_free(hub);
+}
+
 /* The rest is nowhere any more: who takes one out later must not find it. */
 void hub__timers_forked(struct hub *hub)
 {

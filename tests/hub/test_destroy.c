@@ -194,6 +194,152 @@ START_TEST(without_memory_for_a_list_all_end_the_same)
 }
 END_TEST
 
+static int returns(void *arg, void **result)
+{
+    *result = arg;
+    return 0;
+}
+
+START_TEST(one_that_is_to_start_later_ends_with_its_hub)
+{
+    struct greenlet *g = hub_spawn_later(3600 * HUB_SECOND, returns, NULL);
+
+    ck_assert_int_eq(hub_destroy(), 0);
+    ck_assert(hub_ready(g) && !hub_active(g));
+    ck_assert_int_eq(hub_start(g), 0);
+    ck_assert_int_eq(hub_kill(g), 0);
+    ck_assert_int_eq(hub_sleep(MS), 0);
+    ck_assert(!greenlet_started(g));
+    greenlet_unref(g);
+}
+END_TEST
+
+static int note_end(struct greenlet *g, void *arg)
+{
+    ck_assert(hub_ready(g));
+    note(*(const char *)arg);
+    return 0;
+}
+
+START_TEST(one_that_was_not_started_can_be_in_the_next)
+{
+    struct greenlet *started = hub_greenlet_new(returns, order, 0);
+    struct greenlet *killed = hub_greenlet_new(returns, NULL, 0);
+    void *result = NULL;
+
+    ck_assert_int_eq(hub_link(started, HUB_LINK_RAW, note_end, "r"), 0);
+    ck_assert_int_eq(hub_link(started, HUB_LINK, note_end, "l"), 0);
+    ck_assert_int_eq(hub_link(killed, HUB_LINK_RAW, note_end, "k"), 0);
+    ck_assert_int_eq(hub_destroy(), 0);
+    ck_assert(!hub_ready(started));
+    ck_assert_int_eq(hub_start(started), 0);
+    ck_assert_int_eq(hub_get(started, HUB_FOREVER, &result), 0);
+    ck_assert_ptr_eq(result, order);
+    ck_assert_int_eq(hub_kill(killed), 0);
+    hub_sleep(MS);
+    ck_assert_str_eq(order, "rlk");
+    greenlet_unref(started);
+    greenlet_unref(killed);
+}
+END_TEST
+
+START_TEST(a_timeout_that_is_open_has_no_deadline_in_the_next)
+{
+    struct hub_timeout timeout, other;
+
+    hub_timeout_begin(&timeout, hub_deadline(3600 * HUB_SECOND));
+    hub_timeout_begin(&other, hub_deadline(3600 * HUB_SECOND));
+    ck_assert_int_eq(hub_destroy(), 0);
+    ck_assert(!hub_timeout_pending(&timeout));
+    ck_assert_int_eq(hub_timeout_end(&other), 0);
+    ck_assert_int_eq(hub_sleep(MS), 0);
+    ck_assert_int_eq(hub_timeout_reset(&timeout, hub_deadline(MS)), 0);
+    ck_assert_int_eq(hub_sleep(3600 * HUB_SECOND), -ETIMEDOUT);
+    ck_assert_int_eq(hub_timeout_end(&timeout), -ETIMEDOUT);
+}
+END_TEST
+
+static void note_ready(struct hub_object object, void *arg)
+{
+    (void)object;
+    note(*(const char *)arg);
+}
+
+START_TEST(a_link_that_was_not_called_never_is_and_can_be_taken_out)
+{
+    struct hub_link set = { { 0 } }, unset = { { 0 } };
+    struct hub_event event, never;
+
+    hub_event_init(&event);
+    hub_event_init(&never);
+    hub_rawlink(&set, hub_event_object(&event), note_ready, "s");
+    hub_rawlink(&unset, hub_event_object(&never), note_ready, "u");
+    ck_assert_int_eq(hub_destroy(), 0);
+    ck_assert_int_eq(hub_event_set(&event), 0);
+    ck_assert_int_eq(hub_sleep(MS), 0);
+    ck_assert_int_eq(hub_unlink(&set), 0);
+    ck_assert_int_eq(hub_unlink(&unset), 0);
+    ck_assert_int_eq(hub_event_destroy(&never), 0);
+    ck_assert_str_eq(order, "");
+}
+END_TEST
+
+static struct hub_event orphaned;
+
+static int waits_on(void *arg, void **result)
+{
+    struct hub_shield shield;
+
+    (void)result;
+    hub_shield_begin(&shield);
+    *(int *)arg = hub_event_wait(&orphaned, hub_deadline(3600 * HUB_SECOND));
+    hub_shield_end(&shield);
+    return 0;
+}
+
+static void throw_into_it(void *g)
+{
+    greenlet_throw(g, NULL, NULL);
+}
+
+/* What waits on is woken, killed, run by somebody else: nothing breaks. */
+static void *leaves_two(void *rcs_of)
+{
+    int *rc = rcs_of;
+    struct greenlet *woken = hub_spawn(waits_on, &rc[1]);
+    struct greenlet *thrown = hub_spawn(waits_on, &rc[2]);
+
+    hub_yield();
+    rc[0] = hub_destroy();
+    rc[3] = hub_event_destroy(&orphaned);
+    hub_kill(thrown);
+    hub_call_soon(throw_into_it, thrown);
+    hub_sleep(MS);
+    ck_assert(hub_ready(thrown));
+    hub_event_set(&orphaned);
+    hub_sleep(MS);
+    ck_assert(!hub_ready(woken));
+    greenlet_unref(woken);
+    greenlet_unref(thrown);
+    return NULL;
+}
+
+START_TEST(objects_may_wake_who_was_left_behind)
+{
+    pthread_t thread;
+    int rc[4] = { 1, 1, 1, 1 };
+
+    hub_event_init(&orphaned);
+    pthread_create(&thread, NULL, leaves_two, rc);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(rc[0], -EBUSY);
+    ck_assert_int_eq(rc[1], 1);
+    ck_assert_int_eq(rc[2], -ECANCELED);
+    ck_assert_int_eq(rc[3], -EBUSY);
+    unit_setup(); /* an orphan stays */
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = order_case();
@@ -205,5 +351,11 @@ int main(void)
     tcase_add_test(tcase, who_will_not_end_is_left_behind);
     tcase_add_test(tcase, calls_of_other_threads_are_made_before_it_goes);
     tcase_add_test(tcase, without_memory_for_a_list_all_end_the_same);
+    tcase_add_test(tcase, one_that_is_to_start_later_ends_with_its_hub);
+    tcase_add_test(tcase, one_that_was_not_started_can_be_in_the_next);
+    tcase_add_test(tcase, a_timeout_that_is_open_has_no_deadline_in_the_next);
+    tcase_add_test(tcase,
+                   a_link_that_was_not_called_never_is_and_can_be_taken_out);
+    tcase_add_test(tcase, objects_may_wake_who_was_left_behind);
     return unit_run("destroy", tcase);
 }

@@ -1,7 +1,9 @@
 /* Wakes by signal handlers: no greenlet is lost, and the loop does not sleep over
- * one. */
+ * one; by other threads, while the hub ends. */
 #include "sync.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/time.h>
 
@@ -104,6 +106,31 @@ START_TEST(a_wake_by_a_handler_loses_nobody_who_yields)
 }
 END_TEST
 
+static void *waits_and_goes(void *unused)
+{
+    hub_sleep(0); /* it has a hub */
+    ck_assert_int_eq(take(), 0);
+    return unused;
+}
+
+/* For tools: the hub may be gone before who woke it has rung. */
+START_TEST(who_wakes_a_hub_that_ends_leaves_it_alone)
+{
+    ck_assert_int_eq(hub_semaphore_init(&semaphore, 0), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_t thread;
+
+        ck_assert_int_eq(pthread_create(&thread, NULL, waits_and_goes, NULL),
+                         0);
+        if (i % 2 == 0)
+            sched_yield();
+        ck_assert_int_ge(hub_semaphore_release(&semaphore), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    }
+    ck_assert_int_eq(hub_semaphore_destroy(&semaphore), 0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = sync_case();
@@ -111,5 +138,6 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, a_wake_by_a_handler_counts_while_the_loop_falls_asleep);
     tcase_add_test(tcase, a_wake_by_a_handler_loses_nobody_who_yields);
+    tcase_add_test(tcase, who_wakes_a_hub_that_ends_leaves_it_alone);
     return unit_run("waiter", tcase);
 }
