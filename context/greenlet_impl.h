@@ -83,7 +83,7 @@ struct greenlet {
     greenlet_run *run;
     uint8_t has_weak; /* atomic: `weak` is good, and others may count references */
     uint8_t odd_slot; /* its slot is not of the default size */
-    uint32_t owner_id; /* 0, or what it owns locks by in the preload library */
+    uint32_t owner_id; /* 0, or what it owns locks by: see hub__owner_id() */
 
     uint64_t hub_data[6];               /* the hub's: see hub_impl.h */
     void (*on_left)(struct greenlet *g); /* called on the next stack after g

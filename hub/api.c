@@ -27,24 +27,12 @@ static bool can_park(void)
            greenlet__word->current != hub->greenlet;
 }
 
-/* Above what the kernel and the preload library give to threads, and below
- * FUTEX_TID_MASK; they come round after 500 million. */
-#define FIRST_OWNER 0x20000000u
-#define OWNERS 0x1fffffffu
-
 static uint32_t owner_id(void)
 {
-    static uint32_t next; /* atomic */
     struct greenlet__thread *thread = greenlet__thread_peek();
     struct greenlet *g = thread != NULL ? thread->current : NULL;
 
-    if (g == NULL || g->is_main)
-        return 0;
-    if (g->owner_id == 0)
-        g->owner_id = FIRST_OWNER + __atomic_fetch_add(&next, 1,
-                                                       __ATOMIC_RELAXED) %
-                                        OWNERS;
-    return g->owner_id;
+    return g != NULL ? hub__owner_id(g) : 0;
 }
 
 static const struct hub__api table = {

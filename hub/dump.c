@@ -100,10 +100,16 @@ static void print_wait(struct dump *dump, struct greenlet *g)
     }
     if (waiter->kind != NULL && waiter->kind->holder != NULL)
         holder = waiter->kind->holder(waiter->object);
-    if (holder != NULL) {
-        hub__print(print, ", held by ");
+    if (holder == NULL)
+        return;
+    hub__print(print, ", held by ");
+    if (holder == &hub__has_ended)
+        hub__print(print, "a greenlet that has ended");
+    else
         hub__print_greenlet(print, holder);
-    }
+    if (holder != &hub__has_ended && hub_ready(holder) &&
+        waiter->object != holder)
+        hub__print(print, ", which has ended");
 }
 
 static void print_end(const struct dump *dump, struct greenlet *g)

@@ -1,11 +1,17 @@
 /* lock.c - locks that know their owner
  *
  * The owner is written by who becomes it, or by who hands over.  Anybody may
- * read it, but only an owner can find itself there. */
+ * read it, but only an owner can find itself there.  A greenlet that has ended leaves
+ * its address to another: with it goes a number that each has for itself. */
 #include "hub/sync_impl.h"
 
 #include <limits.h>
 #include <string.h>
+
+/* Above what the kernel and the preload library give to threads, and below
+ * FUTEX_TID_MASK; they come round after 500 million. */
+#define FIRST_OWNER 0x20000000u
+#define OWNERS 0x1fffffffu
 
 enum { OWNED = 4, BY_THREAD = 8 }; /* BY_THREAD: by one without greenlets */
 
@@ -14,6 +20,7 @@ struct rlock {
     struct hub__link *links;
     const void *owner; /* atomic: a greenlet, or a thread's mark */
     int count;         /* the owner's */
+    uint32_t life;     /* atomic: hub__owner_id() of the owner, if a greenlet */
 };
 _Static_assert(sizeof(struct rlock) <= sizeof(struct hub_rlock),
                "struct hub_rlock has room for it");
@@ -34,18 +41,51 @@ static inline const void *caller(void)
                                   : &thread_mark;
 }
 
+uint32_t hub__owner_id(struct greenlet *g)
+{
+    static uint32_t next; /* atomic */
+
+    if (g->owner_id == 0 && !g->is_main)
+        g->owner_id = FIRST_OWNER + __atomic_fetch_add(&next, 1,
+                                                       __ATOMIC_RELAXED) %
+                                        OWNERS;
+    return g->owner_id;
+}
+
+static inline uint32_t life_of(const void *self)
+{
+    struct greenlet *g = (struct greenlet *)(uintptr_t)self;
+
+    if (self == &thread_mark)
+        return 0;
+    return likely(g->owner_id != 0) ? g->owner_id : hub__owner_id(g);
+}
+
+static inline uint32_t life_in(const struct rlock *r)
+{
+    return __atomic_load_n(&r->life, __ATOMIC_RELAXED);
+}
+
 /* A thread may have made its first greenlet while it owned it. */
 static inline bool owns(const struct rlock *r)
 {
     const void *owner = __atomic_load_n(&r->owner, __ATOMIC_RELAXED);
+    const void *self;
 
-    return owner != NULL && (owner == caller() || owner == &thread_mark);
+    if (owner == NULL || owner == &thread_mark)
+        return owner != NULL;
+    self = caller();
+    return owner == self &&
+           life_in(r) == ((const struct greenlet *)self)->owner_id;
 }
 
-static inline void own(struct rlock *r, const void *owner)
+static inline void own(struct rlock *r, const void *owner, uint32_t life)
 {
+    __atomic_store_n(&r->life, life, __ATOMIC_RELAXED);
     __atomic_store_n(&r->owner, owner, __ATOMIC_RELAXED);
 }
+
+const struct greenlet hub__has_ended;
 
 /* For reports. */
 static const struct greenlet *holder(const void *lock)
@@ -53,10 +93,12 @@ static const struct greenlet *holder(const void *lock)
     const struct rlock *r = lock;
     const struct greenlet *g = __atomic_load_n(&r->owner, __ATOMIC_RELAXED);
 
-    if ((hub__word_read(&r->word) & (OWNED | BY_THREAD)) != OWNED ||
-        g == NULL || greenlet__read(g->state) == GREENLET_FREED)
+    if ((hub__word_read(&r->word) & (OWNED | BY_THREAD)) != OWNED || g == NULL)
         return NULL;
-    return g;
+    return greenlet__read(g->state) == GREENLET_FREED ||
+                   greenlet__read(g->owner_id) != life_in(r)
+               ? &hub__has_ended
+               : g;
 }
 
 static const struct hub__wait_kind waits_for_lock = { "lock", holder };
@@ -93,7 +135,7 @@ static inline int take_quickly(struct rlock *r)
         !hub__word_cas(&r->word, &word,
                        self == &thread_mark ? OWNED | BY_THREAD : OWNED))
         return -EAGAIN;
-    own(r, self);
+    own(r, self, life_of(self));
     r->count = 1;
     return 0;
 }
@@ -115,7 +157,7 @@ static bool take_locked(struct rlock *r, struct hub__held *held)
     held->value |= OWNED;
     if (self == &thread_mark)
         held->value |= BY_THREAD;
-    own(r, self);
+    own(r, self, life_of(self));
     return true;
 }
 
@@ -132,13 +174,14 @@ static void hand_over(struct rlock *r, struct hub__held *held)
             link->notify(link);
             continue;
         }
-        own(r, wait->item);
+        own(r, wait->item,
+            wait->waiter.hub != NULL ? hub__owner_id(wait->waiter.greenlet) : 0);
         held->value |= OWNED | (wait->waiter.hub == NULL ? BY_THREAD : 0u);
         if (hub__wait_give(wait, 0))
             return;
         held->value &= ~(uint64_t)(OWNED | BY_THREAD);
     }
-    own(r, NULL);
+    own(r, NULL, 0);
 }
 
 static void give_up(struct rlock *r, struct hub__wait *wait)
@@ -227,13 +270,13 @@ static int leave(struct rlock *r)
     struct hub__held held;
     int rc;
 
-    own(r, NULL); /* before another can write it */
+    own(r, NULL, 0); /* before another can write it */
     while (likely((word & (HUB__LOCKED | HUB__WAITED)) == 0))
         if (hub__word_cas(&r->word, &word, 0))
             return 0;
     rc = hub__sync_lock(&held, &r->word);
     if (rc < 0) {
-        own(r, caller());
+        own(r, caller(), life_of(caller()));
         return rc;
     }
     hand_over(r, &held);
@@ -284,22 +327,10 @@ bool hub_rlock_locked(const struct hub_rlock *lock)
     return lock != NULL && !is_free(inside(lock));
 }
 
-static int link_lock(void *lock, struct hub__link *link)
-{
-    struct rlock *r = lock;
-
-    return hub__sync_link(&r->word, &r->links, is_free, r, link);
-}
-
-static bool unlink_lock(void *lock, struct hub__link *link)
-{
-    struct rlock *r = lock;
-
-    return hub__sync_unlink(&r->word, &r->links, link);
-}
-
-static const struct hub_object_ops ops = { &waits_for_lock, is_free, link_lock,
-                                           unlink_lock };
+HUB__IS_SHARED(rlock, links);
+static const struct hub_object_ops ops = { &waits_for_lock, is_free,
+                                           hub__shared_link,
+                                           hub__shared_unlink };
 
 struct hub_object hub_rlock_object(struct hub_rlock *lock)
 {

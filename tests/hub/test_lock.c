@@ -180,6 +180,55 @@ START_TEST(a_dead_lock_is_reported_with_who_holds_it)
 }
 END_TEST
 
+static void ends_with_it(void *arg)
+{
+    *(int *)arg = hub_rlock_acquire(&lock, HUB_FOREVER);
+}
+
+static void expect_dead_lock(const char *holder)
+{
+    hub_set_error_fd(-1);
+    ck_assert_int_eq(hub_rlock_acquire(&lock, HUB_FOREVER), -EDEADLK);
+    hub_set_error_fd(2);
+    ck_assert_ptr_nonnull(strstr(greenlet_caught_peek()->text, holder));
+}
+
+START_TEST(an_owner_that_ends_keeps_it_and_the_report_says_so)
+{
+    struct greenlet *g;
+    int rc = 1;
+
+    g = hub_spawn_raw(ends_with_it, &rc);
+    greenlet_set_name(g, "keeper");
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    ck_assert_int_eq(rc, 0);
+    ck_assert(hub_rlock_locked(&lock));
+    expect_dead_lock("keeper");
+    expect_dead_lock("which has ended");
+    greenlet_unref(g);
+    expect_dead_lock("held by a greenlet that has ended");
+    ck_assert_int_eq(hub_rlock_destroy(&lock), -EBUSY);
+}
+END_TEST
+
+START_TEST(who_gets_the_memory_of_an_owner_does_not_get_its_lock)
+{
+    struct greenlet *g;
+    const void *was;
+    int rc[3] = { 1, 1, 1 };
+
+    g = hub_spawn_raw(ends_with_it, rc);
+    was = g;
+    finish(g);
+    g = hub_spawn_raw(intrudes, rc);
+    ck_assert_ptr_eq(g, was); /* else this shows nothing */
+    finish(g);
+    ck_assert_int_eq(rc[0], -EPERM);
+    ck_assert_int_eq(rc[1], -EAGAIN);
+    ck_assert_int_eq(rc[2], 0);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 static void *thread_locks(void *arg)
@@ -227,6 +276,8 @@ int main(void)
     tcase_add_test(tcase, a_wait_may_end_early);
     tcase_add_test(tcase, mistakes_are_refused);
     tcase_add_test(tcase, a_dead_lock_is_reported_with_who_holds_it);
+    tcase_add_test(tcase, an_owner_that_ends_keeps_it_and_the_report_says_so);
+    tcase_add_test(tcase, who_gets_the_memory_of_an_owner_does_not_get_its_lock);
     tcase_add_test(tcase, threads_without_greenlets_own_it_too);
     return unit_run("lock", tcase);
 }
