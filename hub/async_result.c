@@ -248,22 +248,10 @@ hub_async_result_exception(const struct hub_async_result *result)
 
 /* ---- as an object ---- */
 
-static int link_result(void *result, struct hub__link *link)
-{
-    struct result *r = result;
-
-    return hub__sync_link(&r->word, &r->links, is_there, r, link);
-}
-
-static bool unlink_result(void *result, struct hub__link *link)
-{
-    struct result *r = result;
-
-    return hub__sync_unlink(&r->word, &r->links, link);
-}
-
+HUB__IS_SHARED(result, links);
 static const struct hub_object_ops ops = { &waits_for_result, is_there,
-                                           link_result, unlink_result };
+                                           hub__shared_link,
+                                           hub__shared_unlink };
 
 struct hub_object hub_async_result_object(struct hub_async_result *result)
 {

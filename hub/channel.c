@@ -131,7 +131,8 @@ static void meet(struct greenlet *to)
     const struct hub *hub = hub__peek();
     struct hub__waiter self;
 
-    if (to == NULL || greenlet__word->current == hub->greenlet)
+    if (to == NULL || greenlet__word->current == hub->greenlet ||
+        hub__in_handler())
         return;
     hub__waiter_init(&self);
     if (hub__let_go_first(&self, to) != 0)
@@ -295,22 +296,10 @@ static bool is_ready(const void *channel)
     return (word & (SHUT | OFFERED)) != 0;
 }
 
-static int link_channel(void *channel, struct hub__link *link)
-{
-    struct channel *c = channel;
-
-    return hub__sync_link(&c->word, &c->getters, is_ready, c, link);
-}
-
-static bool unlink_channel(void *channel, struct hub__link *link)
-{
-    struct channel *c = channel;
-
-    return hub__sync_unlink(&c->word, &c->getters, link);
-}
-
+HUB__IS_SHARED(channel, getters);
 static const struct hub_object_ops ops = { &waits_to_get, is_ready,
-                                           link_channel, unlink_channel };
+                                           hub__shared_link,
+                                           hub__shared_unlink };
 
 struct hub_object hub_channel_object(struct hub_channel *channel)
 {

@@ -65,7 +65,7 @@ static int link_one(struct hub__collector *c, const struct hub_object *object)
     *node = (struct hub__collected){ .link.notify = told,
                                      .object = *object,
                                      .collector = c };
-    rc = object->ops->link(object->pointer, &node->link);
+    rc = object->ops->link(&node->object, &node->link);
     if (rc < 0)
         return rc;
     c->linked++;
@@ -157,7 +157,7 @@ void hub__collector_close(struct hub__collector *c)
     for (size_t i = 0; i < c->linked; i++) {
         struct hub__collected *node = &c->nodes[i];
 
-        node->object.ops->unlink(node->object.pointer, &node->link);
+        node->object.ops->unlink(&node->object, &node->link);
     }
     free(c->nodes);
     c->nodes = NULL;

@@ -38,11 +38,16 @@ void hub_event_init(struct hub_event *event)
 int hub_event_destroy(struct hub_event *event)
 {
     struct event *e = inside(event);
+    struct hub__held held;
+    bool used;
 
-    if (hub__sync_waited(&e->word, &e->links))
+    if (hub__sync_lock(&held, &e->word) < 0)
         return -EBUSY;
-    hub_event_init(event);
-    return 0;
+    used = e->links != NULL || e->noted != 0;
+    hub__sync_unlock(&held);
+    if (!used)
+        hub_event_init(event);
+    return used ? -EBUSY : 0;
 }
 
 static void wake_one(struct event *e, struct hub__link *link)
@@ -199,22 +204,10 @@ int hub_event_wait(struct hub_event *event, int64_t deadline_ns)
 
 /* ---- as an object ---- */
 
-static int link_event(void *event, struct hub__link *link)
-{
-    struct event *e = event;
-
-    return hub__sync_link(&e->word, &e->links, is_set, e, link);
-}
-
-static bool unlink_event(void *event, struct hub__link *link)
-{
-    struct event *e = event;
-
-    return hub__sync_unlink(&e->word, &e->links, link);
-}
-
-static const struct hub_object_ops ops = { &waits_for_event, is_set, link_event,
-                                           unlink_event };
+HUB__IS_SHARED(event, links);
+static const struct hub_object_ops ops = { &waits_for_event, is_set,
+                                           hub__shared_link,
+                                           hub__shared_unlink };
 
 struct hub_object hub_event_object(struct hub_event *event)
 {

@@ -23,7 +23,7 @@ struct hub_event {
 HUB_API void hub_event_init(struct hub_event *event);
 
 /* Nobody may use it any more.  Returns 0, or -EBUSY with nothing done: somebody
- * waits for it.  Thread-safe. */
+ * waits for it, or was woken and has not run yet.  Thread-safe. */
 HUB_API int hub_event_destroy(struct hub_event *event);
 
 /* Set it: whoever waits now will return 0, in the order in which they began, also

@@ -18,10 +18,10 @@ struct hub_object_ops {
     /* Have link->notify(link) called once, when it is ready.
      * Returns 0; 1 when it is ready now: then it is not linked, and nothing is
      * called; or a negative errno (-EXDEV, with a record: not in this hub). */
-    int (*link)(void *object, struct hub__link *link);
+    int (*link)(const struct hub_object *object, struct hub__link *link);
     /* Take it out, if it is still in; link->next must have been NULL or linked.
      * True: it was in, and notify was not called. */
-    bool (*unlink)(void *object, struct hub__link *link);
+    bool (*unlink)(const struct hub_object *object, struct hub__link *link);
 };
 
 #endif

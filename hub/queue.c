@@ -398,22 +398,10 @@ static bool is_ready(const void *queue)
     return word >> 32 != 0 || (word & HUB__SHUT) != 0;
 }
 
-static int link_queue(void *queue, struct hub__link *link)
-{
-    struct hub__queue *q = queue;
-
-    return hub__sync_link(&q->word, &q->getters, is_ready, q, link);
-}
-
-static bool unlink_queue(void *queue, struct hub__link *link)
-{
-    struct hub__queue *q = queue;
-
-    return hub__sync_unlink(&q->word, &q->getters, link);
-}
-
+HUB__IS_SHARED(hub__queue, getters);
 static const struct hub_object_ops ops = { &waits_for_item, is_ready,
-                                           link_queue, unlink_queue };
+                                           hub__shared_link,
+                                           hub__shared_unlink };
 
 struct hub_object hub_queue_object(struct hub_queue *queue)
 {

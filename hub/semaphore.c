@@ -243,22 +243,10 @@ bool hub_semaphore_locked(const struct hub_semaphore *semaphore)
     return semaphore == NULL || !is_free(inside(semaphore));
 }
 
-static int link_semaphore(void *semaphore, struct hub__link *link)
-{
-    struct semaphore *s = semaphore;
-
-    return hub__sync_link(&s->word, &s->links, is_free, s, link);
-}
-
-static bool unlink_semaphore(void *semaphore, struct hub__link *link)
-{
-    struct semaphore *s = semaphore;
-
-    return hub__sync_unlink(&s->word, &s->links, link);
-}
-
+HUB__IS_SHARED(semaphore, links);
 static const struct hub_object_ops ops = { &waits_for_semaphore, is_free,
-                                           link_semaphore, unlink_semaphore };
+                                           hub__shared_link,
+                                           hub__shared_unlink };
 
 struct hub_object hub_semaphore_object(struct hub_semaphore *semaphore)
 {

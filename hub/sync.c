@@ -36,20 +36,26 @@ void hub__sync_wake_all(struct hub__link **list, int result)
     }
 }
 
-int hub__sync_link(uint64_t *word, struct hub__link **list,
-                   bool (*ready)(const void *object), const void *object,
-                   struct hub__link *link)
+int hub__shared_link(const struct hub_object *object, struct hub__link *link)
 {
+    struct hub__shared *shared = object->pointer;
     struct hub__held held;
-    int rc = hub__sync_lock(&held, word);
+    int rc = hub__sync_lock(&held, &shared->word);
 
     if (rc < 0)
         return rc;
-    rc = ready(object);
+    rc = object->ops->ready(shared);
     if (rc == 0)
-        hub__link_add(list, link);
-    hub__sync_unlock_waited(&held, *list);
+        hub__link_add(&shared->links, link);
+    hub__sync_unlock_waited(&held, shared->links);
     return rc;
+}
+
+bool hub__shared_unlink(const struct hub_object *object, struct hub__link *link)
+{
+    struct hub__shared *shared = object->pointer;
+
+    return hub__sync_unlink(&shared->word, &shared->links, link);
 }
 
 bool hub__sync_unlink(uint64_t *word, struct hub__link **list,

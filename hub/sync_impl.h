@@ -140,11 +140,21 @@ hub__wait_begin(struct hub__wait *wait, const struct hub__wait_kind *kind,
 /* Wake all that are linked with `result`, and tell links of others; under the
  * lock. */
 void hub__sync_wake_all(struct hub__link **list, int result);
-/* The operations of a struct hub_object on an object that is a word and a list:
- * ready while `ready(object)`. */
-int hub__sync_link(uint64_t *word, struct hub__link **list,
-                   bool (*ready)(const void *object), const void *object,
-                   struct hub__link *link);
+/* What the objects begin with: the word, and who is told when it is ready; and what
+ * a struct hub_object_ops of such a one has as link and unlink. */
+struct hub__shared {
+    uint64_t word;
+    struct hub__link *links;
+};
+#define HUB__IS_SHARED(type, list) \
+    _Static_assert(offsetof(struct type, word) == 0 && \
+                       offsetof(struct type, list) == \
+                           offsetof(struct hub__shared, links), \
+                   "it begins as struct hub__shared does")
+int hub__shared_link(const struct hub_object *object, struct hub__link *link);
+bool hub__shared_unlink(const struct hub_object *object,
+                        struct hub__link *link);
+/* Take `link` out, if it is in.  True: it was. */
 bool hub__sync_unlink(uint64_t *word, struct hub__link **list,
                       struct hub__link *link);
 /* Is somebody in the list? */

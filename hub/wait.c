@@ -21,8 +21,9 @@ static bool ready(const void *g)
     return hub_ready(g);
 }
 
-static int link_end(void *g, struct hub__link *link)
+static int link_end(const struct hub_object *object, struct hub__link *link)
 {
+    struct greenlet *g = object->pointer;
     int rc = hub__check_owner(g);
 
     if (rc < 0)
@@ -33,11 +34,11 @@ static int link_end(void *g, struct hub__link *link)
     return 0;
 }
 
-static bool unlink_end(void *g, struct hub__link *link)
+static bool unlink_end(const struct hub_object *object, struct hub__link *link)
 {
     if (!hub__link_is_linked(link))
         return false;
-    hub__end_unlink(g, link);
+    hub__end_unlink(object->pointer, link);
     return true;
 }
 
