@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define ERRNOS 4095 /* the kernel has no more */
+
 /* Before its body began: its result is there, and it never will. */
 static void end_unbegun(struct greenlet *g)
 {
@@ -90,6 +92,8 @@ int hub_kill_with(struct greenlet *g,
         goto unused;
     if (record.origin == NULL)
         record.origin = __builtin_return_address(0);
+    if (greenlet__error_of(&record) < -ERRNOS)
+        record.error = -EIO; /* no errno, and more than `pending` can say */
     more->killed = record;
     kill_it(g);
     return 0;

@@ -445,6 +445,26 @@ START_TEST(a_main_greenlet_cannot_be_killed)
 }
 END_TEST
 
+START_TEST(an_error_that_is_no_errno_becomes_one)
+{
+    const struct greenlet_exception record = { .cls = &odd_class,
+                                               .error = -100000 };
+    struct greenlet *unbegun, *g = hub_spawn(waits, "w");
+
+    hub_yield();
+    unbegun = hub_spawn(waits, "u");
+    ck_assert_int_eq(hub_kill_with(g, &record), 0);
+    ck_assert_int_eq(hub_kill_with(unbegun, &record), 0);
+    ck_assert_int_eq(hub_get(g, HUB_FOREVER, NULL), -EIO);
+    ck_assert_int_eq(hub_get(unbegun, HUB_FOREVER, NULL), -EIO);
+    ck_assert_ptr_eq(hub_exception(g)->cls, &odd_class);
+    ck_assert_ptr_eq(hub_exception(unbegun)->cls, &odd_class);
+    ck_assert_str_eq(order, "w");
+    greenlet_unref(g);
+    greenlet_unref(unbegun);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = order_case();
@@ -466,6 +486,7 @@ int main(void)
     tcase_add_test(tcase, another_thread_is_told_both_hubs);
     tcase_add_test(tcase, one_suspended_by_a_switch_is_thrown_the_exit);
     tcase_add_test(tcase, a_main_greenlet_cannot_be_killed);
+    tcase_add_test(tcase, an_error_that_is_no_errno_becomes_one);
     tcase_add_test(tcase, leaving_a_block_joins_or_kills);
     tcase_add_test(tcase, leaving_a_block_by_a_timeout_kills);
     return unit_run("kill", tcase);
