@@ -173,21 +173,23 @@ static void on_thread(void *arg)
     task->rc = task->run(task->arg, &task->value);
 }
 
-/* The thread cannot be stopped; who was cancelled meanwhile has no result. */
+/* The thread cannot be stopped; who was cancelled meanwhile, or was thrown something,
+ * has no result. */
 static int offload(void *arg, void **result)
 {
     struct hub_task *task = arg;
     int rc = hub_offload(on_thread, task);
 
-    if (rc < 0)
-        return rc;
-    if (hub_canceled() != 0) {
-        if (task->rc == 0 && task->value != NULL && task->drop != NULL)
-            task->drop(task->value);
-        return hub_canceled();
+    if (rc == 0)
+        rc = hub_canceled();
+    if (rc == 0) {
+        *result = task->value;
+        return task->rc;
     }
-    *result = task->value;
-    return task->rc;
+    /* NULL, too, when it was not called */
+    if (task->rc == 0 && task->value != NULL && task->drop != NULL)
+        task->drop(task->value);
+    return rc;
 }
 
 int hub_task_run_in_executor(struct hub_scope *outer, struct hub_task **out,
