@@ -267,9 +267,10 @@ void hub__monitor_hub_begins(struct hub *hub)
 void hub__monitor_loop_wakes(struct hub *hub)
 {
     hub__monitor_rouse();
-    if (lost)
-        hub__monitor_hub_begins(hub);
-    lost = false;
+    if (!__atomic_load_n(&lost, __ATOMIC_RELAXED))
+        return;
+    __atomic_store_n(&lost, false, __ATOMIC_RELAXED);
+    hub__monitor_hub_begins(hub);
 }
 
 void hub__monitor_forked(void)
