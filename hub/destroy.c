@@ -179,6 +179,8 @@ int hub_destroy(void)
         return 0;
     if (greenlet__word->current != hub->main)
         return -EPERM;
+    if (hub__in_handler())
+        return hub__fail(&hub_blocking_class, "a signal handler cannot wait");
     return close_hub(hub);
 }
 

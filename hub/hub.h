@@ -87,9 +87,9 @@ HUB_API int hub_drain(int64_t deadline_ns);
 /* Kill what this thread spawned and has not ended, let it end, and close the
  * loop.  The next use makes a new one.  For the main greenlet of the thread; the
  * end of a thread does it.  Switches.
- * Returns 0; -EPERM in another greenlet; -EBUSY when some of them would not end
- * within a second, in which cleanups may wait (they are left suspended for
- * ever). */
+ * Returns 0; -EPERM in another greenlet; -EDEADLK in a signal handler; -EBUSY when
+ * some of them would not end within a second, in which cleanups may wait (they are
+ * left suspended for ever, and what they wait for may still be used). */
 HUB_API int hub_destroy(void);
 
 /* In the child of a clone() or a fork() that no handler of pthread_atfork() saw:

@@ -3,7 +3,7 @@
  * The owner is the greenlet that acquired it (in a thread that has no greenlets,
  * the thread).  Fair, as semaphores are.  Both work across hubs, and from threads
  * without one: everything here is thread-safe.  An owner that ends does not
- * release. */
+ * release: the lock stays locked, and reports of a dead lock say so. */
 #ifndef VIREO_LOCK_H
 #define VIREO_LOCK_H
 

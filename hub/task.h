@@ -42,7 +42,7 @@ HUB_API int hub_scope_begin(struct hub_scope *scope, unsigned flags);
  * Returns 0; with HUB_SCOPE_FAIL_FAST the error of the task that failed
  * first, with its record for greenlet_caught(); -ECANCELED when
  * hub_scope_cancel() ended it; -EPERM in another greenlet than the one that
- * entered it, with nothing done. */
+ * entered it, and -EDEADLK in a signal handler, with nothing done. */
 HUB_API int hub_scope_end(struct hub_scope *scope);
 
 /* Cancel all its tasks, and the waits of the greenlet that is in it, until it

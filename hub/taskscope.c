@@ -191,6 +191,8 @@ int hub_scope_end(struct hub_scope *outer)
     if (scope->owner != greenlet__word ||
         scope->greenlet != greenlet__word->current)
         return -EPERM;
+    if (hub__in_handler())
+        return hub__fail(&hub_blocking_class, "a signal handler cannot wait");
     scope->closing = true;
     cancel_all(scope, "the scope was left");
     rc = wait_for_all(scope);

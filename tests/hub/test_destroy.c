@@ -340,6 +340,20 @@ START_TEST(objects_may_wake_who_was_left_behind)
 }
 END_TEST
 
+START_TEST(a_signal_handler_does_not_destroy_it)
+{
+    struct greenlet *g = hub_spawn(returns, NULL);
+    unsigned id = hub_id(hub_current());
+
+    greenlet_signal_enter();
+    ck_assert_int_eq(hub_destroy(), -EDEADLK);
+    greenlet_signal_leave();
+    ck_assert_uint_eq(hub_id(hub_current()), id);
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    greenlet_unref(g);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = order_case();
@@ -356,6 +370,7 @@ int main(void)
     tcase_add_test(tcase, a_timeout_that_is_open_has_no_deadline_in_the_next);
     tcase_add_test(tcase,
                    a_link_that_was_not_called_never_is_and_can_be_taken_out);
+    tcase_add_test(tcase, a_signal_handler_does_not_destroy_it);
     tcase_add_test(tcase, objects_may_wake_who_was_left_behind);
     return unit_run("destroy", tcase);
 }

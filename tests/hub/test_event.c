@@ -50,6 +50,7 @@ START_TEST(set_wakes_all_in_the_order_of_their_waits)
     ck_assert_int_eq(hub_event_destroy(&event), -EBUSY);
     ck_assert_int_eq(hub_event_set(&event), 0);
     ck_assert_str_eq(order, ""); /* nobody runs before the caller waits */
+    ck_assert_int_eq(hub_event_destroy(&event), -EBUSY); /* they come back */
     ck_assert(hub_event_is_set(&event));
     finish(ga);
     finish(gb);

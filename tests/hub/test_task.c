@@ -356,6 +356,28 @@ START_TEST(a_cancelled_executor_task_has_no_result)
 }
 END_TEST
 
+static void throw_into_it(void *task)
+{
+    const struct greenlet_exception record = { .cls = &greenlet_error_class,
+                                               .error = -EXDEV };
+
+    greenlet_throw(hub_task_greenlet(task), &record, NULL);
+}
+
+START_TEST(what_is_thrown_at_an_executor_task_does_not_lose_its_result)
+{
+    struct hub_task *task;
+
+    begin();
+    hub_task_run_in_executor(&scope, &task, on_thread, order, drop);
+    hub_yield();
+    hub_call_soon(throw_into_it, task);
+    ck_assert_int_eq(hub_task_await(task, HUB_FOREVER, NULL), -EXDEV);
+    hub_scope_end(&scope);
+    ck_assert_int_eq(dropped, 1);
+}
+END_TEST
+
 START_TEST(one_may_be_released)
 {
     struct hub_task *task;
@@ -404,6 +426,8 @@ int main(void)
     tcase_add_test(tcase, context_variables_are_copied);
     tcase_add_test(tcase, run_in_executor_runs_on_a_thread);
     tcase_add_test(tcase, a_cancelled_executor_task_has_no_result);
+    tcase_add_test(tcase,
+                   what_is_thrown_at_an_executor_task_does_not_lose_its_result);
     tcase_add_test(tcase, one_may_be_released);
     tcase_add_test(tcase, its_greenlet_can_be_named);
     return unit_run("task", tcase);
