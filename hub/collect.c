@@ -38,7 +38,7 @@ static void append(struct hub__collector *c, struct hub__collected *node)
     c->last = &node->next;
 }
 
-static void told(struct hub__link *link)
+void hub__collector_told(struct hub__link *link)
 {
     struct hub__collected *node =
         container_of(link, struct hub__collected, link);
@@ -62,7 +62,7 @@ static int link_one(struct hub__collector *c, const struct hub_object *object)
 
     if (object->ops == NULL || object->pointer == NULL)
         return -EINVAL;
-    *node = (struct hub__collected){ .link.notify = told,
+    *node = (struct hub__collected){ .link.notify = hub__collector_told,
                                      .object = *object,
                                      .collector = c };
     rc = object->ops->link(&node->object, &node->link);

@@ -27,7 +27,7 @@ struct roll {
 
 static bool is_unfinished(const struct hub *hub, struct greenlet *g)
 {
-    return greenlet__read(g->thread) == hub->os->first &&
+    return greenlet__read(g->thread) == hub->os->first && g != hub->main &&
            (hub__own(g)->flags & (HUB__SPAWNED | HUB__DONE)) == HUB__SPAWNED &&
            hub_active(g);
 }
@@ -145,7 +145,7 @@ static void free_hub(struct hub *hub)
     free(hub->handlers);
     hub->handlers = NULL;
     if (hub->heir)
-        greenlet_unref(hub->main);
+        hub__heir_keep(hub);
     if (stays)
         keep(hub);
     else

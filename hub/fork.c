@@ -62,17 +62,23 @@ void hub__parts_tell(struct hub *hub, enum hub__part_event event)
 
 /* ---- the others ---- */
 
-/* It never runs again; whoever asks sees one that was killed. */
+static bool is_other(const struct hub *hub, const struct greenlet *g)
+{
+    return g != greenlet__word->current && g != hub->greenlet &&
+           greenlet__read(g->thread) == hub->os->first;
+}
+
+/* It never runs again; whoever asks sees one that was killed.  Nothing wakes it. */
 static int is_gone(struct greenlet *g, void *data)
 {
-    struct hub *hub = data;
+    const struct hub *hub = data;
     struct hub__own *own = hub__own(g);
 
-    if (g == greenlet__word->current || g == hub->greenlet ||
-        greenlet__read(g->thread) != hub->os->first)
+    if (!is_other(hub, g))
         return 0;
+    if (own->waiter != NULL)
+        own->waiter->state = WAITER_CLOSED;
     own->waiter = NULL;
-    own->links = NULL;
     own->pending = 0;
     if (greenlet__read(g->state) == GREENLET_WAITING)
         greenlet__write(g->state, GREENLET_ACTIVE); /* in no list of the hub */
@@ -84,16 +90,63 @@ static int is_gone(struct greenlet *g, void *data)
     return 0;
 }
 
+static bool counts_here(const struct hub__link *link)
+{
+    return link->notify == hub__task_ended ||
+           link->notify == hub__member_ended ||
+           link->notify == hub__job_ended ||
+           link->notify == hub__feeder_ended ||
+           link->notify == hub__collector_told;
+}
+
+/* Those who wait for its end are gone, but it may be a task of a scope, or a member
+ * of a group, that the caller waits for. */
+static int tell_its_end(struct greenlet *g, void *data)
+{
+    struct hub__own *own = hub__own(g);
+    struct hub__link *links = own->links, *link;
+
+    if (!is_other(data, g) || links == NULL)
+        return 0;
+    own->links = NULL;
+    greenlet_ref(g);
+    while ((link = hub__link_take(&links)) != NULL)
+        if (counts_here(link))
+            link->notify(link);
+    greenlet_unref(g);
+    return 0;
+}
+
 void hub__others_are_gone(struct hub *hub)
 {
     struct greenlet *self = greenlet__word->current;
 
     greenlet_each(is_gone, hub);
+    greenlet_each(tell_its_end, hub);
     hub__own(self)->links = NULL; /* who joins it is gone */
     if (self == hub->greenlet || self == hub->main)
         return;
     hub->main = greenlet_ref(self);
     hub->heir = true;
+}
+
+/* The hub of an heir goes: he is the main one of the next, too. */
+static struct greenlet__os *os_of_heir;
+static struct greenlet *heir; /* counted */
+
+void hub__heir_keep(struct hub *hub)
+{
+    os_of_heir = hub->os;
+    heir = hub->main;
+}
+
+void hub__heir_take(struct hub *hub)
+{
+    if (heir == NULL || hub->os != os_of_heir)
+        return;
+    hub->main = heir;
+    hub->heir = true;
+    heir = NULL;
 }
 
 /* ---- handlers of fork() ---- */

@@ -111,7 +111,7 @@ static void note_failure(struct hub_group *group, const struct greenlet *g)
     };
 }
 
-static void ended(struct hub__link *link)
+void hub__member_ended(struct hub__link *link)
 {
     struct hub__member *member = container_of(link, struct hub__member, link);
     struct greenlet *g = member->g;
@@ -125,7 +125,7 @@ static void ended(struct hub__link *link)
 static void enter(struct hub_group *group, struct hub__member *member,
                   struct greenlet *g)
 {
-    *member = (struct hub__member){ .link.notify = ended,
+    *member = (struct hub__member){ .link.notify = hub__member_ended,
                                     .group = group,
                                     .g = greenlet_ref(g),
                                     .back = group->last };

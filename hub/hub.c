@@ -92,6 +92,7 @@ struct hub *hub__make(struct greenlet__os *os)
         return NULL;
     hub->os = os;
     hub->main = &os->first->main;
+    hub__heir_take(hub);
     hub->greenlet = greenlet__make(256 * 1024);
     if (hub->greenlet == NULL || hub__loop_open(hub) < 0)
         goto undo;
@@ -118,6 +119,8 @@ struct hub *hub__make(struct greenlet__os *os)
     hub__sight_open(hub);
     return hub;
 undo:
+    if (hub->heir)
+        hub__heir_keep(hub);
     if (hub->greenlet != NULL)
         greenlet__free(hub->greenlet);
     free(hub);

@@ -83,7 +83,7 @@ static void tell(struct hub_imap *imap)
     }
 }
 
-static void job_ended(struct hub__link *link)
+void hub__job_ended(struct hub__link *link)
 {
     struct job *job = container_of(link, struct job, link);
     struct hub_imap *imap = job->imap;
@@ -107,7 +107,7 @@ static int start_job(struct hub_imap *imap, void *item)
 
     if (job == NULL)
         return -ENOMEM;
-    *job = (struct job){ .link.notify = job_ended, .imap = imap };
+    *job = (struct job){ .link.notify = hub__job_ended, .imap = imap };
     rc = hub__group_place(imap->group, HUB_FOREVER);
     if (rc == 0 && imap->closed) {
         hub__group_give_back(imap->group);
@@ -151,7 +151,7 @@ static int feed(void *arg, void **unused)
     return 0;
 }
 
-static void feeder_ended(struct hub__link *link)
+void hub__feeder_ended(struct hub__link *link)
 {
     struct hub_imap *imap = container_of(link, struct hub_imap, feeder_link);
 
@@ -168,7 +168,7 @@ static int start_feeder(struct hub_imap *imap)
     imap->feeder = hub_greenlet_new(feed, imap, 0);
     if (imap->feeder == NULL)
         return -ENOMEM;
-    imap->feeder_link.notify = feeder_ended;
+    imap->feeder_link.notify = hub__feeder_ended;
     imap->users++;
     hub__end_link(imap->feeder, &imap->feeder_link);
     return hub_start(imap->feeder);

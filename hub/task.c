@@ -70,7 +70,7 @@ static void give_up(struct hub_task *task)
     hub__task_unref(task);
 }
 
-static void ended(struct hub__link *link)
+void hub__task_ended(struct hub__link *link)
 {
     struct hub_task *task = container_of(link, struct hub_task, link);
 
@@ -122,7 +122,7 @@ static struct hub_task *make(greenlet_run *run, void *arg,
     more->task = task;
     hub__own(task->g)->flags |= HUB__QUIET;
     task->drop = drop;
-    task->link.notify = ended;
+    task->link.notify = hub__task_ended;
     return task;
 }
 

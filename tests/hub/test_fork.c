@@ -86,6 +86,95 @@ START_TEST(a_greenlet_that_forked_stands_for_main_and_its_end_is_the_childs)
 }
 END_TEST
 
+static int sleeps_long(void *arg, void **result)
+{
+    (void)arg;
+    (void)result;
+    return hub_sleep(3600 * HUB_SECOND);
+}
+
+static void asks_for_a_place(void *pool)
+{
+    hub_group_spawn(pool, sleeps_long, NULL, HUB_FOREVER, NULL);
+}
+
+static struct hub_scope scope;
+static struct hub_task *task;
+
+/* In the child: what is wrong, or 0. */
+static int use_what_is_left(struct hub_group *pool,
+                            struct hub_as_completed *ends_of)
+{
+    struct hub_task *ended = NULL;
+
+    if (hub_scope_count(&scope) != 0 || hub_scope_join(&scope, HUB_FOREVER) != 0)
+        return 1;
+    if (hub_as_completed_next(ends_of, HUB_FOREVER, &ended) != 1 ||
+        ended != task || !hub_task_cancelled(task))
+        return 2;
+    hub_as_completed_free(ends_of);
+    if (hub_task_create(&scope, &task, sleeps_long, NULL, NULL) != 0 ||
+        hub_scope_end(&scope) != 0)
+        return 3;
+    if (hub_group_count(pool) != 0 || hub_group_join(pool, HUB_FOREVER, 0) != 0)
+        return 4;
+    if (hub_group_spawn(pool, sleeps_long, NULL, HUB_FOREVER, NULL) != 0 ||
+        hub_group_kill(pool, NULL, HUB_FOREVER) != 0)
+        return 5;
+    hub_group_free(pool);
+    return hub_destroy() == 0 ? 0 : 6;
+}
+
+START_TEST(tasks_and_members_that_are_gone_have_ended_for_the_child)
+{
+    struct hub_group *pool = hub_pool_new(1);
+    struct hub_as_completed *ends_of;
+    struct greenlet *asks;
+    pid_t pid;
+
+    ck_assert_int_eq(hub_scope_begin(&scope, HUB_SCOPE_FAIL_FAST), 0);
+    hub_task_create(&scope, &task, sleeps_long, NULL, NULL);
+    ends_of = hub_as_completed_new(&task, 1);
+    asks_for_a_place(pool);
+    asks = hub_spawn_raw(asks_for_a_place, pool);
+    hub_yield();
+    pid = fork();
+    if (pid == 0)
+        _exit(use_what_is_left(pool, ends_of));
+    log_of(pid, 0);
+    hub_as_completed_free(ends_of);
+    hub_kill_join(asks, HUB_FOREVER);
+    greenlet_unref(asks);
+    ck_assert_int_eq(hub_scope_end(&scope), 0);
+    ck_assert_int_eq(hub_group_kill(pool, NULL, HUB_FOREVER), 0);
+    hub_group_free(pool);
+}
+END_TEST
+
+static void forks_and_destroys(void *arg)
+{
+    (void)arg;
+    forked = fork();
+    if (forked != 0)
+        return;
+    for (int i = 0; i < 2; i++) /* and the next one */
+        if (hub_destroy() != 0 || hub_canceled() != 0 || hub_sleep(MS) != 0)
+            _exit(1);
+    if (hub_drain(HUB_FOREVER) != 0)
+        _exit(2);
+    note('d');
+}
+
+START_TEST(a_greenlet_that_forked_can_destroy_the_childs_hub)
+{
+    struct greenlet *g = hub_spawn_raw(forks_and_destroys, NULL);
+
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    ck_assert_str_eq(log_of(forked, 0), "d");
+    greenlet_unref(g);
+}
+END_TEST
+
 START_TEST(a_timeout_around_the_fork_goes_on)
 {
     struct hub_timeout timeout;
@@ -251,6 +340,9 @@ int main(void)
     tcase_add_test(
         tcase,
         a_greenlet_that_forked_stands_for_main_and_its_end_is_the_childs);
+    tcase_add_test(tcase,
+                   tasks_and_members_that_are_gone_have_ended_for_the_child);
+    tcase_add_test(tcase, a_greenlet_that_forked_can_destroy_the_childs_hub);
     tcase_add_test(tcase, a_timeout_around_the_fork_goes_on);
     tcase_add_test(tcase, by_gevents_rule_all_go_on_in_both);
     tcase_add_test(tcase, by_gevents_rule_a_call_on_a_thread_ends_in_the_child);
