@@ -351,6 +351,17 @@ void hub__loop_notify(struct hub *hub)
     errno = saved;
 }
 
+void hub__ring_begin(struct hub *hub)
+{
+    __atomic_fetch_add(&hub->ringing, 1, __ATOMIC_SEQ_CST);
+}
+
+void hub__ring_end(struct hub *hub)
+{
+    hub__loop_notify(hub);
+    __atomic_fetch_sub(&hub->ringing, 1, __ATOMIC_RELEASE);
+}
+
 /* ---- the program wants one of our numbers ---- */
 
 int hub__loop_replace(int *slot, int copy)
