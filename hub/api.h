@@ -44,7 +44,7 @@ struct hub__api {
     bool (*wake)(struct hub__waiter *, int result);
     void (*yield)(void);
     int (*watch)(struct hub *, struct hub__fd_wait *);
-    void (*unwatch)(struct hub *, struct hub__fd_wait *);
+    bool (*unwatch)(struct hub *, struct hub__fd_wait *);
     int (*lot_wait)(uint32_t *, uint32_t, int64_t, unsigned);
     int (*lot_wait_on)(struct hub__waiter *, uint32_t *, uint32_t, int64_t);
     int (*lot_wake)(uint32_t *, int);

@@ -78,8 +78,8 @@ static int first_try(int fd, const struct sockaddr *address, socklen_t length)
 }
 
 /* A Unix socket whose listener has no place left: nothing says when it has. */
-static int knock(int fd, const struct sockaddr *address, socklen_t length,
-                 int64_t deadline_ns)
+static int knock(struct hub *hub, int fd, const struct sockaddr *address,
+                 socklen_t length, int64_t deadline_ns)
 {
     int64_t pause = BACKLOG_FULL_NS;
     int rc;
@@ -89,8 +89,9 @@ static int knock(int fd, const struct sockaddr *address, socklen_t length,
 
         if (deadline_ns != HUB_FOREVER && hub_now() >= deadline_ns)
             return -ETIMEDOUT;
-        rc = hub_sleep_until(until < deadline_ns ? until : deadline_ns);
-        if (rc < 0)
+        rc = hub__wait_for_fd(hub, fd, 0,
+                              until < deadline_ns ? until : deadline_ns);
+        if (rc != -ETIMEDOUT || hub_canceled() != 0)
             return rc;
         if (pause < BACKLOG_FULL_MAX_NS)
             pause *= 2;
@@ -107,7 +108,7 @@ int hub_connect(int fd, const struct sockaddr *address, socklen_t length,
 
     if (hub == NULL)
         return -ENOMEM;
-    rc = hub__io_begin(hub);
+    rc = hub__io_begin(hub, fd);
     if (rc == 0)
         rc = hub__fd_unblock(fd);
     if (rc < 0)
@@ -121,7 +122,7 @@ int hub_connect(int fd, const struct sockaddr *address, socklen_t length,
         rc = sure < 0 ? sure : rc;
     }
     if (rc == -EAGAIN)
-        rc = knock(fd, address, length, deadline_ns);
+        rc = knock(hub, fd, address, length, deadline_ns);
     while (rc == -EINPROGRESS) {
         rc = hub__wait_for_fd(hub, fd, HUB_WRITE, deadline_ns);
         if (rc == 0)

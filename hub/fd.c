@@ -15,6 +15,7 @@ void hub__fd_opened(struct hub *hub, int fd)
         return; /* not managed: slower, but right */
     if (entry->waits != NULL || entry->watched != 0)
         hub__fd_gone(hub, fd);
+    entry->closed++; /* perhaps behind our back */
     entry->managed = 1;
     entry->fresh = 1;
     entry->drained = 0;

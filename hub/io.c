@@ -4,25 +4,50 @@
 
 /* The greenlet has made many calls without a wait: those that are ready go
  * first, and the loop looks for more of them. */
-static int give_way(struct hub *hub)
+static int give_way(struct hub *hub, bool cancelable)
 {
-    int rc;
+    int rc = 0;
 
     hub->look_at = hub->switches;
     hub->polled_at = INT64_MIN / 2;
-    rc = hub__yield_cancelable();
+    if (cancelable)
+        rc = hub__yield_cancelable();
+    else
+        hub_yield();
     hub->io_switches = hub->switches;
     hub->io_count = 1;
     return rc;
 }
 
-int hub__io_cold(struct hub *hub)
+static bool cannot_wait(const struct hub *hub)
 {
-    if (greenlet__word->current == hub->greenlet || hub__in_handler())
+    return greenlet__word->current == hub->greenlet || hub__in_handler();
+}
+
+/* One of those who go first may close fd. */
+int hub__io_cold(struct hub *hub, int fd)
+{
+    const struct hub__fd *entry = hub__fd_peek(hub, fd);
+    uint16_t closed = entry != NULL ? entry->closed : 0;
+    int rc;
+
+    if (cannot_wait(hub))
         return 0; /* who cannot wait is not asked to */
-    if (hub->io_count > HUB__IO_BUDGET)
-        return give_way(hub);
-    return hub__own(greenlet__word->current)->pending;
+    if (hub->io_count <= HUB__IO_BUDGET)
+        return hub__own(greenlet__word->current)->pending;
+    rc = give_way(hub, true);
+    entry = hub__fd_peek(hub, fd);
+    return rc == 0 && entry != NULL && entry->closed != closed ? -EBADF : rc;
+}
+
+void hub__io_spend(struct hub *hub)
+{
+    if (hub->io_switches != hub->switches) {
+        hub->io_switches = hub->switches;
+        hub->io_count = 0;
+    }
+    if (++hub->io_count > HUB__IO_BUDGET && !cannot_wait(hub))
+        give_way(hub, false);
 }
 
 /* In the loop itself nobody can wait: a call is always tried. */

@@ -18,13 +18,16 @@
 
 /* io.c: it has had its share, or its scope has ended.  Returns 0 or why it is
  * not to go on. */
-int hub__io_cold(struct hub *hub);
+int hub__io_cold(struct hub *hub, int fd);
+/* Before a call that needs no wait and is no cancellation point. */
+void hub__io_spend(struct hub *hub);
 /* Is something in the way of a call that is tried at once? */
 bool hub__io_in_the_way(const struct hub *hub, const struct hub__fd *entry,
                         int events);
 
-/* Before each call, also of one that will not wait. */
-static inline __attribute__((always_inline)) int hub__io_begin(struct hub *hub)
+/* Before each call on fd (-1: several), also of one that will not wait. */
+static inline __attribute__((always_inline)) int hub__io_begin(struct hub *hub,
+                                                               int fd)
 {
     if (hub->io_switches != hub->switches) {
         hub->io_switches = hub->switches;
@@ -32,7 +35,7 @@ static inline __attribute__((always_inline)) int hub__io_begin(struct hub *hub)
     }
     if (unlikely(++hub->io_count > HUB__IO_BUDGET ||
                  hub__own(greenlet__word->current)->pending != 0))
-        return hub__io_cold(hub);
+        return hub__io_cold(hub, fd);
     return 0;
 }
 
@@ -59,7 +62,7 @@ hub__io(int fd, int events, int64_t deadline_ns,
 
     if (unlikely(hub == NULL))
         return -ENOMEM;
-    rc = hub__io_begin(hub);
+    rc = hub__io_begin(hub, fd);
     if (unlikely(rc < 0))
         return rc;
     wait = deadline_ns != HUB_NOWAIT && hub__io_waits_first(hub, fd, events);

@@ -73,7 +73,7 @@ static int add_special(struct polling *p, const struct pollfd *fd)
 }
 
 /* With no events asked for the loop still tells of errors and hang-ups: those
- * come with any. */
+ * come with any.  Files that cannot be waited for are what they are. */
 static int watch_one(struct polling *p, nfds_t i)
 {
     const struct pollfd *fd = &p->fds[i];
@@ -83,10 +83,14 @@ static int watch_one(struct polling *p, nfds_t i)
     if (fd->fd < 0)
         return 0;
     if (events != 0)
+        rc = hub__fd_make_sure(p->hub, fd->fd);
+    if (events != 0 && rc == 0)
         rc = hub__watch(p->hub, &p->waits[i]);
     if (rc == 0 && (events == 0 || (fd->events & SPECIAL)))
         rc = add_special(p, fd);
-    return rc;
+    if (rc == -EPERM)
+        init_wait(p, &p->waits[i], -1, 0);
+    return rc == -EPERM ? 0 : rc;
 }
 
 static int watch_all(struct polling *p)
@@ -104,22 +108,36 @@ static int watch_all(struct polling *p)
     return rc;
 }
 
+static bool was_closed(const struct hub__fd_wait *wait)
+{
+    return wait->fd >= 0 && wait->events != 0 && wait->back == NULL &&
+           wait->fired == 0;
+}
+
+/* Some may have been closed while it was parked, or since: their numbers may name
+ * other files by now.  They have events 0 then, and an fd. */
 static void unwatch_all(struct polling *p)
 {
-    for (nfds_t i = 0; i < p->count; i++)
-        hub__unwatch(p->hub, &p->waits[i]);
+    for (nfds_t i = 0; i < p->count; i++) {
+        struct hub__fd_wait *wait = &p->waits[i];
+        bool closed = was_closed(wait);
+
+        closed |= hub__unwatch(p->hub, wait);
+        if (wait->fd >= 0 && wait->fd != p->fds[i].fd) {
+            hub__fd_release(wait->fd); /* it went on with a copy */
+            closed = true;
+        }
+        if (closed)
+            wait->events = 0;
+        else
+            wait->fd = -1;
+    }
     hub__unwatch(p->hub, &p->special);
     if (p->epoll >= 0) {
         hub__fd_gone(p->hub, p->epoll);
         close(p->epoll);
         p->epoll = -1;
     }
-}
-
-static bool was_closed(const struct hub__fd_wait *wait)
-{
-    return wait->fd >= 0 && wait->events != 0 && wait->back == NULL &&
-           wait->fired == 0;
 }
 
 static int park(struct polling *p)
@@ -139,27 +157,19 @@ static int park(struct polling *p)
     return rc;
 }
 
-/* Some may have been closed while it was parked: their numbers may name other
- * files by now. */
 static int report(struct polling *p, int rc)
 {
-    bool *closed = NULL;
     int count;
 
-    if (rc == -EBADF)
-        closed = greenlet__calloc(p->count, sizeof *closed);
-    for (nfds_t i = 0; closed != NULL && i < p->count; i++)
-        closed[i] = was_closed(&p->waits[i]);
     unwatch_all(p);
     if (rc != 0 && rc != -EBADF)
         return rc;
     count = look(p->fds, p->count);
-    for (nfds_t i = 0; closed != NULL && count >= 0 && i < p->count; i++)
-        if (closed[i]) {
+    for (nfds_t i = 0; count >= 0 && i < p->count; i++)
+        if (p->waits[i].fd >= 0) {
             count += p->fds[i].revents == 0;
             p->fds[i].revents = POLLNVAL;
         }
-    free(closed);
     return count;
 }
 
@@ -214,7 +224,7 @@ int hub_poll(struct pollfd *fds, nfds_t count, int64_t deadline_ns)
         return -ENOMEM;
     if (deadline_ns < 0)
         return -EINVAL;
-    rc = hub__io_begin(p.hub);
+    rc = hub__io_begin(p.hub, -1);
     if (rc == 0)
         rc = look(fds, count);
     return rc != 0 ? rc : poll_later(&p);

@@ -106,25 +106,29 @@ int hub__watch(struct hub *hub, struct hub__fd_wait *wait)
         return -ENOMEM;
     }
     entry->strikes = 0;
-    rc = rewatch(hub, entry, wait->fd, entry->watched | wait->events);
+    wait->closed = entry->closed;
+    rc = wait->events != 0
+             ? rewatch(hub, entry, wait->fd, entry->watched | wait->events)
+             : 0;
     if (rc == 0)
         link_wait(hub, entry, wait);
     hub__exit(hub);
     return rc;
 }
 
-void hub__unwatch(struct hub *hub, struct hub__fd_wait *wait)
+bool hub__unwatch(struct hub *hub, struct hub__fd_wait *wait)
 {
     if (wait->back == NULL) {
         struct hub__fd *entry = wait->fired ? hub__fd_peek(hub, wait->fd) : NULL;
 
         if (entry != NULL && entry->woken > 0)
             entry->woken--;
-        return;
+        return entry != NULL && entry->closed != wait->closed;
     }
     hub__enter(hub);
     unlink_wait(hub, wait);
     hub__exit(hub);
+    return false;
 }
 
 /* Every shared wait that matches, and per kind of event one exclusive one. */
@@ -281,6 +285,8 @@ int hub__moved(int copy)
     return -EBADF;
 }
 
+/* All of them with an error; or with 0 those for some of `events`, as if they had
+ * come. */
 static void end_waits(struct hub *hub, struct hub__fd *entry, int events, int rc)
 {
     struct hub__fd_wait *wait, *next;
@@ -288,8 +294,12 @@ static void end_waits(struct hub *hub, struct hub__fd *entry, int events, int rc
     hub__enter(hub);
     for (wait = entry->waits; wait != NULL; wait = next) {
         next = wait->next;
-        if ((wait->events & events) == 0)
-            continue;
+        if (rc == 0) {
+            if ((wait->events & events) == 0)
+                continue;
+            wait->fired = (uint8_t)(wait->events & events);
+            entry->woken++;
+        }
         unlink_wait(hub, wait);
         end_wait(wait, rc);
     }
@@ -302,8 +312,9 @@ void hub__fd_gone(struct hub *hub, int fd)
 
     if (entry == NULL)
         return;
-    end_waits(hub, entry, HUB_READ | HUB_WRITE, -EBADF);
+    end_waits(hub, entry, 0, -EBADF);
     hub__fd_closing(fd);
+    entry->closed++;
     entry->managed = 0;
     entry->drained = 0;
     entry->identity = 0;
@@ -329,8 +340,8 @@ void hub_fd_closed(int fd)
 }
 
 /* Files that have an inode of their own are told apart by it; eventfds and their
- * like share one. */
-static int look_at(int fd, uint32_t *identity)
+ * like share one, of no type. */
+static int look_at(int fd, uint32_t *identity, bool *shared)
 {
     struct stat status;
     uint64_t mixed;
@@ -340,6 +351,7 @@ static int look_at(int fd, uint32_t *identity)
     mixed = ((uint64_t)status.st_dev << 32 ^ (uint64_t)status.st_ino) *
             UINT64_C(0x9e3779b97f4a7c15);
     *identity = (uint32_t)(mixed >> 32) | 1;
+    *shared = (status.st_mode & S_IFMT) == 0;
     return 0;
 }
 
@@ -348,6 +360,7 @@ int hub__fd_make_sure(struct hub *hub, int fd)
     struct hub__fd *entry = fd >= 0 ? hub__fd_get(hub, fd) : NULL;
     uint32_t identity;
     int saved = errno, rc;
+    bool shared;
 
     if (fd < 0)
         return -EBADF;
@@ -355,12 +368,14 @@ int hub__fd_make_sure(struct hub *hub, int fd)
         return -ENOMEM;
     if (entry->managed)
         return 0;
-    rc = look_at(fd, &identity);
+    rc = look_at(fd, &identity, &shared);
     errno = saved;
     if (rc < 0 || (entry->identity != 0 && entry->identity != identity))
         hub__fd_gone(hub, fd);
-    if (rc == 0)
+    if (rc == 0) {
         entry->identity = identity;
+        entry->fresh |= shared;
+    }
     return rc;
 }
 

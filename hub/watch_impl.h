@@ -8,6 +8,8 @@
 
 #include "hub/schedule.h"
 
+#include <errno.h>
+
 #define HUB__FD_CHUNK 256
 #define HUB__PREFETCH \
     8 /* lines: registers, the frame of a call, a small buffer */
@@ -20,6 +22,7 @@ struct hub__fd {
     uint8_t moved;              /* a private copy: closed when `holders` is 0 */
     uint8_t managed; /* made here: nobody closes it behind our back */
     uint8_t drained; /* events that the last call found no more of */
+    uint16_t closed; /* how often: tells the files that had the number apart */
     uint32_t holders;
     uint32_t woken; /* waits that an event ended and that have not run since */
     uint32_t identity; /* of the file, when hub_wait_fd() looked; 0: not */
@@ -82,6 +85,7 @@ static inline void hub__prefetch_next(const struct hub *hub)
     __builtin_prefetch((const char *)next + 64);
 }
 
+/* `events` 0: until the deadline, or the number is closed. */
 static inline __attribute__((always_inline)) int
 hub__wait_for_fd(struct hub *hub, int fd, int events, int64_t deadline_ns)
 {
@@ -104,7 +108,8 @@ hub__wait_for_fd(struct hub *hub, int fd, int events, int64_t deadline_ns)
         return rc;
     rc = hub__park_cancelable_inline(&waiter, deadline_ns);
     hub__prefetch_next(hub);
-    hub__unwatch(hub, &wait);
+    if (unlikely(hub__unwatch(hub, &wait)) && rc == 0)
+        rc = -EBADF;
     return likely(wait.fd == fd) ? rc : hub__moved(wait.fd);
 }
 

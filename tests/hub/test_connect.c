@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define MS HUB_MILLISECOND
@@ -136,6 +138,55 @@ START_TEST(a_full_backlog_of_a_unix_socket_is_waited_for)
     hub_close(fds[1]);
     hub_close(first);
     hub_close(second);
+    hub_close(listener);
+}
+END_TEST
+
+struct connection {
+    int fd, rc;
+    struct sockaddr_un address;
+    socklen_t length;
+};
+
+static void connects(void *arg)
+{
+    struct connection *c = arg;
+
+    c->rc = hub_connect(c->fd, (struct sockaddr *)&c->address, c->length, SOON);
+}
+
+/* ... and what is closed meanwhile is not connected, whoever has the number. */
+START_TEST(a_close_ends_the_wait_for_a_full_backlog)
+{
+    struct connection c = { .rc = 9, .address.sun_family = AF_UNIX };
+    char text[128];
+    int listener, first, again;
+    struct greenlet *g;
+
+    snprintf(text, sizeof text, "unix:@vireo-shut-%d", (int)getpid());
+    strcpy(c.address.sun_path + 1, text + 6);
+    c.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+                           strlen(text + 6));
+    listener = hub_socket(AF_UNIX, SOCK_STREAM, 0);
+    ck_assert_int_eq(
+        bind(listener, (struct sockaddr *)&c.address, c.length), 0);
+    ck_assert_int_eq(listen(listener, 0), 0);
+    first = hub_connect_to(text, SOON);
+    c.fd = hub_socket(AF_UNIX, SOCK_STREAM, 0);
+    g = hub_spawn_raw(connects, &c);
+    hub_sleep(2 * MS);
+    ck_assert_int_eq(c.rc, 9);
+    hub_close(c.fd);
+    again = hub_socket(AF_UNIX, SOCK_STREAM, 0);
+    ck_assert_int_eq(again, c.fd);
+    hub_close(hub_accept(listener, NULL, NULL, SOON));
+    finish(g);
+    ck_assert_int_eq(c.rc, -EBADF);
+    ck_assert_int_eq(getpeername(again, (struct sockaddr *)&c.address,
+                                 &c.length),
+                     -1);
+    hub_close(again);
+    hub_close(first);
     hub_close(listener);
 }
 END_TEST
@@ -298,6 +349,7 @@ int main(void)
     tcase_add_test(tcase, a_socket_that_somebody_listens_on_is_left);
     tcase_add_test(tcase, a_refused_connection_says_so);
     tcase_add_test(tcase, a_full_backlog_of_a_unix_socket_is_waited_for);
+    tcase_add_test(tcase, a_close_ends_the_wait_for_a_full_backlog);
     tcase_add_test(tcase, a_connection_under_way_is_told_of_without_waiting);
     tcase_add_test(tcase, a_datagram_comes_with_its_sender);
     tcase_add_test(tcase,

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,6 +43,57 @@ static void all_readable(struct pollfd *fds)
     for (int i = 0; i < MANY; i++)
         fds[i] = (struct pollfd){ ends[i][0], POLLIN, 0x55 };
 }
+
+static void *writes_late(void *arg)
+{
+    usleep(2000);
+    ck_assert_int_eq(write(*(int *)arg, "x", 1), 1);
+    return NULL;
+}
+
+/* By close() and pipe(): the loop is told nothing. */
+START_TEST(a_foreign_number_that_is_used_again_is_watched_anew)
+{
+    struct pollfd fd = { -1, POLLIN, 0 };
+    int pair[2], old;
+    pthread_t thread;
+
+    ck_assert_int_eq(pipe(pair), 0);
+    fd.fd = old = pair[0];
+    ck_assert_int_eq(hub_poll(&fd, 1, hub_now() + MS), 0);
+    close(pair[0]);
+    close(pair[1]);
+    ck_assert_int_eq(pipe(pair), 0);
+    ck_assert_int_eq(pair[0], old);
+    ck_assert_int_eq(pthread_create(&thread, NULL, writes_late, &pair[1]), 0);
+    ck_assert_int_eq(hub_poll(&fd, 1, HUB_FOREVER), 1);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 2; i++) {
+        hub_fd_closed(pair[i]);
+        close(pair[i]);
+    }
+}
+END_TEST
+
+/* Neither has an event that could come: as poll() has it. */
+START_TEST(files_that_cannot_be_waited_for_do_not_spoil_the_rest)
+{
+    int file = open("/proc/self/exe", O_RDONLY), zero = open("/dev/zero", O_RDWR);
+    struct pollfd fds[3] = { { file, POLLPRI, 0 }, { zero, 0, 0 },
+                             { ends[0][0], POLLIN, 0 } };
+    fd_set set;
+
+    ck_assert_int_eq(hub_poll(fds, 3, hub_now() + MS), 0);
+    ck_assert_int_eq(write(ends[0][1], "x", 1), 1);
+    ck_assert_int_eq(hub_poll(fds, 3, SOON), 1);
+    FD_ZERO(&set);
+    FD_SET(file, &set);
+    ck_assert_int_eq(hub_select(file + 1, NULL, NULL, &set, hub_now() + MS), 0);
+    ck_assert(!FD_ISSET(file, &set));
+    close(file);
+    close(zero);
+}
+END_TEST
 
 static void writes(void *arg)
 {
@@ -187,6 +239,36 @@ static int connected_pair(int fds[2])
     return hub_close(listener);
 }
 
+static struct pollfd two[2];
+
+static void polls_two(void *arg)
+{
+    *(int *)arg = hub_poll(two, 2, SOON);
+}
+
+START_TEST(one_that_is_shut_down_is_not_taken_for_the_closed_one)
+{
+    int a[2], b[2], rc = 9;
+    struct greenlet *g;
+
+    ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, a), 0);
+    ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, b), 0);
+    two[0] = (struct pollfd){ a[0], POLLIN, 0 };
+    two[1] = (struct pollfd){ b[0], POLLIN, 0 };
+    g = hub_spawn_raw(polls_two, &rc);
+    hub_yield();
+    hub_close(b[0]);
+    hub_shutdown(a[0], SHUT_RD);
+    finish(g);
+    ck_assert_int_eq(rc, 2);
+    ck_assert_int_eq(two[0].revents & POLLNVAL, 0);
+    ck_assert_int_eq(two[1].revents, POLLNVAL);
+    hub_close(a[0]);
+    hub_close(a[1]);
+    hub_close(b[1]);
+}
+END_TEST
+
 START_TEST(urgent_data_is_waited_for)
 {
     int pair[2];
@@ -303,6 +385,11 @@ int main(void)
     tcase_add_test(tcase, what_is_not_open_is_not_valid);
     tcase_add_test(tcase, a_regular_file_is_always_ready);
     tcase_add_test(tcase, one_that_is_closed_meanwhile_is_reported);
+    tcase_add_test(tcase,
+                   one_that_is_shut_down_is_not_taken_for_the_closed_one);
+    tcase_add_test(tcase, a_foreign_number_that_is_used_again_is_watched_anew);
+    tcase_add_test(tcase,
+                   files_that_cannot_be_waited_for_do_not_spoil_the_rest);
     tcase_add_test(tcase, urgent_data_is_waited_for);
     tcase_add_test(tcase, a_hang_up_is_told_also_to_who_asks_for_nothing);
     tcase_add_test(tcase, select_tells_the_sets_apart);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define MS INT64_C(1000000)
@@ -162,6 +164,34 @@ static long epoll_ctls(void)
     return ctls;
 }
 
+static void *counts_later(void *arg)
+{
+    const uint64_t one = 1;
+
+    usleep(2000);
+    ck_assert_int_eq(write(*(int *)arg, &one, sizeof one), sizeof one);
+    return NULL;
+}
+
+/* All eventfds have one inode: closed behind the hub's back, and another one with
+ * the number. */
+START_TEST(an_eventfd_that_replaces_another_is_registered_again)
+{
+    int old = eventfd(0, EFD_NONBLOCK), fd;
+    pthread_t thread;
+
+    ck_assert_int_eq(hub_wait_fd(old, HUB_READ, hub_now() + MS), -ETIMEDOUT);
+    close(old);
+    fd = eventfd(0, EFD_NONBLOCK);
+    ck_assert_int_eq(fd, old);
+    ck_assert_int_eq(pthread_create(&thread, NULL, counts_later, &fd), 0);
+    ck_assert_int_eq(hub_wait_fd(fd, HUB_READ, HUB_FOREVER), 0);
+    pthread_join(thread, NULL);
+    hub_fd_closed(fd);
+    close(fd);
+}
+END_TEST
+
 static void open_pipe(void)
 {
     hub_yield(); /* the hub's own descriptors are there before we count */
@@ -189,6 +219,8 @@ int main(void)
     tcase_add_test(tcase, a_closed_fd_ends_its_waits);
     tcase_add_test(tcase, a_killed_wait_ends);
     tcase_add_test(tcase, a_reused_number_is_registered_again);
+    tcase_add_test(tcase,
+                   an_eventfd_that_replaces_another_is_registered_again);
     tcase_add_test(tcase, a_thousand_waits_take_few_registrations);
     return unit_run("watch", tcase);
 }
