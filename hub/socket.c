@@ -5,7 +5,7 @@
 #include "hub/socket.h"
 #include "hub/io_impl.h"
 
-#include <limits.h>
+#include <poll.h>
 
 struct transfer {
     void *data;
@@ -64,6 +64,89 @@ static inline int64_t limit(int flags, int64_t deadline_ns)
     return unlikely(flags & MSG_DONTWAIT) ? HUB_NOWAIT : deadline_ns;
 }
 
+/* ---- receiving ---- */
+
+/* An error is for the next call to tell, which is told it by the system. */
+static ssize_t try_rest(int fd, void *call)
+{
+    struct pollfd state = {.fd = fd, .events = POLLIN};
+
+    if (poll(&state, 1, 0) > 0 && (state.revents & POLLERR))
+        return 0;
+    return try_recvmsg(fd, call);
+}
+
+/* The rest of one part of a message.  Returns whether to go on. */
+static bool receive_part(int fd, struct msghdr *message, size_t control_room,
+                         struct iovec part, size_t *done, int flags,
+                         int64_t deadline_ns)
+{
+    while (part.iov_len > 0) {
+        struct msghdr piece = {.msg_iov = &part,
+                               .msg_iovlen = 1,
+                               .msg_control = message->msg_control,
+                               .msg_controllen = control_room};
+        struct transfer t = {&piece, 0, flags, NULL, NULL};
+        ssize_t got = hub__io(fd, HUB_READ, deadline_ns, try_rest, &t);
+
+        if (got <= 0)
+            return false;
+        *done += (size_t)got;
+        part.iov_base = (void *)((uintptr_t)part.iov_base + (size_t)got);
+        part.iov_len -= (size_t)got;
+        message->msg_flags |= piece.msg_flags;
+        if (piece.msg_controllen > 0) {
+            message->msg_controllen = piece.msg_controllen;
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_stream(int fd)
+{
+    int saved = errno, type = 0;
+    socklen_t size = sizeof type;
+
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    errno = saved;
+    return type == SOCK_STREAM;
+}
+
+/* MSG_WAITALL, when the first piece is there: what else there is room for, up to
+ * the end, an error, the deadline, or what brings control data. */
+static ssize_t receive_rest(int fd, struct msghdr *message, size_t control_room,
+                            ssize_t first, int flags, int64_t deadline_ns)
+{
+    const int never = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE;
+    size_t done = 0, before = (size_t)first;
+
+    if (first <= 0 || (flags & never) || message->msg_controllen > 0 ||
+        !is_stream(fd))
+        return first;
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        struct iovec part = message->msg_iov[i];
+        size_t skip = before < part.iov_len ? before : part.iov_len;
+
+        before -= skip;
+        part.iov_base = (void *)((uintptr_t)part.iov_base + skip);
+        part.iov_len -= skip;
+        if (!receive_part(fd, message, control_room, part, &done,
+                          flags & ~MSG_WAITALL, limit(flags, deadline_ns)))
+            break;
+    }
+    return first + (ssize_t)done;
+}
+
+static ssize_t all_of(int fd, void *buffer, size_t size, ssize_t first, int flags,
+                      int64_t deadline_ns)
+{
+    struct iovec part = {buffer, size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+    return receive_rest(fd, &message, 0, first, flags, deadline_ns);
+}
+
 HUB__SWITCHES ssize_t hub_recv(int fd, void *buffer, size_t size, int flags,
                                int64_t deadline_ns)
 {
@@ -73,6 +156,8 @@ HUB__SWITCHES ssize_t hub_recv(int fd, void *buffer, size_t size, int flags,
 
     if (got > 0 && (size_t)got < size && flags == 0)
         hub__io_drained(fd, HUB_READ);
+    if (unlikely(flags & MSG_WAITALL) && got > 0 && (size_t)got < size)
+        return all_of(fd, buffer, size, got, flags, deadline_ns);
     return got;
 }
 
@@ -81,16 +166,25 @@ HUB__SWITCHES ssize_t hub_recvfrom(int fd, void *buffer, size_t size, int flags,
                                    int64_t deadline_ns)
 {
     struct transfer t = {buffer, size, flags & ~MSG_WAITALL, address, length};
+    ssize_t got =
+        hub__io(fd, HUB_READ, limit(flags, deadline_ns), try_recvfrom, &t);
 
-    return hub__io(fd, HUB_READ, limit(flags, deadline_ns), try_recvfrom, &t);
+    if (unlikely(flags & MSG_WAITALL) && got > 0 && (size_t)got < size)
+        return all_of(fd, buffer, size, got, flags, deadline_ns);
+    return got;
 }
 
 HUB__SWITCHES ssize_t hub_recvmsg(int fd, struct msghdr *message, int flags,
                                   int64_t deadline_ns)
 {
     struct transfer t = {message, 0, flags & ~MSG_WAITALL, NULL, NULL};
+    size_t control_room = message->msg_controllen;
+    ssize_t got =
+        hub__io(fd, HUB_READ, limit(flags, deadline_ns), try_recvmsg, &t);
 
-    return hub__io(fd, HUB_READ, limit(flags, deadline_ns), try_recvmsg, &t);
+    if (unlikely(flags & MSG_WAITALL) && got > 0)
+        return receive_rest(fd, message, control_room, got, flags, deadline_ns);
+    return got;
 }
 
 int hub_recv_all(int fd, void *buffer, size_t size, size_t *received,

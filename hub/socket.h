@@ -75,7 +75,9 @@ HUB_API int hub_accept(int fd, struct sockaddr *address, socklen_t *length,
 
 /* ---- data ---- */
 
-/* recv(2).  MSG_WAITALL has no effect.  Switches.
+/* recv(2).  With MSG_WAITALL, on a stream, it goes on until `size` bytes are there:
+ * fewer are returned when the end, an error (which the next call has), or why a wait
+ * ended early comes in between, and what MSG_PEEK finds.  Switches.
  * Returns how many bytes, 0 at the end, or a negative errno. */
 HUB_API ssize_t hub_recv(int fd, void *buffer, size_t size, int flags,
                          int64_t deadline_ns);

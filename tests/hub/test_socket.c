@@ -256,6 +256,74 @@ START_TEST(a_reused_number_is_not_touched_by_those_who_waited_for_the_old)
 }
 END_TEST
 
+static int gate[2], mate;
+
+/* The loop tells of both at once, and this one runs first. */
+static void closes_and_opens(void *arg)
+{
+    int old = ours, ends[2];
+    char byte;
+
+    (void)arg;
+    ck_assert_int_eq(hub_recv(gate[0], &byte, 1, 0, SOON), 1);
+    ck_assert_int_eq(hub_close(ours), 0);
+    ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    ck_assert_int_eq(ends[0], old);
+    mate = ends[1];
+    ck_assert_int_eq(hub_send(mate, "n", 1, 0, SOON), 1);
+}
+
+/* Its event has come, but before it runs the number is another socket's. */
+START_TEST(a_reused_number_is_not_touched_by_one_who_is_woken_already)
+{
+    struct receiver a = { .name = 'a' };
+    struct greenlet *g, *closer;
+    char byte;
+
+    ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, gate), 0);
+    g = hub_spawn_raw(receives, &a);
+    closer = hub_spawn_raw(closes_and_opens, NULL);
+    hub_sleep(MS); /* both are registered */
+    ck_assert_int_eq(write(_i == 0 ? theirs : gate[1], "o", 1), 1);
+    ck_assert_int_eq(write(_i == 0 ? gate[1] : theirs, "o", 1), 1);
+    finish(closer);
+    finish(g);
+    ck_assert(a.got == -EBADF || a.data[0] == 'o');
+    ck_assert_int_eq(hub_recv(ours, &byte, 1, 0, SOON), 1);
+    ck_assert_int_eq(byte, 'n');
+    hub_close(mate);
+    hub_close(gate[0]);
+    hub_close(gate[1]);
+}
+END_TEST
+
+static void closes_when_it_is_its_turn(void *arg)
+{
+    (void)arg;
+    hub_close(ours);
+    ours = hub_dup(theirs);
+}
+
+/* A call that has not waited for long gives way first: to one who closes. */
+START_TEST(a_call_that_gave_way_sees_that_its_number_was_closed)
+{
+    int old = ours;
+    struct greenlet *g = NULL;
+    ssize_t rc = 1;
+    char byte;
+
+    for (int i = 0; i < 200; i++)
+        ck_assert_int_eq(hub_send(theirs, "x", 1, 0, SOON), 1);
+    hub_yield();
+    g = hub_spawn_raw(closes_when_it_is_its_turn, NULL);
+    for (int i = 0; i < 100 && rc == 1; i++)
+        rc = hub_recv(old, &byte, 1, 0, HUB_NOWAIT);
+    ck_assert_int_eq(rc, -EBADF);
+    ck_assert_int_eq(ours, old);
+    finish(g);
+}
+END_TEST
+
 static void sends_later(void *arg)
 {
     hub_sleep(2 * MS);
@@ -407,6 +475,123 @@ START_TEST(sending_all_shares_one_deadline)
 }
 END_TEST
 
+/* ---- MSG_WAITALL ---- */
+
+static void sends_in_pieces(void *arg)
+{
+    for (int i = 0; i < 4; i++) {
+        hub_sleep(MS);
+        ck_assert_int_eq(hub_send(theirs, arg, 2, 0, SOON), 2);
+    }
+}
+
+static ssize_t receive_by(int how, char *data, size_t size, int flags,
+                          int64_t deadline)
+{
+    struct iovec parts[3] = { { data, 3 }, { data + 3, 0 },
+                              { data + 3, size - 3 } };
+    struct msghdr message = { .msg_iov = parts, .msg_iovlen = 3 };
+
+    if (how == 0)
+        return hub_recv(ours, data, size, flags, deadline);
+    if (how == 1)
+        return hub_recvfrom(ours, data, size, flags, NULL, NULL, deadline);
+    return hub_recvmsg(ours, &message, flags, deadline);
+}
+
+START_TEST(all_that_is_asked_for_is_waited_for)
+{
+    char data[9] = "";
+    struct greenlet *g = hub_spawn_raw(sends_in_pieces, "ab");
+
+    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL, SOON), 8);
+    ck_assert_str_eq(data, "abababab");
+    finish(g);
+    sends_x(NULL);
+    ck_assert_int_eq(
+        receive_by(_i, data, 8, MSG_WAITALL, hub_now() + MS), 1);
+    sends_x(NULL);
+    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL, HUB_NOWAIT), 1);
+    sends_x(NULL);
+    ck_assert_int_eq(
+        receive_by(_i, data, 8, MSG_WAITALL | MSG_DONTWAIT, SOON), 1);
+    sends_x(NULL);
+    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL | MSG_PEEK, SOON), 1);
+    ck_assert_int_eq(hub_shutdown(theirs, SHUT_WR), 0);
+    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL, SOON), 1);
+    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL, SOON), 0);
+}
+END_TEST
+
+START_TEST(all_of_a_datagram_is_one)
+{
+    char data[8];
+    int pair[2] = { ours, theirs };
+
+    ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+    ck_assert_int_eq(hub_send(pair[1], "x", 1, 0, SOON), 1);
+    ck_assert_int_eq(hub_send(pair[1], "yz", 2, 0, SOON), 2);
+    ck_assert_int_eq(hub_recv(pair[0], data, 8, MSG_WAITALL, SOON), 1);
+    ck_assert_int_eq(hub_recv(pair[0], data, 8, MSG_WAITALL, SOON), 2);
+    hub_close(pair[0]);
+    hub_close(pair[1]);
+}
+END_TEST
+
+static void waits_for_all(void *arg)
+{
+    struct receiver *r = arg;
+
+    r->got = hub_recv(ours, r->data, sizeof r->data, MSG_WAITALL, HUB_FOREVER);
+}
+
+START_TEST(who_is_killed_while_he_waits_for_all_has_what_came)
+{
+    struct receiver a = { .name = 'a' };
+    struct greenlet *g = hub_spawn_raw(waits_for_all, &a);
+
+    hub_yield();
+    sends_x(NULL);
+    hub_sleep(MS);
+    hub_kill(g);
+    finish(g);
+    ck_assert_int_eq(a.got, 1);
+}
+END_TEST
+
+/* With the second piece comes a descriptor: it goes no further. */
+START_TEST(descriptors_end_a_wait_for_all)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    char data[8];
+    struct iovec part = { data, sizeof data };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1,
+                              .msg_control = &control,
+                              .msg_controllen = sizeof control };
+    int fd;
+
+    ck_assert_int_eq(hub_send(theirs, "ab", 2, 0, SOON), 2);
+    ck_assert_int_eq(hub_send_fds(theirs, "c", 1, &ours, 1, SOON), 1);
+    ck_assert_int_eq(hub_send(theirs, "de", 2, 0, SOON), 2);
+    ck_assert_int_eq(hub_recvmsg(ours, &message, MSG_WAITALL, SOON), 3);
+    ck_assert_ptr_nonnull(CMSG_FIRSTHDR(&message));
+    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    close(fd);
+    ck_assert_int_eq(hub_recv(ours, data, 8, 0, SOON), 2);
+}
+END_TEST
+
+static void add_wait_all(TCase *tcase)
+{
+    tcase_add_loop_test(tcase, all_that_is_asked_for_is_waited_for, 0, 3);
+    tcase_add_test(tcase, all_of_a_datagram_is_one);
+    tcase_add_test(tcase, who_is_killed_while_he_waits_for_all_has_what_came);
+    tcase_add_test(tcase, descriptors_end_a_wait_for_all);
+}
+
 static void add_data(TCase *tcase)
 {
     tcase_add_test(tcase, what_is_there_is_received_at_once);
@@ -432,6 +617,11 @@ static void add_close(TCase *tcase)
     tcase_add_test(tcase, a_closed_socket_ends_its_waits);
     tcase_add_test(
         tcase, a_reused_number_is_not_touched_by_those_who_waited_for_the_old);
+    tcase_add_loop_test(
+        tcase, a_reused_number_is_not_touched_by_one_who_is_woken_already, 0,
+        2);
+    tcase_add_test(tcase,
+                   a_call_that_gave_way_sees_that_its_number_was_closed);
     tcase_add_test(tcase,
                    a_number_that_was_closed_behind_its_back_is_looked_at_again);
     tcase_add_test(
@@ -452,5 +642,6 @@ int main(void)
     tcase_add_checked_fixture(tcase, open_pair, close_pair);
     add_data(tcase);
     add_close(tcase);
+    add_wait_all(tcase);
     return unit_run("socket", tcase);
 }
