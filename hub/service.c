@@ -15,6 +15,8 @@
 
 static const struct hub__wait_kind waits_for_room = {"room in a server's pool",
                                                      NULL};
+static const struct hub__wait_kind waits_for_start = {
+    "another greenlet to start a server", NULL};
 static const struct hub__wait_kind waits_for_stop = {"a server to be stopped",
                                                      NULL};
 static const struct hub__wait_kind waits_for_handlers = {
@@ -199,25 +201,54 @@ static int start_acceptor(struct hub__service *service)
     return hub_start(g);
 }
 
+/* Looking for the address of a name takes time: the service may be closed then, and
+ * others may want to start it, too. */
+static int listen_now(struct hub__service *service)
+{
+    int fd;
+
+    service->starting = true;
+    fd = hub_listen_on(service->address, service->options.backlog,
+                       service->options.listen_flags |
+                           service->kind->listen_flags);
+    service->starting = false;
+    hub__link_notify(&service->begun);
+    if (fd >= 0 && service->closed) {
+        hub_close(fd);
+        return -EBADF;
+    }
+    if (fd >= 0)
+        service->fd = fd;
+    return fd < 0 ? fd : 0;
+}
+
+static int start(struct hub__service *service)
+{
+    int rc = 0;
+
+    while (rc == 0 && service->starting)
+        rc = hub__service_wait(&service->begun, &waits_for_start, service,
+                               HUB_FOREVER);
+    if (rc == 0 && service->closed)
+        rc = -EBADF;
+    if (rc < 0 || service->acceptor != NULL)
+        return rc;
+    if (service->fd < 0)
+        rc = listen_now(service);
+    return rc < 0 ? rc : start_acceptor(service);
+}
+
 int hub__service_start(struct hub__service *service)
 {
-    int fd = service->fd;
+    int rc;
 
     if (service->hub != hub__peek())
         return hub__fail(&hub_invalid_thread_class,
                          "the server belongs to the hub of another thread");
-    if (service->closed)
-        return -EBADF;
-    if (service->acceptor != NULL)
-        return 0;
-    if (fd < 0)
-        fd = hub_listen_on(service->address, service->options.backlog,
-                           service->options.listen_flags |
-                               service->kind->listen_flags);
-    if (fd < 0)
-        return fd;
-    service->fd = fd;
-    return start_acceptor(service);
+    service->refs++;
+    rc = start(service);
+    hub__service_unref(service);
+    return rc;
 }
 
 /* ---- the end ---- */

@@ -28,13 +28,14 @@ struct hub__service {
     struct hub_server_options options;
     void *arg;
     int fd; /* -1: not listening */
-    bool closed, stopping;
+    bool closed, stopping, starting;
     struct greenlet *acceptor;
     struct hub__link acceptor_link;
     struct hub__handling *handlings;
     size_t count;
     struct hub__link *released; /* waits for a handling to end */
     struct hub__link *over;     /* waits for the service to be closed */
+    struct hub__link *begun;    /* waits for who is starting it */
 };
 
 struct hub__service_kind {
