@@ -1,7 +1,8 @@
 /* watcher.c - watchers of all kinds: started with a callback, or waited for
  *
  * An event is told from within the loop, where nobody may be called: the call
- * is queued, or the greenlet that waits is woken. */
+ * is queued, or those who wait are woken.  While some wait on it is armed; when an
+ * event has ended that, the one whom it woke arms it for the others. */
 #include "hub/watcher_impl.h"
 
 #include <errno.h>
@@ -19,10 +20,10 @@ void hub__watcher_unref(struct hub_watcher *watcher)
         free(watcher);
 }
 
-static void arm_off(struct hub_watcher *watcher)
+static int arm_off(struct hub_watcher *watcher)
 {
-    watcher->kind->disarm(watcher); /* an event may be under way */
     watcher->armed = false;
+    return watcher->kind->disarm(watcher); /* an event may be under way */
 }
 
 static int arm_on(struct hub_watcher *watcher)
@@ -34,6 +35,45 @@ static int arm_on(struct hub_watcher *watcher)
     return rc;
 }
 
+/* ---- those who wait ---- */
+
+static void append(struct hub_watcher *watcher, struct hub__watcher_wait *wait)
+{
+    struct hub__watcher_wait **end = &watcher->waits;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    wait->next = NULL;
+    wait->over = false;
+    *end = wait;
+}
+
+static void take_out(struct hub_watcher *watcher, struct hub__watcher_wait *wait)
+{
+    struct hub__watcher_wait **at = &watcher->waits;
+
+    if (wait->over)
+        return;
+    while (*at != wait)
+        at = &(*at)->next;
+    *at = wait->next;
+    wait->over = true;
+}
+
+/* All who wait, or the oldest alone, by a function of waiter.c.  One that has ended
+ * for another reason does not count. */
+static void end_waits(struct hub_watcher *watcher, int rc, bool one,
+                      bool (*wake)(struct hub__waiter *waiter, int result))
+{
+    struct hub__watcher_wait *wait;
+    bool woken = false;
+
+    while ((wait = watcher->waits) != NULL && !(one && woken)) {
+        take_out(watcher, wait);
+        woken = wake(&wait->waiter, rc);
+    }
+}
+
 /* ---- an event ---- */
 
 void hub__watcher_happened(struct hub_watcher *watcher, int events)
@@ -42,9 +82,10 @@ void hub__watcher_happened(struct hub_watcher *watcher, int events)
 
     if (!watcher->kind->stays)
         watcher->armed = false;
-    if (watcher->waiter != NULL) {
+    if (watcher->waits != NULL) {
         hub__enter(hub);
-        hub__wake_entered(watcher->waiter, events < 0 ? events : 0);
+        end_waits(watcher, events < 0 ? events : 0,
+                  watcher->kind->for_one && events > 0, hub__wake_entered);
         hub__exit(hub);
         return;
     }
@@ -92,7 +133,7 @@ int hub_watcher_start(struct hub_watcher *watcher,
 
     if (rc < 0)
         return rc;
-    if (watcher->waiter != NULL)
+    if (watcher->waits != NULL)
         return hub__fail(&hub_concurrent_use_class,
                          "a greenlet waits for the watcher");
     if (!watcher->started) {
@@ -111,13 +152,13 @@ void hub_watcher_stop(struct hub_watcher *watcher)
 {
     watcher->started = false;
     watcher->events = 0;
-    if (watcher->waiter == NULL)
+    if (watcher->waits == NULL)
         arm_off(watcher);
 }
 
 bool hub_watcher_active(const struct hub_watcher *watcher)
 {
-    return watcher->started || watcher->waiter != NULL;
+    return watcher->started || watcher->waits != NULL;
 }
 
 bool hub_watcher_pending(const struct hub_watcher *watcher)
@@ -133,26 +174,41 @@ bool hub_watcher_set_ref(struct hub_watcher *watcher, bool ref)
     return before;
 }
 
+/* One wait is over: the event may be wanted by others, or by nobody. */
+static int arm_as_wanted(struct hub_watcher *watcher)
+{
+    int rc = 0;
+
+    if (watcher->waits != NULL)
+        rc = arm_on(watcher);
+    else if (!watcher->started)
+        rc = arm_off(watcher);
+    if (rc < 0)
+        end_waits(watcher, rc, false, hub__wake);
+    return rc;
+}
+
 int hub_wait_watcher(struct hub_watcher *watcher, int64_t deadline_ns)
 {
-    struct hub__waiter waiter;
+    struct hub__watcher_wait wait;
     int rc = check(watcher);
 
     if (rc < 0)
         return rc;
-    if (hub_watcher_active(watcher))
+    if (watcher->started)
         return hub__fail(&hub_concurrent_use_class,
-                         "the watcher is already used by another greenlet");
-    rc = hub__waiter_begin(&waiter, &watcher->kind->wait, watcher);
+                         "the watcher is started with a callback");
+    rc = hub__waiter_begin(&wait.waiter, &watcher->kind->wait, watcher);
     if (rc == 0)
         rc = arm_on(watcher);
     if (rc < 0)
         return rc;
     hub__watcher_ref(watcher);
-    watcher->waiter = &waiter;
-    rc = hub__park_cancelable(&waiter, deadline_ns);
-    watcher->waiter = NULL;
-    arm_off(watcher);
+    append(watcher, &wait);
+    rc = hub__park_cancelable(&wait.waiter, deadline_ns);
+    take_out(watcher, &wait);
+    if (arm_as_wanted(watcher) == -EBADF && rc == 0)
+        rc = -EBADF;
     hub__watcher_unref(watcher);
     return rc;
 }
@@ -169,8 +225,7 @@ static void run_cancel(void *arg)
 {
     struct hub_watcher *watcher = arg;
 
-    if (watcher->waiter != NULL)
-        hub__wake_next(watcher->waiter, watcher->cancel_error);
+    end_waits(watcher, watcher->cancel_error, false, hub__wake_next);
     if (watcher->close_on_cancel)
         close_watcher(watcher);
     hub__watcher_unref(watcher);
@@ -183,7 +238,7 @@ int hub_cancel_wait(struct hub_watcher *watcher, int error, bool close)
     watcher->close_on_cancel |= close;
     if (watcher->cancel.queued)
         return 0;
-    if (watcher->waiter == NULL) {
+    if (watcher->waits == NULL) {
         if (watcher->close_on_cancel)
             close_watcher(watcher);
         return 0;
@@ -218,7 +273,6 @@ void hub_watcher_free(struct hub_watcher *watcher)
     if (watcher == NULL)
         return;
     close_watcher(watcher);
-    if (watcher->waiter != NULL)
-        hub__wake(watcher->waiter, -EBADF);
+    end_waits(watcher, -EBADF, false, hub__wake);
     hub__watcher_unref(watcher);
 }

@@ -2,8 +2,8 @@
  *
  * A watcher belongs to the hub of the thread that made it.  Started with a
  * callback it calls that in the loop, behind all who are ready, each time its
- * event happens, until it is stopped; or one greenlet waits for it.  A callback
- * must not wait (-EDEADLK); it may start, stop and free any watcher. */
+ * event happens, until it is stopped; or greenlets wait for it.  A callback must
+ * not wait (-EDEADLK); it may start, stop and free any watcher. */
 #ifndef VIREO_WATCHER_H
 #define VIREO_WATCHER_H
 
@@ -38,7 +38,7 @@ HUB_API int hub_watcher_async(struct hub_watcher **watcher);
 /* When nothing of that priority (-2 ... 2) or a higher one is left to do. */
 HUB_API int hub_watcher_idle(int priority, struct hub_watcher **watcher);
 
-/* Stop it.  NULL is allowed.  A greenlet that waits for it gets -EBADF. */
+/* Stop it.  NULL is allowed.  Greenlets that wait for it get -EBADF. */
 HUB_API void hub_watcher_free(struct hub_watcher *watcher);
 
 /* ---- starting and stopping ---- */
@@ -70,14 +70,16 @@ HUB_API int hub_watcher_send(struct hub_watcher *watcher);
 
 /* ---- waiting for one ---- */
 
-/* Wait for the event of a watcher that is not started.  Switches.
- * Returns 0, hub_concurrent_use_class (-EBUSY) when it is started or waited for
- * already, -EXDEV in another thread, as hub_watcher_start(), what
- * hub_cancel_wait() says, or why it ended early. */
+/* Wait for the event of a watcher that is not started.  Any number of greenlets
+ * may: an event of an fd is for the one that has waited longest, the next one for
+ * the next; those of other kinds are for all who wait.  Switches.
+ * Returns 0, hub_concurrent_use_class (-EBUSY) when it is started, -EXDEV in
+ * another thread, as hub_watcher_start(), what hub_cancel_wait() says, or why it
+ * ended early. */
 HUB_API int hub_wait_watcher(struct hub_watcher *watcher, int64_t deadline_ns);
 
-/* End the wait for it with `error` (0: -EBADF): not at once, but behind all who
- * are ready, and only if it is waited for still.  `close`: then the watcher
+/* End the waits for it with `error` (0: -EBADF): not at once, but behind all who
+ * are ready, and only those that are waits still.  `close`: then the watcher
  * cannot be started any more (-EBADF).
  * Returns 0, or -EINVAL for an error above 0. */
 HUB_API int hub_cancel_wait(struct hub_watcher *watcher, int error, bool close);

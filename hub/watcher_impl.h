@@ -10,11 +10,21 @@
 struct hub__watcher_kind {
     struct hub__wait_kind wait; /* for reports: "watcher of an fd" */
     int (*arm)(struct hub_watcher *watcher);     /* 0 or a negative errno */
-    void (*disarm)(struct hub_watcher *watcher); /* also when it is not armed */
+    /* Also when it is not armed.  Returns 0, or -EBADF when an event came that was
+     * of a file which is closed by now. */
+    int (*disarm)(struct hub_watcher *watcher);
     /* Before a callback: arm it for the next event.  Returns 1, 0 when there
      * will be no next one, or a negative errno. */
     int (*again)(struct hub_watcher *watcher);
     bool stays;
+    bool for_one; /* an event is for one who waits; otherwise for all of them */
+};
+
+/* In hub_wait_watcher(), on its stack. */
+struct hub__watcher_wait {
+    struct hub__watcher_wait *next;
+    struct hub__waiter waiter;
+    bool over; /* it is not linked any more */
 };
 
 struct hub_watcher {
@@ -23,7 +33,7 @@ struct hub_watcher {
     unsigned refs; /* the caller's, each call that is queued, a wait */
     hub_watcher_callback *callback;
     void *arg;
-    struct hub__waiter *waiter; /* of hub_wait_watcher() */
+    struct hub__watcher_wait *waits; /* the oldest first */
     struct hub_callback call, cancel;
     int events; /* for the call that is queued; 0: it is off */
     int cancel_error;

@@ -1,5 +1,6 @@
 /* watcher_kinds.c - watchers of fds, of times, of other threads, of an idle
  * loop */
+#include "hub/watch_impl.h"
 #include "hub/watcher_impl.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ static void io_notify(struct hub__fd_wait *wait, int rc)
     io_happened(wait, rc);
 }
 
-static int io_arm(struct hub_watcher *watcher)
+static int watch(struct hub_watcher *watcher)
 {
     struct io_watcher *io = io_of(watcher);
 
@@ -45,24 +46,36 @@ static int io_arm(struct hub_watcher *watcher)
     return hub__watch(watcher->hub, &io->wait);
 }
 
-static void io_disarm(struct hub_watcher *watcher)
+static int io_disarm(struct hub_watcher *watcher)
 {
-    hub__unwatch(watcher->hub, &io_of(watcher)->wait);
+    bool gone = hub__unwatch(watcher->hub, &io_of(watcher)->wait);
+
     io_of(watcher)->wait.fired = 0;
+    return gone ? -EBADF : 0;
+}
+
+/* The number may name another file than when it was last armed. */
+static int io_arm(struct hub_watcher *watcher)
+{
+    int rc = io_disarm(watcher);
+
+    if (rc == 0)
+        rc = hub__fd_make_sure(watcher->hub, io_of(watcher)->fd);
+    return rc < 0 ? rc : watch(watcher);
 }
 
 /* The last event is over: the loop may tell of it once more. */
 static int io_again(struct hub_watcher *watcher)
 {
-    int rc;
+    int rc = io_disarm(watcher);
 
-    io_disarm(watcher);
-    rc = io_arm(watcher);
+    if (rc == 0)
+        rc = watch(watcher);
     return rc < 0 ? rc : 1;
 }
 
 static const struct hub__watcher_kind io_kind = {
-    {"a watcher of an fd", NULL}, io_arm, io_disarm, io_again, false};
+    {"a watcher of an fd", NULL}, io_arm, io_disarm, io_again, false, true};
 
 int hub_watcher_io(int fd, int events, struct hub_watcher **watcher)
 {
@@ -128,10 +141,11 @@ static int timer_arm(struct hub_watcher *watcher)
     return timer_set(t);
 }
 
-static void timer_disarm(struct hub_watcher *watcher)
+static int timer_disarm(struct hub_watcher *watcher)
 {
     if (hub__timer_is_set(&timer_of(watcher)->timer))
         hub__timer_remove(watcher->hub, &timer_of(watcher)->timer);
+    return 0;
 }
 
 /* What was missed is not made up for. */
@@ -152,7 +166,8 @@ static int timer_again(struct hub_watcher *watcher)
 }
 
 static const struct hub__watcher_kind timer_kind = {
-    {"a watcher of a time", NULL}, timer_arm, timer_disarm, timer_again, false};
+    {"a watcher of a time", NULL}, timer_arm, timer_disarm, timer_again, false,
+    false};
 
 int hub_watcher_timer(int64_t after, int64_t repeat,
                       struct hub_watcher **watcher)
@@ -193,11 +208,12 @@ static int async_arm(struct hub_watcher *watcher)
     return 0;
 }
 
-static void async_disarm(struct hub_watcher *watcher)
+static int async_disarm(struct hub_watcher *watcher)
 {
     if (async_of(watcher)->counted)
         watcher->hub->active--;
     async_of(watcher)->counted = false;
+    return 0;
 }
 
 static int async_again(struct hub_watcher *watcher)
@@ -211,7 +227,8 @@ static const struct hub__watcher_kind async_kind = {
     async_arm,
     async_disarm,
     async_again,
-    true};
+    true,
+    false};
 
 /* In the loop.  After hub_watcher_free() nobody may send: what was queued by
  * then has a reference. */
@@ -274,9 +291,10 @@ static int idle_arm(struct hub_watcher *watcher)
     return 0;
 }
 
-static void idle_disarm(struct hub_watcher *watcher)
+static int idle_disarm(struct hub_watcher *watcher)
 {
     hub__idler_unlink(watcher->hub, &idle_of(watcher)->idler);
+    return 0;
 }
 
 static int idle_again(struct hub_watcher *watcher)
@@ -290,6 +308,7 @@ static const struct hub__watcher_kind idle_kind = {
     idle_arm,
     idle_disarm,
     idle_again,
+    false,
     false};
 
 int hub_watcher_idle(int priority, struct hub_watcher **watcher)

@@ -270,9 +270,8 @@ START_TEST(a_greenlet_waits_for_a_watcher)
     g = hub_spawn_raw(waits, &rc);
     hub_yield();
     ck_assert(hub_watcher_active(watcher));
-    ck_assert_int_eq(hub_wait_watcher(watcher, SOON), -EBUSY);
-    ck_assert_ptr_eq(greenlet_caught_peek()->cls, &hub_concurrent_use_class);
     ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), -EBUSY);
+    ck_assert_ptr_eq(greenlet_caught_peek()->cls, &hub_concurrent_use_class);
     ck_assert_int_eq(write(ends[1], "x", 1), 1);
     finish(g);
     ck_assert_int_eq(rc, 0);
@@ -285,6 +284,116 @@ START_TEST(a_greenlet_waits_for_a_watcher)
     ck_assert_int_eq(hub_watcher_timer(MS, 0, &watcher), 0);
     ck_assert_int_eq(hub_wait_watcher(watcher, SOON), 0);
     hub_watcher_free(watcher);
+}
+END_TEST
+
+struct reader {
+    char name[2];
+    int rc;
+};
+
+/* As hub_recv() does: wait, and take what there is. */
+static void waits_and_reads(void *arg)
+{
+    struct reader *r = arg;
+    char byte;
+
+    r->rc = hub_wait_watcher(watcher, SOON);
+    if (r->rc == 0 && read(ends[0], &byte, 1) == 1)
+        strcat(order, r->name);
+}
+
+START_TEST(who_has_waited_longest_for_an_fd_gets_its_event)
+{
+    struct reader r[4] = { { "a", 9 }, { "b", 9 }, { "c", 9 }, { "d", 9 } };
+    struct greenlet *g[4];
+
+    ck_assert_int_eq(hub_watcher_io(ends[0], HUB_READ, &watcher), 0);
+    for (int i = 0; i < 4; i++)
+        g[i] = hub_spawn_raw(waits_and_reads, &r[i]);
+    hub_sleep(MS);
+    hub_kill(g[1]);
+    for (int i = 0; i < 4; i++) {
+        if (i == 1)
+            continue;
+        ck_assert_int_eq(write(ends[1], "x", 1), 1);
+        finish(g[i]);
+        ck_assert_int_eq(r[i].rc, 0);
+    }
+    finish(g[1]);
+    ck_assert_int_eq(r[1].rc, -ECANCELED);
+    ck_assert_str_eq(order, "acd");
+    ck_assert(!hub_watcher_active(watcher));
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+START_TEST(all_who_wait_for_a_time_are_told)
+{
+    int rc[3] = { 9, 9, 9 };
+    struct greenlet *g[3];
+
+    ck_assert_int_eq(hub_watcher_timer(2 * MS, 0, &watcher), 0);
+    for (int i = 0; i < 3; i++)
+        g[i] = hub_spawn_raw(waits, &rc[i]);
+    for (int i = 0; i < 3; i++) {
+        finish(g[i]);
+        ck_assert_int_eq(rc[i], 0);
+    }
+    ck_assert_int_eq(hub_drain(SOON), 0);
+    hub_watcher_free(watcher);
+}
+END_TEST
+
+/* By closing the fd, by a cancel, by freeing the watcher. */
+START_TEST(an_end_is_one_for_all_who_wait)
+{
+    int rc[3] = { 9, 9, 9 }, fd = hub_dup(ends[0]);
+    struct greenlet *g[3];
+
+    ck_assert_int_eq(hub_watcher_io(fd, HUB_READ, &watcher), 0);
+    for (int i = 0; i < 3; i++)
+        g[i] = hub_spawn_raw(waits, &rc[i]);
+    hub_sleep(MS);
+    if (_i == 0)
+        hub_close(fd);
+    else if (_i == 1)
+        ck_assert_int_eq(hub_cancel_wait(watcher, 0, false), 0);
+    else
+        hub_watcher_free(watcher);
+    for (int i = 0; i < 3; i++) {
+        finish(g[i]);
+        ck_assert_int_eq(rc[i], -EBADF);
+    }
+    if (_i != 0)
+        hub_close(fd);
+    if (_i != 2)
+        hub_watcher_free(watcher);
+}
+END_TEST
+
+/* Closed and made by others: the loop knows nothing of it. */
+START_TEST(a_foreign_number_that_is_used_again_is_watched_anew)
+{
+    int pair[2], old;
+
+    ck_assert_int_eq(pipe(pair), 0);
+    old = pair[0];
+    ck_assert_int_eq(hub_watcher_io(old, HUB_READ, &watcher), 0);
+    ck_assert_int_eq(hub_wait_watcher(watcher, hub_now() + MS), -ETIMEDOUT);
+    close(pair[0]);
+    close(pair[1]);
+    ck_assert_int_eq(pipe(pair), 0);
+    ck_assert_int_eq(pair[0], old);
+    ck_assert_int_eq(hub_watcher_start(watcher, counts, "arg"), 0);
+    ck_assert_int_eq(write(pair[1], "x", 1), 1);
+    for (int i = 0; i < 5000 && calls == 0; i++)
+        hub_sleep(MS);
+    ck_assert_int_eq(last_events, HUB_READ);
+    hub_watcher_free(watcher);
+    hub_fd_closed(pair[0]);
+    close(pair[0]);
+    close(pair[1]);
 }
 END_TEST
 
@@ -504,6 +613,10 @@ END_TEST
 static void add_waiting(TCase *tcase)
 {
     tcase_add_test(tcase, a_greenlet_waits_for_a_watcher);
+    tcase_add_test(tcase, who_has_waited_longest_for_an_fd_gets_its_event);
+    tcase_add_test(tcase, all_who_wait_for_a_time_are_told);
+    tcase_add_loop_test(tcase, an_end_is_one_for_all_who_wait, 0, 3);
+    tcase_add_test(tcase, a_foreign_number_that_is_used_again_is_watched_anew);
     tcase_add_loop_test(tcase, a_wait_is_cancelled_later, 0, 3);
     tcase_add_test(tcase, a_wait_that_is_over_is_not_cancelled);
     tcase_add_test(tcase, a_watcher_that_is_freed_ends_its_wait);
