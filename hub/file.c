@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define NOT_DONE    1
 #define AT_POSITION ((off_t)-1) /* preadv2() and pwritev2() know it so, too */
 
 struct job {
@@ -165,14 +166,12 @@ int hub_file_truncate(int fd, off_t size)
 /* Where no thread can be made the fd must not leak. */
 int hub_file_close(int fd)
 {
-    struct job job = {.fd = fd};
+    struct job job = {.fd = fd, .result = NOT_DONE};
     int rc;
 
     hub_fd_closed(fd);
     rc = (int)offload(do_close, &job, HUB_OFFLOAD_QUICK);
-    if (rc == -EAGAIN || rc == -EDEADLK || rc == -ENOMEM)
-        return hub_close(fd);
-    return rc;
+    return job.result == NOT_DONE ? hub_close(fd) : rc;
 }
 
 /* ---- what is in memory at once ---- */
@@ -194,10 +193,13 @@ static ssize_t read_cached(const struct job *job)
 
 static ssize_t read_file(struct job *job)
 {
+    struct hub *hub = hub__get();
     ssize_t got;
 
     if (job->size == 0 || job->offset < AT_POSITION)
         return job->size == 0 ? 0 : -EINVAL;
+    if (hub != NULL)
+        hub__io_spend(hub);
     got = read_cached(job);
     return got != -EAGAIN ? got : offload(do_read, job, HUB_OFFLOAD_QUICK);
 }

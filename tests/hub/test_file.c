@@ -230,6 +230,39 @@ START_TEST(a_timerfd_expires)
 }
 END_TEST
 
+static bool stop;
+static long turns;
+
+static void counts(void *arg)
+{
+    (void)arg;
+    while (!stop) {
+        turns++;
+        hub_yield();
+    }
+}
+
+START_TEST(a_file_in_memory_does_not_starve_the_others)
+{
+    int fd = hub_file_open("/proc/self/exe", O_RDONLY, 0);
+    struct greenlet *g;
+    char data[64];
+
+    ck_assert_int_eq(hub_file_pread(fd, data, sizeof data, 0), 64);
+    stop = false;
+    g = hub_spawn_raw(counts, NULL);
+    hub_yield();
+    turns = 0;
+    for (int i = 0; i < 2000; i++)
+        ck_assert_int_eq(hub_file_pread(fd, data, sizeof data, 0), 64);
+    ck_assert_int_gt(turns, 20);
+    stop = true;
+    hub_join(g, HUB_FOREVER);
+    greenlet_unref(g);
+    hub_file_close(fd);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = unit_case();
@@ -245,5 +278,6 @@ int main(void)
     tcase_add_test(tcase, a_thread_of_the_pool_reads_what_blocks);
     tcase_add_test(tcase, an_eventfd_counts);
     tcase_add_test(tcase, a_timerfd_expires);
+    tcase_add_test(tcase, a_file_in_memory_does_not_starve_the_others);
     return unit_run("file", tcase);
 }
