@@ -240,7 +240,9 @@ ssize_t hub_stream_read_line(struct hub_stream *stream, char *buffer,
     rc = begin(stream, deadline_ns);
     if (rc < 0)
         return rc;
-    found = seek(stream, "\n", 1, size - 1, deadline_ns);
+    found = seek(stream, "\n", 1, size, deadline_ns);
+    if (found == (ssize_t)size)
+        found = -EMSGSIZE; /* no room for the 0 */
     if (found == -ENODATA)
         found = (ssize_t)hub__bytes_count(&stream->in);
     if (found >= 0)

@@ -91,6 +91,17 @@ START_TEST(the_limit_is_exact)
 }
 END_TEST
 
+START_TEST(the_limit_holds_for_a_last_line_too)
+{
+    char line[5];
+
+    give(_i == 0 ? "abcd" : "abcde");
+    ck_assert_int_eq(hub_stream_end(theirs, SOON), 0);
+    ck_assert_int_eq(hub_stream_read_line(ours, line, sizeof line, SOON),
+                     _i == 0 ? 4 : -EMSGSIZE);
+}
+END_TEST
+
 static void writes_in_pieces(void *arg)
 {
     for (const char *text = arg; *text != '\0'; text++) {
@@ -448,7 +459,10 @@ static void memory_free(void *self)
 START_TEST(a_transport_of_the_programs_own)
 {
     static const struct hub_transport transport = {
-        memory_read, memory_write, NULL, memory_close, memory_free, NULL
+        .read = memory_read,
+        .write = memory_write,
+        .close = memory_close,
+        .free = memory_free
     };
     struct memory memory = { 10, false, false };
     struct hub_stream *stream = hub_stream_new(&transport, &memory);
@@ -469,6 +483,7 @@ static void add_reading(TCase *tcase)
     tcase_add_test(tcase, lines_are_read_one_by_one);
     tcase_add_test(tcase, a_line_that_is_too_long_is_left);
     tcase_add_test(tcase, the_limit_is_exact);
+    tcase_add_loop_test(tcase, the_limit_holds_for_a_last_line_too, 0, 2);
     tcase_add_test(tcase, a_separator_in_pieces_is_found);
     tcase_add_test(tcase, an_early_end_leaves_what_there_was);
     tcase_add_test(tcase, a_deadline_loses_nothing);
