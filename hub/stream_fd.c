@@ -36,7 +36,11 @@ static int socket_shutdown(void *self, int64_t deadline_ns)
 }
 
 static const struct hub_transport over_socket = {
-    socket_read, socket_write, socket_shutdown, close_it, NULL, number};
+    .read = socket_read,
+    .write = socket_write,
+    .shutdown = socket_shutdown,
+    .close = close_it,
+    .fd = number};
 
 static ssize_t pipe_read(void *self, void *buffer, size_t size,
                          int64_t deadline_ns)
@@ -50,8 +54,8 @@ static ssize_t pipe_write(void *self, const void *data, size_t size,
     return hub_nb_write(number(self), data, size, deadline_ns);
 }
 
-static const struct hub_transport over_pipe = {pipe_read, pipe_write, NULL,
-                                               close_it,  NULL,       number};
+static const struct hub_transport over_pipe = {
+    .read = pipe_read, .write = pipe_write, .close = close_it, .fd = number};
 
 static ssize_t file_read(void *self, void *buffer, size_t size,
                          int64_t deadline_ns)
@@ -72,8 +76,8 @@ static int file_close(void *self)
     return hub_file_close(number(self));
 }
 
-static const struct hub_transport over_file = {file_read,  file_write, NULL,
-                                               file_close, NULL,       number};
+static const struct hub_transport over_file = {
+    .read = file_read, .write = file_write, .close = file_close, .fd = number};
 
 static const struct hub_transport *transport_for(mode_t mode)
 {

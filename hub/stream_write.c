@@ -62,7 +62,9 @@ static int send_all(struct hub_stream *stream, int64_t deadline_ns)
             return (int)put;
         hub__bytes_drop(sending, (size_t)put);
     }
-    return 0;
+    return stream->transport->flush != NULL
+               ? stream->transport->flush(stream->self, deadline_ns)
+               : 0;
 }
 
 int hub_stream_flush(struct hub_stream *stream, int64_t deadline_ns)
@@ -73,7 +75,8 @@ int hub_stream_flush(struct hub_stream *stream, int64_t deadline_ns)
         return -EBADF;
     if (stream->lost != 0)
         return stream->lost;
-    if (hub_stream_unsent(stream) == 0 && !stream->writing.taken)
+    if (hub_stream_unsent(stream) == 0 && !stream->writing.taken &&
+        stream->transport->flush == NULL)
         return 0;
     rc = begin(stream, deadline_ns);
     return rc < 0 ? rc : end(stream, send_all(stream, deadline_ns));

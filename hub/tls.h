@@ -84,7 +84,8 @@ HUB_API ssize_t hub_tls_read(struct hub_tls *tls, void *buffer, size_t size,
 
 /* Write at least one of `size` bytes.  When it ends with an error it has taken
  * none; what it has taken and could not send by the deadline goes with the next
- * call.  Switches.  Returns how many. */
+ * call, also with one of 0 bytes, which returns 0 when all is sent.  Switches.
+ * Returns how many. */
 HUB_API ssize_t hub_tls_write(struct hub_tls *tls, const void *data,
                               size_t size, int64_t deadline_ns);
 

@@ -15,7 +15,7 @@ extern "C" {
 
 /* All of them take the object first, return a negative errno when they fail,
  * and may switch.  A stream calls read for one greenlet at a time, and write
- * and shutdown for one at a time; but close while others are in read or write,
+ * shutdown and flush for one at a time; but close while others are in read or write,
  * which then end with -EBADF.  A read or write that ends with an error has
  * moved nothing. */
 struct hub_transport {
@@ -35,6 +35,9 @@ struct hub_transport {
     void (*free)(void *self);
     /* The fd below, or -1.  NULL: there is none. */
     int (*fd)(const void *self);
+    /* Send what write has taken and could not send by its deadline.  NULL: it takes
+     * only what it sends. */
+    int (*flush)(void *self, int64_t deadline_ns);
 };
 
 #ifdef __cplusplus

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define BUDGET 64
+
 static __thread char open_error[256];
 
 const char *hub_tls_open_error(void)
@@ -84,6 +86,17 @@ static int after(struct hub_tls *tls, int result, int64_t deadline_ns)
         return -EAGAIN;
     return hub_wait_fd(tls->fd, rc < 0 ? HUB_READ | HUB_WRITE : HUB_READ,
                        deadline_ns);
+}
+
+/* A cancellation point, and once in so many calls the others' turn, as a call on a
+ * socket is: what the session has already comes without a wait. */
+static int enter(void)
+{
+    static __thread unsigned calls;
+
+    if (++calls % BUDGET == 0)
+        hub_yield();
+    return hub_canceled() != 0 ? hub_sleep(0) : 0;
 }
 
 static int begin(struct hub_tls *tls)
@@ -210,10 +223,13 @@ int hub_tls_open(struct hub_tls_context *context, int fd,
 ssize_t hub_tls_read(struct hub_tls *tls, void *buffer, size_t size,
                      int64_t deadline_ns)
 {
-    for (;;) {
-        int rc = begin(tls), result;
-        size_t got;
+    int rc = enter(), result;
+    size_t got;
 
+    if (rc < 0 || size == 0)
+        return rc;
+    for (;;) {
+        rc = begin(tls);
         if (rc < 0)
             return rc;
         result = SSL_read_ex(tls->native, buffer, size, &got);
@@ -230,15 +246,14 @@ ssize_t hub_tls_read(struct hub_tls *tls, void *buffer, size_t size,
 ssize_t hub_tls_write(struct hub_tls *tls, const void *data, size_t size,
                       int64_t deadline_ns)
 {
+    int rc = enter(), result;
     size_t put;
-    int rc;
 
-    if (tls->said_end)
-        return -EPIPE;
-    rc = wait_to_send(tls, deadline_ns); /* what earlier calls have taken */
-    while (rc == 0) {
-        int result;
-
+    if (rc == 0 && tls->said_end && size > 0)
+        rc = -EPIPE;
+    if (rc == 0)
+        rc = wait_to_send(tls, deadline_ns); /* what earlier calls have taken */
+    while (rc == 0 && size > 0) {
         rc = begin(tls);
         if (rc < 0)
             break;
@@ -333,6 +348,11 @@ static int transport_shutdown(void *self, int64_t deadline_ns)
     return hub_tls_shutdown(self, deadline_ns);
 }
 
+static int transport_flush(void *self, int64_t deadline_ns)
+{
+    return (int)hub_tls_write(self, NULL, 0, deadline_ns);
+}
+
 static int transport_close(void *self)
 {
     return hub_tls_close(self);
@@ -354,5 +374,6 @@ const struct hub_transport hub_tls_transport = {
     .shutdown = transport_shutdown,
     .close = transport_close,
     .free = transport_free,
-    .fd = transport_fd
+    .fd = transport_fd,
+    .flush = transport_flush
 };
