@@ -7,7 +7,8 @@
  *
  * That call may come when the number names a new file already.  Closes are
  * counted, and each registration keeps the count that it was made at: what was
- * registered after the close is left alone. */
+ * registered after the close is left alone.  Without memory for the call the hub
+ * looks at all its numbers: those whose word does not name it any more were closed. */
 #include "context/testhook.h"
 #include "hub/sight.h"
 #include "hub/watch_impl.h"
@@ -20,6 +21,8 @@
 
 static uint32_t *chunks[CHUNKS]; /* atomic; made when they are needed */
 static uint32_t closes;          /* atomic */
+static uint32_t unknown; /* atomic: some registrations are in no word, for want of
+                            memory */
 
 /* NULL: nobody has watched it, or there is no memory. */
 static uint32_t *word_of(int fd, bool make)
@@ -46,10 +49,12 @@ uint32_t hub__fd_registered(const struct hub *hub, int fd)
 {
     uint32_t *word = word_of(fd, true), before = 0;
 
-    if (word != NULL &&
-        !__atomic_compare_exchange_n(word, &before, hub->id, false,
-                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
-        before != hub->id)
+    if (word == NULL)
+        __atomic_store_n(&unknown, 1, __ATOMIC_RELEASE);
+    else if (!__atomic_compare_exchange_n(word, &before, hub->id, false,
+                                          __ATOMIC_ACQ_REL,
+                                          __ATOMIC_ACQUIRE) &&
+             before != hub->id)
         __atomic_store_n(word, SEVERAL, __ATOMIC_RELEASE);
     return __atomic_load_n(&closes, __ATOMIC_ACQUIRE);
 }
@@ -70,15 +75,48 @@ static void closed_elsewhere(void *arg)
         hub__fd_gone(hub, message.fd);
 }
 
+static bool is_not_ours(const struct hub *hub, int fd)
+{
+    const uint32_t *word = word_of(fd, false);
+    uint32_t whose =
+        word != NULL ? __atomic_load_n(word, __ATOMIC_ACQUIRE) : hub->id;
+
+    return whose != hub->id && whose != SEVERAL;
+}
+
+static void look_at_all(void *arg)
+{
+    struct hub *hub = arg;
+
+    __atomic_store_n(&hub->fds_unsure, 0, __ATOMIC_RELEASE);
+    for (uint32_t fd = 0; fd < hub->fd_chunks * HUB__FD_CHUNK; fd++) {
+        const struct hub__fd *entry = hub__fd_peek(hub, (int)fd);
+
+        if (entry != NULL && entry->watched != 0 && is_not_ours(hub, (int)fd))
+            hub__fd_gone(hub, (int)fd);
+    }
+    hub__watch_check(hub);
+}
+
+static void tell_without_memory(struct hub *hub)
+{
+    if (__atomic_exchange_n(&hub->fds_unsure, 1, __ATOMIC_ACQ_REL) != 0)
+        return;
+    hub__callback_init(&hub->look_at_fds, hub, look_at_all, hub);
+    hub__callback_push_remote(&hub->look_at_fds);
+}
+
 static void tell(struct hub *hub, int fd, uint32_t count)
 {
     struct message *message = greenlet__malloc(sizeof *message);
 
-    if (message == NULL)
-        return;
-    *message = (struct message){ fd, count };
-    if (hub_call_soon_threadsafe(hub, closed_elsewhere, message) < 0)
+    if (message != NULL) {
+        *message = (struct message){ fd, count };
+        if (hub_call_soon_threadsafe(hub, closed_elsewhere, message) == 0)
+            return;
         free(message);
+    }
+    tell_without_memory(hub);
 }
 
 void hub__fd_closed_here(const struct hub *self, int fd)
@@ -89,6 +127,8 @@ void hub__fd_closed_here(const struct hub *self, int fd)
                          : 0;
     uint32_t count;
 
+    if (word == NULL && __atomic_load_n(&unknown, __ATOMIC_ACQUIRE))
+        whose = SEVERAL;
     if (likely(whose == 0 || (self != NULL && whose == self->id)))
         return;
     count = __atomic_add_fetch(&closes, 1, __ATOMIC_ACQ_REL);

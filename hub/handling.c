@@ -36,6 +36,8 @@ static void end_handling(struct hub__handling *handling)
 
     if (handling->fd >= 0)
         hub_close(handling->fd);
+    if (service->killed == handling)
+        service->killed = handling->next;
     *handling->back = handling->next;
     if (handling->next != NULL)
         handling->next->back = handling->back;

@@ -276,24 +276,18 @@ static int wait_until_empty(struct hub__service *service, int64_t deadline_ns)
     return rc;
 }
 
-/* Each may end another when it is killed before it began. */
+/* One that is killed before it began ends here, and may end others: who ends is no
+ * longer the next. */
 static void kill_handlers(struct hub__service *service)
 {
     struct hub__handling *handling;
-    size_t count = 0;
-    struct greenlet **list = greenlet__calloc(service->count, sizeof *list);
 
-    if (list == NULL)
-        return;
-    for (handling = service->handlings; handling != NULL;
-         handling = handling->next)
+    service->killed = service->handlings;
+    while ((handling = service->killed) != NULL) {
+        service->killed = handling->next;
         if (handling->greenlet != NULL)
-            list[count++] = greenlet_ref(handling->greenlet);
-    for (size_t i = 0; i < count; i++) {
-        hub_kill(list[i]);
-        greenlet_unref(list[i]);
+            hub_kill(handling->greenlet);
     }
-    free(list);
 }
 
 static int join_handlers(struct hub__service *service, int64_t deadline_ns)

@@ -32,6 +32,7 @@ struct hub__service {
     struct greenlet *acceptor;
     struct hub__link acceptor_link;
     struct hub__handling *handlings;
+    struct hub__handling *killed; /* service.c: the next to be */
     size_t count;
     struct hub__link *released; /* waits for a handling to end */
     struct hub__link *over;     /* waits for the service to be closed */

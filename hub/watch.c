@@ -427,6 +427,7 @@ void hub__watch_forked(struct hub *hub)
     for (uint32_t i = 0; i < hub->fd_chunks; i++)
         free(hub->fds[i]);
     free(hub->fds);
+    hub->fds_unsure = 0;
     hub->fds = NULL;
     hub->fd_chunks = 0;
 }
@@ -434,6 +435,7 @@ void hub__watch_forked(struct hub *hub)
 void hub__watch_anew(struct hub *hub)
 {
     hub__enter(hub);
+    hub->fds_unsure = 0;
     for (uint32_t fd = 0; fd < hub->fd_chunks * HUB__FD_CHUNK; fd++) {
         struct hub__fd *entry = hub__fd_peek(hub, (int)fd);
         int events = 0;
