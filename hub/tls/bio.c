@@ -35,7 +35,7 @@ static int collect(BIO *bio, const char *data, int size)
     size_t wanted = tls->out_size + (size_t)size;
 
     if (wanted > tls->out_room) {
-        unsigned char *out = realloc(tls->out, wanted + wanted / 2);
+        unsigned char *out = OPENSSL_realloc(tls->out, wanted + wanted / 2);
 
         if (out == NULL) {
             tls->failed = -ENOMEM;

@@ -12,8 +12,11 @@
 
 int hub__tls_error_of(char *text, size_t room)
 {
-    unsigned long error = ERR_peek_last_error(), first = ERR_peek_error();
+    unsigned long error = ERR_peek_last_error(), first = ERR_peek_error(), at;
+    bool no_memory = false;
 
+    while ((at = ERR_get_error()) != 0)
+        no_memory |= ERR_GET_REASON(at) == ERR_R_MALLOC_FAILURE;
     if (ERR_SYSTEM_ERROR(first)) {
         int number = ERR_GET_REASON(first);
 
@@ -25,7 +28,7 @@ int hub__tls_error_of(char *text, size_t room)
         return -EBADMSG;
     }
     ERR_error_string_n(error, text, room);
-    if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+    if (no_memory)
         return -ENOMEM;
     if (ERR_GET_LIB(error) == ERR_LIB_X509 &&
         ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH)
@@ -57,11 +60,11 @@ void hub_tls_context_unref(struct hub_tls_context *context)
 
         context->names = name->next;
         hub_tls_context_unref(name->context);
-        free(name);
+        OPENSSL_free(name);
     }
     SSL_CTX_free(context->native);
-    free(context->alpn);
-    free(context);
+    OPENSSL_free(context->alpn);
+    OPENSSL_free(context);
 }
 
 static const struct hub__tls_name *
@@ -126,7 +129,7 @@ static void set_up(struct hub_tls_context *context)
 
 struct hub_tls_context *hub_tls_context_new(enum hub_tls_side side)
 {
-    struct hub_tls_context *context = calloc(1, sizeof *context);
+    struct hub_tls_context *context = OPENSSL_zalloc(sizeof *context);
 
     if (context == NULL)
         return NULL;
@@ -135,7 +138,7 @@ struct hub_tls_context *hub_tls_context_new(enum hub_tls_side side)
     context->native = SSL_CTX_new(
         side == HUB_TLS_SERVER ? TLS_server_method() : TLS_client_method());
     if (context->native == NULL) {
-        free(context);
+        OPENSSL_free(context);
         return NULL;
     }
     set_up(context);
@@ -213,16 +216,16 @@ static unsigned encode(unsigned char *to, const char *protocols)
 
 int hub_tls_set_alpn(struct hub_tls_context *context, const char *protocols)
 {
-    unsigned char *wire = malloc(strlen(protocols) + 2);
+    unsigned char *wire = OPENSSL_malloc(strlen(protocols) + 2);
     unsigned size = wire != NULL ? encode(wire, protocols) : 0;
 
     if (size == 0) {
         int rc = wire != NULL ? -EINVAL : -ENOMEM;
 
-        free(wire);
+        OPENSSL_free(wire);
         return rc;
     }
-    free(context->alpn);
+    OPENSSL_free(context->alpn);
     context->alpn = wire;
     context->alpn_size = size;
     if (context->side == HUB_TLS_SERVER)
@@ -240,7 +243,7 @@ int hub_tls_add_name(struct hub_tls_context *context, const char *name,
     if (context->side != HUB_TLS_SERVER || other->side != HUB_TLS_SERVER ||
         other == context || name[0] == '\0')
         return -EINVAL;
-    made = malloc(sizeof *made + strlen(name) + 1);
+    made = OPENSSL_malloc(sizeof *made + strlen(name) + 1);
     if (made == NULL)
         return -ENOMEM;
     strcpy(made->name, name);

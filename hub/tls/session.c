@@ -38,13 +38,15 @@ static int failure(struct hub_tls *tls)
 
     if (tls->failed != 0)
         return say(tls, tls->failed, strerror(-tls->failed));
+    rc = hub__tls_error_of(tls->error, sizeof tls->error);
+    if (rc == -ENOMEM || verdict == X509_V_ERR_OUT_OF_MEM)
+        return say(tls, -ENOMEM, strerror(ENOMEM));
     if (ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return say(tls, -ECONNRESET, "the other side is gone unannounced");
     if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED &&
         verdict != X509_V_OK)
         return say(tls, -EKEYREJECTED,
                    X509_verify_cert_error_string(verdict));
-    rc = hub__tls_error_of(tls->error, sizeof tls->error);
     if (ERR_GET_REASON(error) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
         rc = -EKEYREJECTED;
     return rc;
@@ -157,13 +159,13 @@ static void dispose(struct hub_tls *tls)
 {
     SSL_free(tls->native);
     hub_tls_context_unref(tls->context);
-    free(tls->out);
-    free(tls);
+    OPENSSL_free(tls->out);
+    OPENSSL_free(tls);
 }
 
 static struct hub_tls *make(struct hub_tls_context *context, int fd)
 {
-    struct hub_tls *tls = calloc(1, sizeof *tls);
+    struct hub_tls *tls = OPENSSL_zalloc(sizeof *tls);
     BIO *bio;
 
     if (tls == NULL)

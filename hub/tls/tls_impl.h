@@ -38,7 +38,8 @@ struct hub_tls {
 
 /* context.c */
 struct hub_tls_context *hub__tls_context_ref(struct hub_tls_context *context);
-/* What the queue says, for a failed call: a negative errno, and in words. */
+/* What the queue says, for a failed call: a negative errno, and in words.  It is
+ * empty then. */
 int hub__tls_error_of(char *text, size_t room);
 
 /* bio.c: between OpenSSL and the socket */
