@@ -33,8 +33,11 @@ int hub__io_cold(struct hub *hub, int fd)
 
     if (cannot_wait(hub))
         return 0; /* who cannot wait is not asked to */
-    if (hub->io_count <= HUB__IO_BUDGET)
-        return hub__own(greenlet__word->current)->pending;
+    if (hub->io_count <= HUB__IO_BUDGET) {
+        rc = hub__own(greenlet__word->current)->pending;
+        hub__killed_by(greenlet__word->current, rc);
+        return rc;
+    }
     rc = give_way(hub, true);
     entry = hub__fd_peek(hub, fd);
     return rc == 0 && entry != NULL && entry->closed != closed ? -EBADF : rc;

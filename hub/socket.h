@@ -125,7 +125,7 @@ HUB_API ssize_t hub_send_fds(int fd, const void *data, size_t size,
 /* recv(2), with the fds that came along: at entry *count says for how many
  * there is room, at exit how many are there (given; closed by exec, otherwise
  * as they were sent: hub_fd_wrap() makes them non-blocking).  Others are
- * closed.  Switches.
+ * closed, and those for which no number is left are lost.  Switches.
  * Returns how many bytes, 0 at the end, or a negative errno; then *count is
  * 0. */
 HUB_API ssize_t hub_recv_fds(int fd, void *buffer, size_t size, int *fds,

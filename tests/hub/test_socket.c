@@ -216,6 +216,37 @@ START_TEST(who_was_killed_gets_nothing_more_but_in_a_shield)
 }
 END_TEST
 
+static int killed_rc;
+static const struct greenlet_class *killed_by;
+
+static void receives_what_is_there_when_killed(void *arg)
+{
+    struct greenlet_exception record = { .cls = &greenlet_value_class,
+                                         .text = "why" };
+    char byte;
+
+    (void)arg;
+    hub_kill_with(greenlet_current(), &record);
+    killed_rc = (int)hub_recv(ours, &byte, 1, 0, SOON);
+    if (greenlet_caught_peek() != NULL)
+        killed_by = greenlet_caught_peek()->cls;
+    if (greenlet_caught(&record))
+        greenlet_exception_clear(&record);
+}
+
+/* ... and has the record, as if it had waited. */
+START_TEST(who_was_killed_is_told_by_what)
+{
+    struct greenlet *g;
+
+    sends_x(NULL);
+    g = hub_spawn_raw(receives_what_is_there_when_killed, NULL);
+    finish(g);
+    ck_assert_int_eq(killed_rc, greenlet_value_class.error);
+    ck_assert_ptr_eq(killed_by, &greenlet_value_class);
+}
+END_TEST
+
 START_TEST(a_closed_socket_ends_its_waits)
 {
     struct receiver a = { .name = 'a' };
@@ -475,123 +506,6 @@ START_TEST(sending_all_shares_one_deadline)
 }
 END_TEST
 
-/* ---- MSG_WAITALL ---- */
-
-static void sends_in_pieces(void *arg)
-{
-    for (int i = 0; i < 4; i++) {
-        hub_sleep(MS);
-        ck_assert_int_eq(hub_send(theirs, arg, 2, 0, SOON), 2);
-    }
-}
-
-static ssize_t receive_by(int how, char *data, size_t size, int flags,
-                          int64_t deadline)
-{
-    struct iovec parts[3] = { { data, 3 }, { data + 3, 0 },
-                              { data + 3, size - 3 } };
-    struct msghdr message = { .msg_iov = parts, .msg_iovlen = 3 };
-
-    if (how == 0)
-        return hub_recv(ours, data, size, flags, deadline);
-    if (how == 1)
-        return hub_recvfrom(ours, data, size, flags, NULL, NULL, deadline);
-    return hub_recvmsg(ours, &message, flags, deadline);
-}
-
-START_TEST(all_that_is_asked_for_is_waited_for)
-{
-    char data[9] = "";
-    struct greenlet *g = hub_spawn_raw(sends_in_pieces, "ab");
-
-    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL, SOON), 8);
-    ck_assert_str_eq(data, "abababab");
-    finish(g);
-    sends_x(NULL);
-    ck_assert_int_eq(
-        receive_by(_i, data, 8, MSG_WAITALL, hub_now() + MS), 1);
-    sends_x(NULL);
-    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL, HUB_NOWAIT), 1);
-    sends_x(NULL);
-    ck_assert_int_eq(
-        receive_by(_i, data, 8, MSG_WAITALL | MSG_DONTWAIT, SOON), 1);
-    sends_x(NULL);
-    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL | MSG_PEEK, SOON), 1);
-    ck_assert_int_eq(hub_shutdown(theirs, SHUT_WR), 0);
-    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL, SOON), 1);
-    ck_assert_int_eq(receive_by(_i, data, 8, MSG_WAITALL, SOON), 0);
-}
-END_TEST
-
-START_TEST(all_of_a_datagram_is_one)
-{
-    char data[8];
-    int pair[2] = { ours, theirs };
-
-    ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
-    ck_assert_int_eq(hub_send(pair[1], "x", 1, 0, SOON), 1);
-    ck_assert_int_eq(hub_send(pair[1], "yz", 2, 0, SOON), 2);
-    ck_assert_int_eq(hub_recv(pair[0], data, 8, MSG_WAITALL, SOON), 1);
-    ck_assert_int_eq(hub_recv(pair[0], data, 8, MSG_WAITALL, SOON), 2);
-    hub_close(pair[0]);
-    hub_close(pair[1]);
-}
-END_TEST
-
-static void waits_for_all(void *arg)
-{
-    struct receiver *r = arg;
-
-    r->got = hub_recv(ours, r->data, sizeof r->data, MSG_WAITALL, HUB_FOREVER);
-}
-
-START_TEST(who_is_killed_while_he_waits_for_all_has_what_came)
-{
-    struct receiver a = { .name = 'a' };
-    struct greenlet *g = hub_spawn_raw(waits_for_all, &a);
-
-    hub_yield();
-    sends_x(NULL);
-    hub_sleep(MS);
-    hub_kill(g);
-    finish(g);
-    ck_assert_int_eq(a.got, 1);
-}
-END_TEST
-
-/* With the second piece comes a descriptor: it goes no further. */
-START_TEST(descriptors_end_a_wait_for_all)
-{
-    union {
-        struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control;
-    char data[8];
-    struct iovec part = { data, sizeof data };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1,
-                              .msg_control = &control,
-                              .msg_controllen = sizeof control };
-    int fd;
-
-    ck_assert_int_eq(hub_send(theirs, "ab", 2, 0, SOON), 2);
-    ck_assert_int_eq(hub_send_fds(theirs, "c", 1, &ours, 1, SOON), 1);
-    ck_assert_int_eq(hub_send(theirs, "de", 2, 0, SOON), 2);
-    ck_assert_int_eq(hub_recvmsg(ours, &message, MSG_WAITALL, SOON), 3);
-    ck_assert_ptr_nonnull(CMSG_FIRSTHDR(&message));
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
-    close(fd);
-    ck_assert_int_eq(hub_recv(ours, data, 8, 0, SOON), 2);
-}
-END_TEST
-
-static void add_wait_all(TCase *tcase)
-{
-    tcase_add_loop_test(tcase, all_that_is_asked_for_is_waited_for, 0, 3);
-    tcase_add_test(tcase, all_of_a_datagram_is_one);
-    tcase_add_test(tcase, who_is_killed_while_he_waits_for_all_has_what_came);
-    tcase_add_test(tcase, descriptors_end_a_wait_for_all);
-}
-
 static void add_data(TCase *tcase)
 {
     tcase_add_test(tcase, what_is_there_is_received_at_once);
@@ -608,6 +522,7 @@ static void add_data(TCase *tcase)
     tcase_add_test(
         tcase, who_is_killed_between_event_and_call_has_the_data_or_leaves_it);
     tcase_add_test(tcase, who_was_killed_gets_nothing_more_but_in_a_shield);
+    tcase_add_test(tcase, who_was_killed_is_told_by_what);
     tcase_add_test(tcase, all_is_sent_and_all_is_received);
     tcase_add_test(tcase, sending_all_shares_one_deadline);
 }
@@ -642,6 +557,5 @@ int main(void)
     tcase_add_checked_fixture(tcase, open_pair, close_pair);
     add_data(tcase);
     add_close(tcase);
-    add_wait_all(tcase);
     return unit_run("socket", tcase);
 }
