@@ -29,6 +29,7 @@ struct hub__ares {
     unsigned settings;           /* that the channel was made with */
     struct greenlet *driver;
     struct hub__waiter *waiter;  /* of the driver */
+    bool short_of_memory; /* a socket was given up: until none is open */
     bool silent; /* those who asked are not there any more */
 };
 
@@ -64,17 +65,22 @@ static void forget_socket(struct ares_socket **at)
     free(gone);
 }
 
-static void add_socket(struct hub__ares *ares, int fd, int events)
+/* c-ares gives one up that we have no memory for, and in the end the question. */
+static int on_new_socket(ares_socket_t fd, int type, void *data)
 {
+    struct hub__ares *ares = data;
     struct ares_socket *made = greenlet__calloc(1, sizeof *made);
 
-    if (made == NULL)
-        return; /* its deadline will end the question */
+    (void)type;
+    if (made == NULL) {
+        ares->short_of_memory = true;
+        return -1;
+    }
     made->ares = ares;
     made->wait.fd = fd;
-    made->events = events;
     made->next = ares->sockets;
     ares->sockets = made;
+    return 0;
 }
 
 static void on_socket(void *data, ares_socket_t fd, int readable, int writable)
@@ -89,8 +95,6 @@ static void on_socket(void *data, ares_socket_t fd, int readable, int writable)
         forget_socket(at);
     else if (*at != NULL)
         (*at)->events = events;
-    else if (events != 0)
-        add_socket(ares, fd, events);
     rouse_driver(ares);
 }
 
@@ -253,6 +257,7 @@ static int open_channel(struct hub__ares *ares)
         ares->channel = NULL;
         return hub__ares_error(status);
     }
+    lib()->set_socket_callback(ares->channel, on_new_socket, ares);
     status = set_servers(ares);
     if (status < 0) {
         lib()->destroy(ares->channel);
@@ -336,6 +341,8 @@ static void answered(struct hub__lookup *lookup, int status)
 
     if (lookup->rc == 0)
         lookup->rc = hub__ares_error(status);
+    if (lookup->rc == -EAI_AGAIN && ares->short_of_memory)
+        lookup->rc = -ENOMEM;
     lookup->done = true;
     ares->open--;
     if (lookup->waiter != NULL && !ares->silent)
@@ -467,7 +474,8 @@ static int ask(struct hub__lookup *lookup, int64_t deadline_ns)
         return -ENOMEM;
     lookup->ares = ares;
     __atomic_add_fetch(&lookup->refs, 1, __ATOMIC_RELAXED);
-    ares->open++;
+    if (ares->open++ == 0)
+        ares->short_of_memory = false;
     put_question(ares->channel, lookup);
     if (lookup->done)
         return 0;

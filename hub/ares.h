@@ -7,8 +7,8 @@
 /* The table: what each function is called, after "ares_". */
 #define HUB__ARES_FUNCTIONS(X)                                               \
     X(library_init) X(strerror) X(init_options) X(destroy) X(cancel)         \
-    X(set_servers_ports_csv) X(timeout) X(process_fd) X(getaddrinfo)         \
-    X(freeaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyaddr)
+    X(set_servers_ports_csv) X(set_socket_callback) X(timeout)               \
+    X(process_fd) X(getaddrinfo) X(freeaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyaddr)
 
 struct hub__ares_functions {
 #define HUB__ARES_FUNCTION(name) __typeof__(ares_##name) *name;

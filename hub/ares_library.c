@@ -13,37 +13,53 @@ static struct hub__ares_functions functions;
 static bool found;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static bool find_all(void *library)
+/* The first that is missing, or NULL. */
+static const char *find_all(void *library)
 {
-    bool all = true;
+    const char *missing = NULL;
 
 #define HUB__ARES_FUNCTION(name)                                  \
     *(void **)&functions.name = dlsym(library, "ares_" #name);    \
-    all = all && functions.name != NULL;
+    if (missing == NULL && functions.name == NULL)                \
+        missing = "ares_" #name;
     HUB__ARES_FUNCTIONS(HUB__ARES_FUNCTION)
 #undef HUB__ARES_FUNCTION
-    return all;
+    return missing;
+}
+
+static void say(const char *what, const char *why)
+{
+    char line[512];
+
+    snprintf(line, sizeof line,
+             "vireo: resolver ares is not there (%s%s): the thread resolver is "
+             "used\n",
+             what, why);
+    hub__say(NULL, line);
 }
 
 static void open_library(void)
 {
-    const char *name = secure_getenv("VIREO_ARES_LIBRARY");
+    const char *name = secure_getenv("VIREO_ARES_LIBRARY"), *missing;
     void *library;
-    char line[512];
+    int status;
 
     if (name == NULL || *name == '\0')
         name = "libcares.so.2";
     library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    if (library != NULL)
-        found = find_all(library) &&
-                functions.library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
-    if (found)
+    if (library == NULL) {
+        say("", dlerror());
         return;
-    snprintf(line, sizeof line,
-             "vireo: resolver ares is not there (%s): the thread resolver is "
-             "used\n",
-             library == NULL ? dlerror() : "it lacks functions");
-    hub__say(NULL, line);
+    }
+    missing = find_all(library);
+    if (missing != NULL) {
+        say("it lacks ", missing);
+        return;
+    }
+    status = functions.library_init(ARES_LIB_INIT_ALL);
+    found = status == ARES_SUCCESS;
+    if (!found)
+        say("it cannot be initialised: ", functions.strerror(status));
 }
 
 const struct hub__ares_functions *hub__ares_library(void)

@@ -78,14 +78,14 @@ int hub_dup(int fd)
     return rc;
 }
 
-/* The loop forgets it first: afterwards the number may be another thread's.
- * EINTR: Linux has closed it. */
+/* The loop forgets it first: afterwards the number may be another thread's, unless
+ * a thread of the pool is using it.  EINTR: Linux has closed it. */
 int hub_close(int fd)
 {
     int saved = errno, rc = 0;
 
     hub_fd_closed(fd);
-    if (close(fd) < 0 && errno != EINTR)
+    if (!hub__offload_closes(fd) && close(fd) < 0 && errno != EINTR)
         rc = -errno;
     errno = saved;
     return rc;

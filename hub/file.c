@@ -1,7 +1,7 @@
 /* file.c - regular files, by threads of the pool, and any fd by one
  *
- * hub_offload() does not return before the call has: its arguments are on the
- * stack of the greenlet. */
+ * A call that has begun cannot be stopped, but who waits for it can: what it reads
+ * and writes is the job's own memory. */
 #include "hub/file.h"
 #include "hub/io_impl.h"
 #include "hub/socket.h"
@@ -10,33 +10,53 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define NOT_DONE    1
+#define READ_MOST ((size_t)0x7ffff000) /* read(2) does not give more */
 #define AT_POSITION ((off_t)-1) /* preadv2() and pwritev2() know it so, too */
 
+/* What a thread needs, from malloc(): the caller may leave before it is done. */
 struct job {
     int fd;
-    void *data;
-    size_t size;
-    off_t offset;
     int flags;
     mode_t mode;
+    size_t size;
+    off_t offset;
     ssize_t result; /* or a negative errno */
+    struct stat status;
+    char data[];
 };
 
-static ssize_t offload(void (*function)(void *), struct job *job,
-                       enum hub__offload_kind kind)
+static struct job *make(int fd, const void *data, size_t size, off_t offset)
 {
-    const struct hub *hub = hub__get();
-    int rc;
+    struct job *job = size <= PTRDIFF_MAX - sizeof *job
+                          ? greenlet__malloc(sizeof *job + size)
+                          : NULL;
 
-    if (hub == NULL)
-        return -ENOMEM;
-    if (greenlet__word->current == hub->greenlet || hub__in_handler())
-        return hub__fail(&hub_blocking_class,
-                         "a callback of the loop, or a signal handler, cannot "
-                         "wait");
-    rc = hub__offload(function, job, kind);
-    return rc < 0 ? rc : job->result;
+    if (job == NULL)
+        return NULL;
+    *job = (struct job){ .fd = fd, .size = size, .offset = offset };
+    if (data != NULL)
+        memcpy(job->data, data, size);
+    return job;
+}
+
+/* Returns the job's result, with *done what it lies in (free()); or why there is
+ * none.  job NULL: no memory. */
+static ssize_t offload(const struct hub__owned *how, struct job *job,
+                       struct job **done)
+{
+    int rc = job != NULL
+                 ? hub__offload_owned(how, job, job->fd, HUB_FOREVER)
+                 : -ENOMEM;
+    ssize_t result;
+
+    if (rc < 0)
+        return rc;
+    result = job->result;
+    if (done != NULL)
+        *done = job;
+    else
+        free(job);
+    return result;
 }
 
 static ssize_t outcome(ssize_t result)
@@ -60,12 +80,12 @@ static void do_read(void *arg)
             outcome(job->offset == AT_POSITION
                         ? read(job->fd, job->data, job->size)
                         : pread(job->fd, job->data, job->size, job->offset));
-    while (job->result == -EINTR);
+    while (job->result == -EINTR && !hub__offload_fd_gone());
 }
 
 static ssize_t write_some(const struct job *job, size_t done)
 {
-    const char *data = (const char *)job->data + done;
+    const char *data = job->data + done;
 
     if (job->offset == AT_POSITION)
         return outcome(write(job->fd, data, job->size - done));
@@ -79,7 +99,7 @@ static void do_write_once(void *arg)
 
     do
         job->result = write_some(job, 0);
-    while (job->result == -EINTR);
+    while (job->result == -EINTR && !hub__offload_fd_gone());
 }
 
 static void do_write_all(void *arg)
@@ -88,7 +108,7 @@ static void do_write_all(void *arg)
     size_t done = 0;
     ssize_t put = 0;
 
-    while (done < job->size) {
+    while (done < job->size && !hub__offload_fd_gone()) {
         put = write_some(job, done);
         if (put == -EINTR)
             continue;
@@ -110,7 +130,7 @@ static void do_stat(void *arg)
 {
     struct job *job = arg;
 
-    job->result = outcome(fstat(job->fd, job->data));
+    job->result = outcome(fstat(job->fd, &job->status));
 }
 
 static void do_truncate(void *arg)
@@ -131,12 +151,29 @@ static void do_close(void *arg)
 
 /* ---- by a thread ---- */
 
+/* Of an open() that nobody waits for any more. */
+static void drop_opened(void *arg)
+{
+    struct job *job = arg;
+
+    if (job->result >= 0)
+        close((int)job->result);
+    free(job);
+}
+
 int hub_file_open(const char *path, int flags, mode_t mode)
 {
-    struct job job = {
-        .data = (void *)(uintptr_t)path, .flags = flags, .mode = mode};
-    ssize_t fd = offload(do_open, &job, HUB_OFFLOAD_QUICK);
+    static const struct hub__owned how = { .function = do_open,
+                                           .drop = drop_opened };
+    struct job *job = make(-1, path, strlen(path) + 1, 0);
+    ssize_t fd;
 
+    if (job != NULL) {
+        job->flags = flags;
+        job->mode = mode;
+        job->result = -1;
+    }
+    fd = offload(&how, job, NULL);
     if (fd >= 0)
         hub__fd_gone(hub__peek(), (int)fd); /* the number is new */
     return (int)fd;
@@ -144,107 +181,147 @@ int hub_file_open(const char *path, int flags, mode_t mode)
 
 int hub_file_sync(int fd)
 {
-    struct job job = {.fd = fd};
+    static const struct hub__owned how = { .function = do_sync, .drop = free };
 
-    return (int)offload(do_sync, &job, HUB_OFFLOAD_QUICK);
+    return (int)offload(&how, make(fd, NULL, 0, 0), NULL);
 }
 
 int hub_file_stat(int fd, struct stat *status)
 {
-    struct job job = {.fd = fd, .data = status};
+    static const struct hub__owned how = { .function = do_stat, .drop = free };
+    struct job *done = NULL;
+    ssize_t rc = offload(&how, make(fd, NULL, 0, 0), &done);
 
-    return (int)offload(do_stat, &job, HUB_OFFLOAD_QUICK);
+    if (rc == 0)
+        *status = done->status;
+    free(done);
+    return (int)rc;
 }
 
 int hub_file_truncate(int fd, off_t size)
 {
-    struct job job = {.fd = fd, .offset = size};
+    static const struct hub__owned how = { .function = do_truncate,
+                                           .drop = free };
 
-    return (int)offload(do_truncate, &job, HUB_OFFLOAD_QUICK);
+    return (int)offload(&how, make(fd, NULL, 0, size), NULL);
 }
 
-/* Where no thread can be made the fd must not leak. */
+static void drop_closing(void *arg)
+{
+    struct job *job = arg;
+
+    if (job->result > 0)
+        do_close(job);
+    free(job);
+}
+
+/* Whatever happens to the caller, fd is closed: where no thread can be asked, here;
+ * by a job that works on it, if there is one. */
 int hub_file_close(int fd)
 {
-    struct job job = {.fd = fd, .result = NOT_DONE};
+    static const struct hub__owned how = { .function = do_close,
+                                           .drop = drop_closing,
+                                           .anyway = true };
+    struct job *job;
     int rc;
 
     hub_fd_closed(fd);
-    rc = (int)offload(do_close, &job, HUB_OFFLOAD_QUICK);
-    return job.result == NOT_DONE ? hub_close(fd) : rc;
+    if (hub__offload_closes(fd))
+        return 0;
+    job = make(fd, NULL, 0, 0);
+    if (job == NULL)
+        return hub_close(fd);
+    job->result = 1; /* not yet called */
+    rc = hub__offload_owned(&how, job, -1, HUB_FOREVER);
+    if (rc < 0)
+        return rc;
+    rc = (int)job->result;
+    free(job);
+    return rc;
 }
 
 /* ---- what is in memory at once ---- */
 
 /* Short of what was asked for it is the end, or the rest is on the disk: the
  * next call sees. */
-static ssize_t read_cached(const struct job *job)
+static ssize_t read_cached(int fd, void *buffer, size_t size, off_t offset)
 {
-    struct iovec part = {job->data, job->size};
+    struct iovec part = {buffer, size};
     int saved = errno;
     ssize_t got;
 
     if (greenlet__masked & FEATURE_RWF_NOWAIT)
         return -EAGAIN;
-    got = outcome(preadv2(job->fd, &part, 1, job->offset, RWF_NOWAIT));
+    got = outcome(preadv2(fd, &part, 1, offset, RWF_NOWAIT));
     errno = saved;
     return got == -EOPNOTSUPP || got == -ENOSYS ? -EAGAIN : got;
 }
 
-static ssize_t read_file(struct job *job)
+static ssize_t read_by_thread(const struct hub__owned *how, int fd,
+                              void *buffer, size_t size, off_t offset)
 {
-    struct hub *hub = hub__get();
-    ssize_t got;
+    struct job *done = NULL;
+    ssize_t got = offload(
+        how, make(fd, NULL, size < READ_MOST ? size : READ_MOST, offset), &done);
 
-    if (job->size == 0 || job->offset < AT_POSITION)
-        return job->size == 0 ? 0 : -EINVAL;
-    if (hub != NULL)
-        hub__io_spend(hub);
-    got = read_cached(job);
-    return got != -EAGAIN ? got : offload(do_read, job, HUB_OFFLOAD_QUICK);
+    if (got > 0)
+        memcpy(buffer, done->data, (size_t)got);
+    free(done);
+    return got;
+}
+
+static ssize_t read_file(int fd, void *buffer, size_t size, off_t offset)
+{
+    static const struct hub__owned how = { .function = do_read, .drop = free };
+    struct hub *hub = hub__get();
+    ssize_t got = hub != NULL ? hub__io_begin(hub, fd) : -ENOMEM;
+
+    if (got < 0 || size == 0)
+        return got;
+    got = read_cached(fd, buffer, size, offset);
+    return got != -EAGAIN ? got
+                          : read_by_thread(&how, fd, buffer, size, offset);
 }
 
 ssize_t hub_file_read(int fd, void *buffer, size_t size)
 {
-    struct job job = {fd, buffer, size, AT_POSITION, 0, 0, 0};
-
-    return read_file(&job);
+    return read_file(fd, buffer, size, AT_POSITION);
 }
 
 ssize_t hub_file_pread(int fd, void *buffer, size_t size, off_t offset)
 {
-    struct job job = {fd, buffer, size, offset, 0, 0, 0};
-
-    return offset < 0 ? -EINVAL : read_file(&job);
+    return offset < 0 ? -EINVAL : read_file(fd, buffer, size, offset);
 }
+
+static const struct hub__owned write_all = { .function = do_write_all,
+                                             .drop = free };
 
 ssize_t hub_file_write(int fd, const void *data, size_t size)
 {
-    struct job job = {fd, (void *)(uintptr_t)data, size, AT_POSITION, 0, 0, 0};
-
-    return offload(do_write_all, &job, HUB_OFFLOAD_QUICK);
+    return offload(&write_all, make(fd, data, size, AT_POSITION), NULL);
 }
 
 ssize_t hub_file_pwrite(int fd, const void *data, size_t size, off_t offset)
 {
-    struct job job = {fd, (void *)(uintptr_t)data, size, offset, 0, 0, 0};
-
     return offset < 0 ? -EINVAL
-                      : offload(do_write_all, &job, HUB_OFFLOAD_QUICK);
+                      : offload(&write_all, make(fd, data, size, offset), NULL);
 }
 
 /* ---- fds of any kind: they may wait for the program itself ---- */
 
 ssize_t hub_tp_read(int fd, void *buffer, size_t size)
 {
-    struct job job = {fd, buffer, size, AT_POSITION, 0, 0, 0};
+    static const struct hub__owned how = { .function = do_read, .drop = free,
+                                           .kind = HUB_OFFLOAD_LONG };
 
-    return offload(do_read, &job, HUB_OFFLOAD_LONG);
+    return read_by_thread(&how, fd, buffer, size, AT_POSITION);
 }
 
 ssize_t hub_tp_write(int fd, const void *data, size_t size)
 {
-    struct job job = {fd, (void *)(uintptr_t)data, size, AT_POSITION, 0, 0, 0};
+    static const struct hub__owned how = { .function = do_write_once,
+                                           .drop = free,
+                                           .kind = HUB_OFFLOAD_LONG };
 
-    return offload(do_write_once, &job, HUB_OFFLOAD_LONG);
+    return offload(&how, make(fd, data, size, AT_POSITION), NULL);
 }

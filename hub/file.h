@@ -32,19 +32,27 @@ HUB_API ssize_t hub_nb_read(int fd, void *buffer, size_t size,
 HUB_API ssize_t hub_nb_write(int fd, const void *data, size_t size,
                              int64_t deadline_ns);
 
-/* read(2) and write(2) by a thread of the pool, on an fd of any kind, as it is.
- * Switch; no cancellation points: they last as long as the call does.
+/* read(2) and write(2) by a thread of the pool, on an fd of any kind, as it is,
+ * by way of memory of its own.  Who waits can be killed or have a timeout; the
+ * call, if it has begun, goes on without him until it has something: what it reads
+ * is lost, what it writes is written.  Switch.
  * Return how many bytes, 0 at the end, or a negative errno; -EAGAIN also when
- * no thread could be made. */
+ * no thread could be made; -ENOMEM; -EDEADLK in a callback of the loop; -EBADF
+ * also when hub_close() has closed fd meanwhile; or why the wait ended early. */
 HUB_API ssize_t hub_tp_read(int fd, void *buffer, size_t size);
 HUB_API ssize_t hub_tp_write(int fd, const void *data, size_t size);
 
 /* ---- regular files ---- */
 
-/* open(2), closed by exec.  All of this section switch when a thread is asked,
- * and are no cancellation points: what is under way is completed.
+/* open(2), closed by exec.  All of this section switch when a thread is asked.
+ * Then they are cancellation points, but what has begun goes on by itself: what
+ * it reads or opens is dropped; what it writes is written, from a copy that is made
+ * of the data.  An fd that is closed by hub_close() or hub_file_close() meanwhile
+ * ends such waits with -EBADF; its number is free for others when the last call
+ * that uses it has ended, which closes it then.
  * Returns the fd (given; for hub_file_close()), or a negative errno; -EAGAIN
- * also when no thread could be made. */
+ * also when no thread could be made; -ENOMEM; -EDEADLK in a callback of the loop;
+ * or why the wait ended early. */
 HUB_API int hub_file_open(const char *path, int flags, mode_t mode);
 
 /* read(2), pread(2): what is in memory at once, the rest by a thread.
@@ -65,7 +73,8 @@ HUB_API int hub_file_stat(int fd, struct stat *status);
 HUB_API int hub_file_truncate(int fd, off_t size);
 
 /* close(2), which may have to write.  Waits for fd end with -EBADF.
- * Returns 0 or a negative errno: fd is closed then too. */
+ * Returns 0 or a negative errno: fd is closed then too, or will be when a thread
+ * comes to it. */
 HUB_API int hub_file_close(int fd);
 
 /* ---- counters of the kernel ---- */

@@ -233,8 +233,11 @@ void hub__forked(struct greenlet__mapped *self, pid_t tid)
         return;
     greenlet__threads_forked(thread->os);
     greenlet__tls_forked(self, tid);
-    if (hub != NULL && renew(thread, hub) < 0)
-        abort(); /* no descriptor left for a loop: nothing can ever wait */
+    if (hub != NULL && renew(thread, hub) < 0) {
+        hub__say(NULL, "vireo: no memory, or no descriptor, for the loop of a "
+                       "child of fork(): nothing in it could ever wait\n");
+        abort();
+    }
 }
 
 int hub_reinit(void)

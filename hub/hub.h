@@ -150,11 +150,28 @@ HUB_API int hub_call_soon_threadsafe(struct hub *hub,
                                      void (*function)(void *arg), void *arg);
 
 /* Call function(arg) on a real thread of a small pool and park until it has
- * returned.  Switches; not a cancellation point.
- * Returns 0; -EAGAIN when no thread could be made; -ECANCELED in the child of a
- * fork() by the rule HUB_FORK_ALL: the call goes on in the parent; or, once the
- * call has returned, the error of what was thrown at the caller meanwhile. */
+ * returned: what lies on the caller's stack may be used there.  Who is killed
+ * meanwhile, or whose timeout fires, waits on, and hears of it by the next wait;
+ * but a call that has not begun never does.  Switches.
+ * Returns 0: it was called; -EDEADLK in a callback of the loop; -EAGAIN when no
+ * thread could be made; -ECANCELED, -ETIMEDOUT: it was not called, the scope had
+ * ended before it began; -ECANCELED in the child of a fork() by the rule
+ * HUB_FORK_ALL: the call goes on in the parent; or, once the call has returned, the
+ * error of what was thrown at the caller meanwhile. */
 HUB_API int hub_offload(void (*function)(void *arg), void *arg);
+
+/* The same with an `arg` that is given away for the time of the call, so that the
+ * wait can end at once: by a kill, a timeout, the deadline, what is thrown.  The
+ * call, if it has begun, then goes on by itself.
+ *
+ * Ownership: 0: function has returned, and arg is the caller's again.  Otherwise
+ * it is dropped: drop(arg) is called when function has returned, by its thread, or
+ * at once, by the caller, if it never is called; NULL: nothing is done.  It must
+ * not wait, and the thread of the pool has no hub.  In the child of a fork() an arg
+ * that function has at that time is not dropped.  Switches.
+ * Returns as hub_offload(), -ENOMEM, or why the wait ended early. */
+HUB_API int hub_offload_owned(void (*function)(void *arg), void *arg,
+                              void (*drop)(void *arg), int64_t deadline_ns);
 
 /* ---- errors that nobody caught ------------------------------------------------------ */
 

@@ -22,6 +22,16 @@ static int on_thread(void *arg, void **result)
     return 0;
 }
 
+/* It never ran, and never will: cancelled by us, with its pool, or in the child of
+ * a fork, where its thread is not. */
+static bool is_off(struct hub_work *work)
+{
+    int rc = hub_work_cancel(work);
+
+    return rc == 0 ||
+           (rc == -EALREADY && hub_work_get(work, HUB_NOWAIT, NULL) < 0);
+}
+
 static int ask_by_thread(struct hub__lookup *lookup, int64_t deadline_ns)
 {
     struct hub_threadpool *pool = hub_threadpool_default();
@@ -34,7 +44,7 @@ static int ask_by_thread(struct hub__lookup *lookup, int64_t deadline_ns)
     rc = hub_threadpool_spawn(pool, on_thread, lookup, deadline_ns, &work);
     if (rc == 0) {
         rc = hub_work_get(work, deadline_ns, NULL);
-        if (rc == 0 || hub_work_cancel(work) != 0)
+        if (rc == 0 || !is_off(work))
             lookup = NULL; /* the thread drops it */
         hub_work_unref(work);
     }
@@ -109,7 +119,7 @@ void hub__resolver_changed(void)
     __atomic_store_n(&chosen, NULL, __ATOMIC_RELEASE);
 }
 
-/* What the option names. */
+/* What the option names; NULL: no memory to look. */
 static const struct hub__resolver *resolver_in_use(void)
 {
     const struct hub__resolver *found =
@@ -119,7 +129,9 @@ static const struct hub__resolver *resolver_in_use(void)
     if (found != NULL)
         return found;
     names = hub__option_text(HUB_OPTION_RESOLVER);
-    found = names != NULL ? first_of(names) : NULL;
+    if (names == NULL)
+        return NULL;
+    found = first_of(names);
     if (found == NULL)
         found = &hub__resolver_thread;
     free(names);
@@ -134,7 +146,9 @@ int hub_resolver_set(const char *names)
 
 const char *hub_resolver_name(void)
 {
-    return resolver_in_use()->name;
+    const struct hub__resolver *resolver = resolver_in_use();
+
+    return resolver != NULL ? resolver->name : hub__resolver_thread.name;
 }
 
 const char *hub_resolver_strerror(int error)
@@ -203,12 +217,15 @@ static struct hub__lookup *make(enum hub__lookup_kind kind, const char *host,
 
 static int ask(struct hub__lookup *lookup, int64_t deadline_ns)
 {
+    const struct hub__resolver *resolver = NULL;
     int rc = 0, saved = errno;
 
     if (needs_nobody(lookup))
         hub__lookup_libc(lookup);
+    else if ((resolver = resolver_in_use()) == NULL)
+        rc = -ENOMEM;
     else
-        rc = resolver_in_use()->ask(lookup, deadline_ns);
+        rc = resolver->ask(lookup, deadline_ns);
     errno = saved;
     return rc < 0 ? rc : lookup->rc;
 }

@@ -86,7 +86,7 @@ HUB_API int hub_task_create(struct hub_scope *scope, struct hub_task **task,
 /* The same for a function that blocks or computes: it runs on a real thread
  * of the pool, where no call of this library may be made but those that are
  * thread-safe.  A cancelled one that has begun there is waited for, and its
- * result dropped. */
+ * result dropped; one that has not never runs. */
 HUB_API int hub_task_run_in_executor(struct hub_scope *scope,
                                      struct hub_task **task, greenlet_run *run,
                                      void *arg, void (*drop)(void *result));

@@ -10,6 +10,7 @@
 #define VIREO_THREADPOOL_H
 
 #include "hub/hub.h"
+#include "hub/object.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -105,6 +106,10 @@ hub_work_exception(const struct hub_work *work);
 /* It never begins; its result is there at once.
  * Returns 0, -EBUSY when it has begun, -EALREADY when it has ended, -EXDEV. */
 HUB_API int hub_work_cancel(struct hub_work *work);
+
+/* Work as an object for hub_wait(), hub_rawlink() and their like (object.h): it is
+ * ready once its result is there.  Good while work is, and for its hub's thread. */
+HUB_API struct hub_object hub_work_object(struct hub_work *work);
 
 /* Nobody asks any more; it goes on. */
 HUB_API void hub_work_unref(struct hub_work *work);

@@ -337,6 +337,7 @@ void hub_fd_closed(int fd)
     if (hub != NULL)
         hub__fd_gone(hub, fd);
     hub__fd_closed_here(hub, fd);
+    hub__offload_fd_closed(fd);
 }
 
 /* Files that have an inode of their own are told apart by it; eventfds and their

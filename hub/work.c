@@ -4,6 +4,7 @@
  * hub.  One that becomes free is given to the greenlet that has waited longest;
  * if that has been killed meanwhile, it passes it on. */
 #include "hub/config_impl.h"
+#include "hub/object_impl.h"
 #include "hub/schedule.h"
 #include "hub/workpool.h"
 
@@ -508,6 +509,44 @@ int hub_work_cancel(struct hub_work *work)
 void hub_work_unref(struct hub_work *work)
 {
     hub__work_drop(work);
+}
+
+/* ---- work as an object ---- */
+
+static bool object_ready(const void *work)
+{
+    return hub_work_ready(work);
+}
+
+static int object_link(void *object, struct hub__link *link)
+{
+    struct hub_work *work = object;
+    int rc;
+
+    if (work->ready)
+        return 1;
+    rc = check_owner(work->pool);
+    if (rc == 0)
+        hub__link_add(&work->links, link);
+    return rc;
+}
+
+static bool object_unlink(void *object, struct hub__link *link)
+{
+    struct hub_work *work = object;
+
+    if (!hub__link_is_linked(link))
+        return false;
+    hub__link_remove(&work->links, link);
+    return true;
+}
+
+static const struct hub_object_ops results = { &waits_for_work, object_ready,
+                                               object_link, object_unlink };
+
+struct hub_object hub_work_object(struct hub_work *work)
+{
+    return (struct hub_object){ &results, work };
 }
 
 /* ---- join, kill ---- */

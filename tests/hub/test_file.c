@@ -176,6 +176,88 @@ START_TEST(a_thread_of_the_pool_reads_what_blocks)
 }
 END_TEST
 
+static void reads_by_thread(void *arg)
+{
+    int *fd_and_rc = arg;
+    char byte;
+
+    fd_and_rc[1] = (int)hub_tp_read(fd_and_rc[0], &byte, 1);
+}
+
+/* A thread goes on for nobody; it ends when it gets something. */
+START_TEST(a_timeout_ends_a_read_by_a_thread_at_once)
+{
+    struct hub_timeout timeout;
+    int ends[2];
+    char byte = 'x';
+
+    ck_assert_int_eq(pipe(ends), 0);
+    hub_timeout_begin(&timeout, hub_deadline(2 * MS));
+    ck_assert_int_eq(hub_tp_read(ends[0], &byte, 1), -ETIMEDOUT);
+    ck_assert_int_eq(hub_tp_read(ends[0], &byte, 1), -ETIMEDOUT);
+    hub_timeout_end(&timeout);
+    ck_assert_int_eq(write(ends[1], "ab", 2), 2);
+    ck_assert_int_eq(hub_tp_read(ends[0], &byte, 1), 1);
+    ck_assert_int_eq(byte, 'b');
+    hub_close(ends[0]);
+    hub_close(ends[1]);
+}
+END_TEST
+
+START_TEST(a_number_is_not_used_again_while_a_thread_reads_by_it)
+{
+    int ends[2], other[2], fd_and_rc[2];
+    struct greenlet *g;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    fd_and_rc[0] = ends[0];
+    g = hub_spawn_raw(reads_by_thread, fd_and_rc);
+    hub_sleep(2 * MS);
+    ck_assert_int_eq(hub_close(ends[0]), 0);
+    finish(g);
+    ck_assert_int_eq(fd_and_rc[1], -EBADF);
+    ck_assert_int_eq(pipe(other), 0);
+    ck_assert_int_ne(other[0], ends[0]);
+    ck_assert_int_ne(other[1], ends[0]);
+    ck_assert_int_eq(write(ends[1], "a", 1), 1);
+    while (fcntl(ends[0], F_GETFD) >= 0)
+        hub_sleep(MS);
+    close(other[0]);
+    close(other[1]);
+    close(ends[1]);
+}
+END_TEST
+
+static void writes_when_killed(void *arg)
+{
+    int *fd_and_rc = arg;
+
+    hub_sleep(HUB_FOREVER);
+    fd_and_rc[1] = (int)hub_file_write(fd_and_rc[0], "x", 1);
+    fd_and_rc[2] = hub_file_close(fd_and_rc[0]);
+}
+
+START_TEST(one_who_was_killed_writes_no_file_but_closes_it)
+{
+    char path[] = "/tmp/vireo-test-XXXXXX";
+    int fd_and_rc[3] = {mkstemp(path), 1, 1};
+    struct stat status;
+    struct greenlet *g;
+
+    ck_assert_int_ge(fd_and_rc[0], 0);
+    g = hub_spawn_raw(writes_when_killed, fd_and_rc);
+    hub_yield();
+    hub_kill(g);
+    finish(g);
+    ck_assert_int_eq(fd_and_rc[1], -ECANCELED);
+    while (fcntl(fd_and_rc[0], F_GETFD) >= 0)
+        hub_sleep(MS);
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_int_eq(status.st_size, 0);
+    unlink(path);
+}
+END_TEST
+
 /* ---- counters ---- */
 
 static void adds(void *arg)
@@ -276,6 +358,9 @@ int main(void)
     tcase_add_test(tcase, an_fd_that_would_block_is_refused);
     tcase_add_test(tcase, a_full_pipe_holds_its_writer_back);
     tcase_add_test(tcase, a_thread_of_the_pool_reads_what_blocks);
+    tcase_add_test(tcase, a_timeout_ends_a_read_by_a_thread_at_once);
+    tcase_add_test(tcase, a_number_is_not_used_again_while_a_thread_reads_by_it);
+    tcase_add_test(tcase, one_who_was_killed_writes_no_file_but_closes_it);
     tcase_add_test(tcase, an_eventfd_counts);
     tcase_add_test(tcase, a_timerfd_expires);
     tcase_add_test(tcase, a_file_in_memory_does_not_starve_the_others);

@@ -343,6 +343,29 @@ START_TEST(servers_are_those_that_the_options_name_just_then)
 }
 END_TEST
 
+START_TEST(a_killed_pool_ends_the_lookups_that_wait_for_it)
+{
+    enum { N = 12 };
+    struct greenlet *g[N];
+
+    if (!use(0))
+        return;
+    for (int i = 0; i < N; i++)
+        g[i] = hub_spawn_raw(looks_up_slowly, &waited[i]);
+    hub_sleep(20 * MS);
+    ck_assert_int_eq(hub_threadpool_kill(hub_threadpool_default(), HUB_FOREVER),
+                     0);
+    for (int i = 0; i < N; i++) {
+        hub_join(g[i], HUB_FOREVER);
+        greenlet_unref(g[i]);
+        if (i < 10) /* it has a place, and maybe a thread */
+            ck_assert(waited[i] == 0 || waited[i] == -ECANCELED);
+        else
+            ck_assert_int_eq(waited[i], -ESHUTDOWN);
+    }
+}
+END_TEST
+
 static void connects_to_slow(void *arg)
 {
     *(int *)arg = hub_connect_to("silent.test:80", hub_deadline(50 * MS));
@@ -364,7 +387,8 @@ START_TEST(who_connects_to_a_name_waits_for_it_no_longer_than_told)
 END_TEST
 
 /* In a process of its own, since the library is looked for once. */
-static int without_library(const char *choice, const char *wanted)
+static int without_library(const char *library, const char *choice,
+                           const char *wanted, const char *why)
 {
     char line[512] = "";
     int ends[2], status;
@@ -374,7 +398,7 @@ static int without_library(const char *choice, const char *wanted)
     pid = fork();
     if (pid == 0) {
         dup2(ends[1], 2);
-        setenv("VIREO_ARES_LIBRARY", "/no/such/library.so", 1);
+        setenv("VIREO_ARES_LIBRARY", library, 1);
         setenv("VIREO_RESOLVER", choice, 1);
         _exit(strcmp(hub_resolver_name(), wanted) == 0 &&
                       hub_resolver_set("ares") == -ELIBACC
@@ -386,6 +410,7 @@ static int without_library(const char *choice, const char *wanted)
     close(ends[0]);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_ptr_nonnull(strstr(line, "resolver ares is not there"));
+    ck_assert_msg(strstr(line, why) != NULL, "%s", line);
     ck_assert_ptr_eq(strchr(line, '\n'), line + strlen(line) - 1);
     return status;
 }
@@ -476,8 +501,16 @@ static void start_servers(void)
 
 START_TEST(without_its_library_ares_says_so_in_one_line)
 {
-    ck_assert_int_eq(without_library("ares", "thread"), 0);
-    ck_assert_int_eq(without_library("ares,block", "block"), 0);
+    static const char none[] = "/no/such/library.so";
+
+    ck_assert_int_eq(without_library(none, "ares", "thread", "cannot open"), 0);
+    ck_assert_int_eq(without_library(none, "ares,block", "block", none), 0);
+    ck_assert_int_eq(without_library("libm.so.6", "ares", "thread",
+                                     "(it lacks ares_library_init)"),
+                     0);
+    ck_assert_int_eq(without_library(ARES_THAT_FAILS, "ares", "thread",
+                                     "(it cannot be initialised: nothing left)"),
+                     0);
 }
 END_TEST
 
@@ -521,6 +554,7 @@ int main(void)
     tcase_add_loop_test(tcase, many_look_up_at_once, 0, 2);
     tcase_add_loop_test(tcase, a_lookup_ends_with_its_deadline, 0, 2);
     tcase_add_loop_test(tcase, a_lookup_can_be_killed, 0, 2);
+    tcase_add_test(tcase, a_killed_pool_ends_the_lookups_that_wait_for_it);
     tcase_add_test(tcase, servers_are_those_that_the_options_name_just_then);
     tcase_add_loop_test(
         tcase, who_connects_to_a_name_waits_for_it_no_longer_than_told, 0, 2);

@@ -313,12 +313,15 @@ END_TEST
 
 static pthread_t ran_in;
 
+static int on_thread_begun;
+
 static int on_thread(void *arg, void **result)
 {
     struct timespec nap = { 0, 2000000 };
 
     if (arg != NULL)
         ran_in = pthread_self();
+    __atomic_store_n(&on_thread_begun, 1, __ATOMIC_SEQ_CST);
     nanosleep(&nap, NULL);
     *result = arg;
     return arg != NULL ? 0 : -EDOM;
@@ -347,8 +350,10 @@ START_TEST(a_cancelled_executor_task_has_no_result)
     struct hub_task *task;
 
     begin();
+    on_thread_begun = 0;
     hub_task_run_in_executor(&scope, &task, on_thread, order, drop);
-    hub_yield();
+    while (!__atomic_load_n(&on_thread_begun, __ATOMIC_SEQ_CST))
+        hub_yield();
     hub_task_cancel(task, NULL);
     ck_assert_int_eq(hub_task_await(task, HUB_FOREVER, NULL), -ECANCELED);
     hub_scope_end(&scope);

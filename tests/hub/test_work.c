@@ -378,6 +378,62 @@ START_TEST(the_default_pool_has_ten_threads)
 }
 END_TEST
 
+static void *links_elsewhere(void *arg)
+{
+    struct hub_object object = hub_work_object(arg);
+    static int rc;
+
+    rc = hub_wait(&object, 1, HUB_FOREVER, 0, NULL);
+    return &rc;
+}
+
+static void is_told(struct hub_object object, void *arg)
+{
+    ck_assert(hub_object_ready(object));
+    ++*(int *)arg;
+}
+
+/* With other objects; the work of a killed pool is ready, too. */
+START_TEST(work_is_an_object_that_can_be_waited_for)
+{
+    struct hub_threadpool *pool =
+        hub_threadpool_new(1, HUB_THREADPOOL_UNBOUNDED);
+    struct hub_event never = { { 0 } };
+    struct hub_work *running, *queued;
+    struct hub_object objects[3];
+    struct hub_link link = { { 0 } }, unlinked = { { 0 } };
+    size_t places[3];
+    pthread_t thread;
+    void *rc;
+    int told = 0, untold = 0;
+
+    hub_threadpool_spawn(pool, waits_at_gate, &gate, HUB_FOREVER, &running);
+    until_they_run(1);
+    hub_threadpool_spawn(pool, doubles, NULL, HUB_FOREVER, &queued);
+    objects[0] = hub_event_object(&never);
+    objects[1] = hub_work_object(running);
+    objects[2] = hub_work_object(queued);
+    ck_assert_int_eq(hub_wait(objects, 3, hub_deadline(2 * MS), 1, places), 0);
+    ck_assert_int_eq(hub_rawlink(&link, objects[2], is_told, &told), 0);
+    ck_assert_int_eq(hub_rawlink(&unlinked, objects[2], is_told, &untold), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, links_elsewhere, running), 0);
+    pthread_join(thread, &rc);
+    ck_assert_int_eq(*(int *)rc, -EXDEV);
+    ck_assert_int_eq(hub_unlink(&unlinked), 0);
+    open_gate();
+    ck_assert_int_eq(hub_wait(objects, 3, HUB_FOREVER, 2, places), 2);
+    ck_assert_uint_eq(places[0], 1);
+    ck_assert_uint_eq(places[1], 2);
+    hub_yield();
+    ck_assert_int_eq(told, 1);
+    ck_assert_int_eq(untold, 0);
+    ck_assert_int_eq(hub_unlink(&link), -ENOENT);
+    hub_work_unref(running);
+    hub_work_unref(queued);
+    hub_threadpool_unref(pool);
+}
+END_TEST
+
 static void start_hub(void)
 {
     hub_yield();
@@ -407,6 +463,7 @@ int main(void)
     tcase_add_test(tcase, killing_a_pool_cancels_what_is_queued);
     tcase_add_test(tcase, another_thread_is_refused);
     tcase_add_test(tcase, a_child_makes_threads_of_its_own);
+    tcase_add_test(tcase, work_is_an_object_that_can_be_waited_for);
     tcase_add_test(tcase, work_outlives_its_hub);
     tcase_add_test(tcase, the_default_pool_has_ten_threads);
     return unit_run("work", tcase);
