@@ -33,6 +33,10 @@ struct hub__ares {
     bool silent; /* those who asked are not there any more */
 };
 
+#define NI_FLAGS /* that libc knows, those of IDN too */                     \
+    (NI_NUMERICHOST | NI_NUMERICSERV | NI_NOFQDN | NI_NAMEREQD | NI_DGRAM | \
+     0xe0)
+
 static const struct hub__wait_kind waits_for_servers = { "DNS servers", NULL };
 static const struct hub__wait_kind waits_for_answer = { "an answer from DNS",
                                                         NULL };
@@ -367,8 +371,14 @@ static void on_name(void *arg, int status, int timeouts, char *host,
     struct hub__lookup *lookup = arg;
 
     (void)timeouts;
-    if (status == ARES_SUCCESS && host != NULL)
-        strncat(lookup->host_text, host, NI_MAXHOST - 1);
+    if (status == ARES_SUCCESS && host != NULL) {
+        size_t length = strlen(host);
+
+        if (length > 2 && strcmp(host + length - 2, "%0") == 0)
+            length -= 2; /* no scope: libc does not name it */
+        strncat(lookup->host_text, host,
+                length < NI_MAXHOST - 1 ? length : NI_MAXHOST - 1);
+    }
     if (status == ARES_SUCCESS && service != NULL)
         strncat(lookup->service_text, service, NI_MAXSERV - 1);
     answered(lookup, status);
@@ -387,22 +397,18 @@ static void on_entry(void *arg, int status, int timeouts, struct hostent *entry)
     answered(lookup, status);
 }
 
+/* What socktypes and ports there are libc has said already. */
 static void ask_addresses(ares_channel channel, struct hub__lookup *lookup)
 {
-    const struct addrinfo *from = &lookup->hints;
     struct ares_addrinfo_hints hints = {
-        .ai_flags = (from->ai_flags & AI_CANONNAME ? ARES_AI_CANONNAME : 0) |
-                    (from->ai_flags & AI_NUMERICHOST ? ARES_AI_NUMERICHOST
-                                                     : 0) |
-                    (from->ai_flags & AI_NUMERICSERV ? ARES_AI_NUMERICSERV
-                                                     : 0),
-        .ai_family = from->ai_family,
-        .ai_socktype = from->ai_socktype,
-        .ai_protocol = from->ai_protocol
+        .ai_flags = lookup->hints.ai_flags & AI_CANONNAME ? ARES_AI_CANONNAME
+                                                          : 0,
+        .ai_family = lookup->hints.ai_family,
+        .ai_socktype = SOCK_STREAM
     };
 
-    lib()->getaddrinfo(channel, lookup->host, lookup->service, &hints,
-                       on_addresses, lookup);
+    lib()->getaddrinfo(channel, lookup->host, NULL, &hints, on_addresses,
+                       lookup);
 }
 
 static void ask_name(ares_channel channel, struct hub__lookup *lookup)
@@ -464,7 +470,7 @@ static int wait_for_answer(struct hub__lookup *lookup, int64_t deadline_ns)
     return rc;
 }
 
-static int ask(struct hub__lookup *lookup, int64_t deadline_ns)
+static int ask_server(struct hub__lookup *lookup, int64_t deadline_ns)
 {
     struct hub *hub = hub__get();
     struct hub__ares *ares = hub != NULL ? ares_of(hub) : NULL;
@@ -481,6 +487,21 @@ static int ask(struct hub__lookup *lookup, int64_t deadline_ns)
         return 0;
     rc = start_driver(ares);
     return rc < 0 ? rc : wait_for_answer(lookup, deadline_ns);
+}
+
+static int ask(struct hub__lookup *lookup, int64_t deadline_ns)
+{
+    int rc = 0;
+
+    if (hub__lookup_is_local(lookup))
+        return hub__resolver_thread.ask(lookup, deadline_ns);
+    if (lookup->kind == LOOKUP_NAME && (lookup->flags & ~NI_FLAGS))
+        lookup->rc = -EAI_BADFLAGS;
+    if (lookup->kind == LOOKUP_ADDRESSES)
+        rc = hub__lookup_kinds(lookup, deadline_ns);
+    if (rc < 0 || lookup->rc != 0)
+        return rc;
+    return ask_server(lookup, deadline_ns);
 }
 
 const struct hub__resolver hub__resolver_ares = { "ares", library_is_there,

@@ -37,21 +37,6 @@ int hub__ares_error(int status)
     }
 }
 
-static const struct {
-    int type, protocol;
-} kinds[] = { { SOCK_STREAM, IPPROTO_TCP },
-              { SOCK_DGRAM, IPPROTO_UDP },
-              { SOCK_RAW, 0 } };
-enum { KINDS = 3 };
-
-static bool is_wanted(const struct addrinfo *hints, int kind)
-{
-    return (hints->ai_socktype == 0 ||
-            hints->ai_socktype == kinds[kind].type) &&
-           (hints->ai_protocol == 0 || kinds[kind].protocol == 0 ||
-            hints->ai_protocol == kinds[kind].protocol);
-}
-
 static const char *canonical_name(const struct hub__lookup *lookup,
                                   const struct ares_addrinfo *found)
 {
@@ -69,18 +54,15 @@ static size_t fill(struct addrinfo *list, struct hub__lookup *lookup,
                    const struct ares_addrinfo *found)
 {
     const struct ares_addrinfo_node *node;
+    const struct addrinfo *kind;
     size_t count = 0;
 
     for (node = found->nodes; node != NULL; node = node->ai_next)
-        for (int kind = 0; kind < KINDS; kind++) {
-            if (!is_wanted(&lookup->hints, kind))
-                continue;
+        for (kind = lookup->kinds; kind != NULL; kind = kind->ai_next) {
             list[count] = (struct addrinfo){
                 .ai_family = node->ai_family,
-                .ai_socktype = kinds[kind].type,
-                .ai_protocol = lookup->hints.ai_protocol != 0
-                                   ? lookup->hints.ai_protocol
-                                   : kinds[kind].protocol,
+                .ai_socktype = kind->ai_socktype,
+                .ai_protocol = kind->ai_protocol,
                 .ai_addr = node->ai_addr,
                 .ai_addrlen = (socklen_t)node->ai_addrlen
             };
@@ -94,27 +76,54 @@ static size_t fill(struct addrinfo *list, struct hub__lookup *lookup,
     return count;
 }
 
+static in_port_t *port_of(const struct addrinfo *info)
+{
+    return info->ai_family == AF_INET6
+               ? &((struct sockaddr_in6 *)(void *)info->ai_addr)->sin6_port
+               : &((struct sockaddr_in *)(void *)info->ai_addr)->sin_port;
+}
+
+static void set_ports(struct hub__lookup *lookup)
+{
+    const struct addrinfo *kind = NULL;
+    struct addrinfo *at;
+
+    for (at = lookup->list; at != NULL; at = at->ai_next) {
+        kind = kind != NULL && kind->ai_next != NULL ? kind->ai_next
+                                                     : lookup->kinds;
+        *port_of(at) = *port_of(kind);
+    }
+}
+
+static size_t count_nodes(const struct ares_addrinfo *found)
+{
+    const struct ares_addrinfo_node *node;
+    size_t count = 0;
+
+    for (node = found->nodes; node != NULL; node = node->ai_next)
+        count++;
+    return count;
+}
+
 void hub__ares_take_addresses(struct hub__lookup *lookup,
                               const struct ares_addrinfo *found)
 {
-    const struct ares_addrinfo_node *node;
+    const struct addrinfo *kind;
     struct addrinfo *list;
-    size_t nodes = 0;
+    size_t nodes = count_nodes(found), kinds = 0;
 
-    for (node = found->nodes; node != NULL; node = node->ai_next)
-        nodes++;
     if (nodes == 0) {
         lookup->rc = -EAI_NODATA;
         return;
     }
-    list = greenlet__calloc(nodes * KINDS, sizeof *list);
-    if (list == NULL) {
-        lookup->rc = -ENOMEM;
-        return;
-    }
-    if (fill(list, lookup, found) == 0)
-        lookup->rc = -EAI_SOCKTYPE;
-    else if ((lookup->list = hub__addrinfo_copy(list)) == NULL)
-        lookup->rc = -ENOMEM;
+    for (kind = lookup->kinds; kind != NULL; kind = kind->ai_next)
+        kinds++;
+    list = greenlet__calloc(nodes * kinds, sizeof *list);
+    if (list != NULL && fill(list, lookup, found) > 0)
+        lookup->list = hub__addrinfo_copy(list);
     free(list);
+    if (lookup->list != NULL)
+        set_ports(lookup);
+    else
+        lookup->rc = -ENOMEM;
 }

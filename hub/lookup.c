@@ -120,6 +120,7 @@ void hub__lookup_drop(struct hub__lookup *lookup)
     if (__atomic_sub_fetch(&lookup->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     free(lookup->list);
+    free(lookup->kinds);
     free(lookup->entry);
     free(lookup->host);
     free(lookup->service);

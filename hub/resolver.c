@@ -167,6 +167,7 @@ static bool is_number(const char *text)
 static bool is_address(const char *text)
 {
     struct in6_addr address;
+    struct in_addr v4;
     char copy[INET6_ADDRSTRLEN];
     size_t length = strcspn(text, "%");
 
@@ -175,24 +176,34 @@ static bool is_address(const char *text)
     memcpy(copy, text, length);
     copy[length] = '\0';
     return inet_pton(AF_INET6, copy, &address) == 1 ||
-           (text[length] == '\0' && inet_pton(AF_INET, copy, &address) == 1);
+           (text[length] == '\0' && strpbrk(text, " \t\n\v\f\r") == NULL &&
+            inet_aton(text, &v4) != 0); /* 127.1, 0x7f000001, too */
 }
 
-static bool needs_nobody(const struct hub__lookup *lookup)
+bool hub__lookup_is_local(const struct hub__lookup *lookup)
 {
     switch (lookup->kind) {
     case LOOKUP_ADDRESSES:
-        return (lookup->host == NULL || is_address(lookup->host)) &&
-               (lookup->service == NULL || is_number(lookup->service));
+        return lookup->host == NULL || is_address(lookup->host) ||
+               (lookup->hints.ai_flags & AI_NUMERICHOST) != 0;
     case LOOKUP_NAME:
-        return (!lookup->wants_host || (lookup->flags & NI_NUMERICHOST)) &&
-               (!lookup->wants_service || (lookup->flags & NI_NUMERICSERV));
+        return !lookup->wants_host || (lookup->flags & NI_NUMERICHOST) != 0;
     case LOOKUP_HOST:
         return is_address(lookup->host);
     case LOOKUP_REVERSE:
         break;
     }
     return false;
+}
+
+/* Nor anybody for a service. */
+static bool needs_nobody(const struct hub__lookup *lookup)
+{
+    if (!hub__lookup_is_local(lookup))
+        return false;
+    if (lookup->kind == LOOKUP_NAME)
+        return !lookup->wants_service || (lookup->flags & NI_NUMERICSERV) != 0;
+    return lookup->service == NULL || is_number(lookup->service);
 }
 
 static struct hub__lookup *make(enum hub__lookup_kind kind, const char *host,
@@ -228,6 +239,31 @@ static int ask(struct hub__lookup *lookup, int64_t deadline_ns)
         rc = resolver->ask(lookup, deadline_ns);
     errno = saved;
     return rc < 0 ? rc : lookup->rc;
+}
+
+int hub__lookup_kinds(struct hub__lookup *lookup, int64_t deadline_ns)
+{
+    const char *host =
+        lookup->hints.ai_family == AF_INET6 ? "::1" : "127.0.0.1";
+    struct hub__lookup *of = make(LOOKUP_ADDRESSES, host, lookup->service);
+    int rc = 0;
+
+    if (of == NULL)
+        return -ENOMEM;
+    of->hinted = lookup->hinted;
+    of->hints = lookup->hints;
+    of->hints.ai_flags &= ~(AI_CANONNAME | AI_ADDRCONFIG);
+    if (needs_nobody(of))
+        hub__lookup_libc(of);
+    else
+        rc = ask_by_thread(of, deadline_ns);
+    if (rc == 0) {
+        lookup->rc = of->rc;
+        lookup->kinds = of->list;
+        of->list = NULL;
+    }
+    hub__lookup_drop(of);
+    return rc;
 }
 
 int hub_getaddrinfo(const char *host, const char *service,

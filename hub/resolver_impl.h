@@ -33,6 +33,7 @@ struct hub__lookup {
     struct hostent *entry;
     char host_text[NI_MAXHOST], service_text[NI_MAXSERV];
     /* of ares.c */
+    struct addrinfo *kinds; /* of sockets that are wanted, with the port */
     struct hub__waiter *waiter;
     struct hub__ares *ares;
     bool done;
@@ -47,6 +48,12 @@ struct hub__resolver {
 };
 extern const struct hub__resolver hub__resolver_thread, hub__resolver_block,
     hub__resolver_ares;
+
+/* resolver.c: no server knows more of its host than libc does. */
+bool hub__lookup_is_local(const struct hub__lookup *lookup);
+/* lookup->kinds, by libc, which looks services up; or lookup->rc as libc has it
+ * for what makes no sense.  Switches.  Returns 0, or why it ended early. */
+int hub__lookup_kinds(struct hub__lookup *lookup, int64_t deadline_ns);
 
 /* lookup.c */
 void hub__lookup_libc(struct hub__lookup *lookup); /* blocks */

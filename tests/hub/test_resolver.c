@@ -95,6 +95,103 @@ START_TEST(without_a_kind_of_socket_each_is_listed)
 }
 END_TEST
 
+/* ---- beside libc's own ---- */
+
+static void expect_same(const struct addrinfo *got, const struct addrinfo *libc)
+{
+    for (; libc != NULL; libc = libc->ai_next, got = got->ai_next) {
+        ck_assert_ptr_nonnull(got);
+        ck_assert_int_eq(got->ai_family, libc->ai_family);
+        ck_assert_int_eq(got->ai_socktype, libc->ai_socktype);
+        ck_assert_int_eq(got->ai_protocol, libc->ai_protocol);
+        ck_assert_uint_eq(got->ai_addrlen, libc->ai_addrlen);
+        ck_assert_int_eq(memcmp(got->ai_addr, libc->ai_addr, got->ai_addrlen),
+                         0);
+    }
+    ck_assert_ptr_null(got);
+}
+
+static void ask_both(const char *host, const char *service, int flags,
+                     int family, int type)
+{
+    struct addrinfo hints = { .ai_flags = flags, .ai_family = family,
+                              .ai_socktype = type },
+                    *libc = NULL, *got = NULL;
+    int rc = getaddrinfo(host, service, &hints, &libc);
+
+    ck_assert_int_eq(
+        hub_getaddrinfo(host, service, &hints, HUB_FOREVER, &got), -rc);
+    if (rc != 0)
+        return;
+    expect_same(got, libc);
+    freeaddrinfo(libc);
+    hub_freeaddrinfo(got);
+}
+
+START_TEST(what_needs_no_server_is_as_libc_has_it)
+{
+    ck_assert_int_eq(hub_resolver_set(names[_i]), 0);
+    ask_both(NULL, "http", 0, 0, SOCK_STREAM);
+    ask_both(NULL, "domain", AI_PASSIVE, 0, 0);
+    ask_both(NULL, "no-such-service", 0, 0, SOCK_STREAM);
+    ask_both(NULL, NULL, 0, 0, 0);
+    ask_both("127.1", NULL, 0, 0, SOCK_STREAM);
+    ask_both("0x7f000001", "http", 0, AF_INET, SOCK_STREAM);
+    ask_both("127.0.0.1", "http", 0, AF_INET6, SOCK_STREAM);
+    ask_both("127.0.0.1", "http", AI_V4MAPPED, AF_INET6, SOCK_STREAM);
+    ask_both("::1", "domain", 0, 0, 0);
+    ask_both("host.test", NULL, AI_NUMERICHOST, 0, 0);
+    ask_both("host.test", "http", AI_NUMERICSERV, 0, SOCK_STREAM);
+    ask_both("host.test", NULL, 0x40000000, 0, 0);
+    ask_both("host.test", NULL, 0, 77, 0);
+    ask_both("host.test", NULL, 0, 0, 77);
+    ask_both("host.test", "tftp", 0, 0, SOCK_STREAM);
+    ask_both("host.test", "-1", 0, 0, SOCK_STREAM);
+}
+END_TEST
+
+START_TEST(services_and_kinds_of_sockets_are_as_libc_has_them)
+{
+    if (!use(_i))
+        return;
+    if (!libc_has_server) { /* ares: but then libc cannot be asked */
+        fprintf(stderr, "resolver: not compared with libc\n");
+        return;
+    }
+    ask_both("host.test", "http", 0, AF_INET, 0);
+    ask_both("host.test", "domain", 0, AF_INET6, 0);
+    ask_both("host.test", "65536", 0, AF_INET, SOCK_STREAM);
+    ask_both("host.test", "", 0, AF_INET, SOCK_STREAM);
+    ask_both("host.test", NULL, 0, AF_INET, SOCK_SEQPACKET);
+    ask_both("alias.test", "53", 0, AF_INET, SOCK_DGRAM);
+    ask_both("many.test", "http", 0, AF_INET6, 0);
+}
+END_TEST
+
+START_TEST(an_address_without_a_name_is_a_number_or_an_error)
+{
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6 };
+    char host[64];
+
+    if (!use(_i))
+        return;
+    inet_pton(AF_INET6, "2001:db8::77", &address.sin6_addr);
+    ck_assert_int_eq(hub_getnameinfo((struct sockaddr *)&address,
+                                     sizeof address, host, sizeof host, NULL,
+                                     0, 0, HUB_FOREVER),
+                     0);
+    ck_assert_str_eq(host, "2001:db8::77");
+    ck_assert_int_eq(hub_getnameinfo((struct sockaddr *)&address,
+                                     sizeof address, host, sizeof host, NULL,
+                                     0, NI_NAMEREQD, HUB_FOREVER),
+                     -EAI_NONAME);
+    ck_assert_int_eq(hub_getnameinfo((struct sockaddr *)&address,
+                                     sizeof address, host, sizeof host, NULL,
+                                     0, 0x8000, HUB_FOREVER),
+                     -EAI_BADFLAGS);
+}
+END_TEST
+
 START_TEST(an_answer_too_long_for_udp_comes_by_tcp)
 {
     struct addrinfo hints = { .ai_family = AF_INET,
@@ -549,6 +646,11 @@ int main(void)
     tcase_add_test(tcase, without_its_library_ares_says_so_in_one_line);
     tcase_add_loop_test(tcase, a_name_has_addresses_of_both_families, 0, 2);
     tcase_add_loop_test(tcase, without_a_kind_of_socket_each_is_listed, 0, 2);
+    tcase_add_loop_test(tcase, what_needs_no_server_is_as_libc_has_it, 0, 2);
+    tcase_add_loop_test(
+        tcase, services_and_kinds_of_sockets_are_as_libc_has_them, 0, 2);
+    tcase_add_loop_test(
+        tcase, an_address_without_a_name_is_a_number_or_an_error, 0, 2);
     tcase_add_loop_test(tcase, an_answer_too_long_for_udp_comes_by_tcp, 0, 2);
     tcase_add_loop_test(tcase, what_there_is_not_is_told_apart, 0, 2);
     tcase_add_loop_test(tcase, many_look_up_at_once, 0, 2);
