@@ -24,7 +24,9 @@ struct place {
 
 struct team {
     pthread_mutex_t lock;
+    pthread_cond_t all_there;
     unsigned count, left; /* left: threads that have not ended */
+    unsigned arrived;     /* have their hubs, or will never have one */
     int (*run)(struct hub_worker *worker, void *arg);
     void *arg;
     int error;
@@ -66,20 +68,29 @@ static void worker_ends(struct hub_worker *worker, int rc)
     pthread_mutex_unlock(&team->lock);
 }
 
+/* Under the lock. */
+static void arrive(struct team *team, unsigned count)
+{
+    team->arrived += count;
+    if (team->arrived == team->count)
+        pthread_cond_broadcast(&team->all_there);
+}
+
+/* None begins before all can be called by the others. */
 static void *run_worker(void *arg)
 {
     struct hub_worker *worker = arg;
     struct team *team = worker->team;
     struct hub *hub = hub__get();
-    int rc = -ENOMEM;
 
-    if (hub != NULL) {
-        pthread_mutex_lock(&team->lock);
-        worker->hub = hub;
-        pthread_mutex_unlock(&team->lock);
-        rc = team->run(worker, team->arg);
-    }
-    worker_ends(worker, rc);
+    pthread_mutex_lock(&team->lock);
+    worker->hub = hub;
+    arrive(team, 1);
+    while (team->arrived < team->count)
+        pthread_cond_wait(&team->all_there, &team->lock);
+    pthread_mutex_unlock(&team->lock);
+    worker_ends(worker,
+                hub != NULL ? team->run(worker, team->arg) : -ENOMEM);
     return NULL;
 }
 
@@ -290,6 +301,7 @@ static struct team *make_team(unsigned count)
         return NULL;
     }
     pthread_mutex_init(&team->lock, NULL);
+    pthread_cond_init(&team->all_there, NULL);
     team->count = team->left = count;
     for (unsigned i = 0; i < count; i++)
         team->workers[i] = (struct hub_worker){ .team = team, .index = i };
@@ -303,6 +315,7 @@ static void free_team(struct team *team)
     for (int i = 0; i < LISTENERS_MAX; i++)
         if (team->places[i].shared >= 0)
             close(team->places[i].shared);
+    pthread_cond_destroy(&team->all_there);
     pthread_mutex_destroy(&team->lock);
     free(team->workers);
     free(team);
@@ -321,6 +334,7 @@ static unsigned start_all(struct team *team)
         return i;
     pthread_mutex_lock(&team->lock);
     team->left -= team->count - i;
+    arrive(team, team->count - i);
     if (team->error == 0)
         team->error = -EAGAIN;
     pthread_mutex_unlock(&team->lock);

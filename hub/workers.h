@@ -20,7 +20,8 @@ struct hub_worker;
  * process may use), each with a hub of its own, and wait until all have returned;
  * then their hubs are closed and what they spawned is killed.  The caller parks:
  * greenlets of its own hub run on.  When the wait ends early the workers are asked
- * to stop, and waited for all the same.  Switches.
+ * to stop, and waited for all the same.  None begins before all are there, so that
+ * each can call the others.  Switches.
  * Returns 0, the first error that one returned, why the wait ended early, -EAGAIN
  * when a thread could not be made, -ENOMEM. */
 HUB_API int hub_workers(unsigned count,
@@ -42,8 +43,8 @@ HUB_API int hub_worker_listen(struct hub_worker *worker,
 
 /* Call function(arg) in the loop of another worker, which must not wait there; or
  * spawn a greenlet there that calls it.  Thread-safe.
- * Returns 0, -EINVAL for an index that is none, -ESRCH when that one has not begun
- * or has returned, -ENOMEM. */
+ * Returns 0, -EINVAL for an index that is none, -ESRCH when that one has returned,
+ * -ENOMEM. */
 HUB_API int hub_worker_call(struct hub_worker *worker, unsigned index,
                             void (*function)(void *arg), void *arg);
 HUB_API int hub_worker_spawn(struct hub_worker *worker, unsigned index,

@@ -225,6 +225,37 @@ static void start_hub(void)
     ran = 0;
 }
 
+static int handed_over;
+
+static void is_called(void *arg)
+{
+    (void)arg;
+    __atomic_add_fetch(&handed_over, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The first thing that each does. */
+static int calls_all(struct hub_worker *worker, void *arg)
+{
+    int rc = 0, wanted = (int)hub_worker_count(worker);
+
+    (void)arg;
+    for (unsigned i = 0; i < hub_worker_count(worker) && rc == 0; i++)
+        rc = hub_worker_call(worker, i, is_called, NULL);
+    while (__atomic_load_n(&handed_over, __ATOMIC_SEQ_CST) < wanted * wanted)
+        hub_sleep(MS);
+    return rc;
+}
+
+START_TEST(all_can_be_called_from_the_first_moment_on)
+{
+    for (int i = 0; i < 20; i++) {
+        handed_over = 0;
+        ck_assert_int_eq(hub_workers(4, calls_all, NULL), 0);
+        ck_assert_int_eq(handed_over, 16);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("unit");
@@ -236,6 +267,7 @@ int main(void)
     tcase_add_test(tcase, none_means_one_for_each_core);
     tcase_add_test(tcase, an_error_of_one_is_returned);
     tcase_add_test(tcase, the_caller_parks_meanwhile);
+    tcase_add_test(tcase, all_can_be_called_from_the_first_moment_on);
     tcase_add_test(tcase, work_is_handed_over_until_they_stop);
     tcase_add_test(tcase, listeners_share_a_port_that_the_kernel_chose);
     tcase_add_test(tcase, a_caller_that_is_killed_stops_them_first);
