@@ -26,7 +26,12 @@ struct client {
 };
 
 struct hub_console {
+    struct hub__part part;
+    struct hub *hub; /* NULL: it has closed */
     struct sockaddr_un address;
+    dev_t device; /* of the socket that we made */
+    ino_t inode;
+    pid_t owner;
     int fd;
     int refs;
     struct greenlet *server;
@@ -35,8 +40,23 @@ struct hub_console {
 
 static void drop(struct hub_console *console)
 {
-    if (--console->refs == 0)
-        free(console);
+    if (--console->refs > 0)
+        return;
+    if (console->hub != NULL)
+        hub__part_remove(console->hub, &console->part);
+    free(console);
+}
+
+/* What lies there may be another's by now; and in the child of a fork it is the
+ * parent's. */
+static void remove_socket(const struct hub_console *console)
+{
+    struct stat status;
+
+    if (console->owner == getpid() &&
+        lstat(console->address.sun_path, &status) == 0 &&
+        status.st_dev == console->device && status.st_ino == console->inode)
+        unlink(console->address.sun_path);
 }
 
 /* Like hub_wait_fd(), but that it does not keep the loop from ending. */
@@ -202,7 +222,7 @@ static void run_server(void *data)
     hub_fd_closed(console->fd);
     close(console->fd);
     console->fd = -1;
-    unlink(console->address.sun_path);
+    remove_socket(console);
     drop(console);
 }
 
@@ -270,19 +290,62 @@ static int make_path(const char *path, char *to, size_t size)
     return used > 0 ? 0 : -EINVAL;
 }
 
+/* In the child of a fork, where none of our greenlets is: what they had open would
+ * keep the parent's clients from seeing the end. */
+static void is_child(struct hub_console *console)
+{
+    struct client *client;
+
+    while ((client = console->clients) != NULL) {
+        console->clients = client->next;
+        close(client->fd);
+        greenlet_unref(client->greenlet);
+        free(client);
+        console->refs--;
+    }
+    if (console->fd < 0)
+        return; /* the server has ended */
+    close(console->fd);
+    console->fd = -1;
+    drop(console);
+}
+
+static void tell(struct hub__part *part, struct hub *hub,
+                 enum hub__part_event event)
+{
+    struct hub_console *console = container_of(part, struct hub_console, part);
+
+    if (event == HUB__PART_ALONE) {
+        is_child(console);
+    } else if (event == HUB__PART_CLOSES) {
+        hub__part_remove(hub, part);
+        console->hub = NULL;
+    }
+}
+
 static int start(struct hub_console *console)
 {
+    struct stat status;
+
     console->fd = listen_at(&console->address);
     if (console->fd < 0)
         return console->fd;
+    console->owner = getpid();
+    if (lstat(console->address.sun_path, &status) == 0) {
+        console->device = status.st_dev;
+        console->inode = status.st_ino;
+    }
     console->server = hub_spawn_raw(run_server, console);
     if (console->server == NULL) {
         close(console->fd);
-        unlink(console->address.sun_path);
+        remove_socket(console);
         return -ENOMEM;
     }
     greenlet_set_name(console->server, "console");
     console->refs = 2; /* the server's, and the handle */
+    console->hub = hub__peek();
+    console->part.tell = tell;
+    hub__part_add(console->hub, &console->part);
     return 0;
 }
 
@@ -290,7 +353,7 @@ int hub_console_open(const char *path, struct hub_console **console)
 {
     int before = errno, rc;
 
-    *console = calloc(1, sizeof **console);
+    *console = greenlet__calloc(1, sizeof **console);
     if (*console == NULL)
         return -ENOMEM;
     (*console)->address.sun_family = AF_UNIX;
@@ -322,7 +385,7 @@ void hub_console_close(struct hub_console *console)
     greenlet_unref(console->server);
     if (console->fd >= 0) { /* killed before it began */
         close(console->fd);
-        unlink(console->address.sun_path);
+        remove_socket(console);
         drop(console);
     }
     while (console->clients != NULL) {

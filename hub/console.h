@@ -28,8 +28,10 @@ HUB_API int hub_console_open(const char *path, struct hub_console **console);
 /* Its path, with the number of the process in it.  Borrowed. */
 HUB_API const char *hub_console_path(const struct hub_console *console);
 
-/* End it, with those who are connected, and remove the socket; NULL is fine.
- * For the thread that opened it.  Switches. */
+/* End it, with those who are connected, and remove the socket, if that is still
+ * the one that it made; NULL is fine.  For the thread that opened it.  In the child
+ * of a fork() it removes nothing, and by the rule HUB_FORK_ALONE nobody is served
+ * there.  Switches. */
 HUB_API void hub_console_close(struct hub_console *console);
 
 #ifdef __cplusplus

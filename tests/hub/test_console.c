@@ -241,6 +241,49 @@ START_TEST(what_is_there_is_not_replaced_unless_nobody_serves_it)
 }
 END_TEST
 
+/* One that is connected sees the end, though a child was made meanwhile. */
+START_TEST(the_child_of_a_fork_leaves_it_alone)
+{
+    int ends[2], status, other;
+    char byte = 'x';
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    ask("stats\n");
+    pid = hub_fork();
+    if (pid == 0) {
+        close(ends[1]);
+        hub_console_close(console);
+        _exit(access(path, F_OK) == 0 && read(ends[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    other = connect_to(path);
+    close(other);
+    ck_assert_str_eq(ask("quit\n"), "");
+    ck_assert_int_eq(read(fd, &byte, 1), 0);
+    close(ends[0]);
+    close(ends[1]);
+    ck_assert_int_eq(hub_waitpid(pid, &status, 0, HUB_FOREVER), pid);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+START_TEST(what_lies_there_instead_of_it_is_not_removed)
+{
+    struct hub_console *second;
+    char name[80];
+    int plain;
+
+    snprintf(name, sizeof name, "%s/moved", folder);
+    ck_assert_int_eq(hub_console_open(name, &second), 0);
+    unlink(name);
+    plain = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    close(plain);
+    hub_console_close(second);
+    ck_assert_int_eq(access(name, F_OK), 0);
+    unlink(name);
+}
+END_TEST
+
 START_TEST(the_path_may_have_the_process_in_it)
 {
     struct hub_console *second;
@@ -280,6 +323,8 @@ int main(void)
     tcase_add_test(tcase, a_line_without_end_is_not_kept);
     tcase_add_test(tcase, several_are_served_and_closing_ends_them);
     tcase_add_test(tcase, what_is_there_is_not_replaced_unless_nobody_serves_it);
+    tcase_add_test(tcase, the_child_of_a_fork_leaves_it_alone);
+    tcase_add_test(tcase, what_lies_there_instead_of_it_is_not_removed);
     tcase_add_test(tcase, the_path_may_have_the_process_in_it);
     tcase_add_test(tcase, it_does_not_keep_the_loop_from_ending);
     rc = unit_run("console", tcase);
