@@ -4,18 +4,14 @@
  * into network and mount namespaces of its own.  Where that is not allowed its
  * tests against the server are skipped, and say so. */
 #include "../unit.h"
+#include "dns_place.h"
 #include "dns_server.h"
 #include "hub/hub_impl.h"
 #include "hub/sight.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <net/if.h>
 #include <netdb.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -483,106 +479,15 @@ START_TEST(who_connects_to_a_name_waits_for_it_no_longer_than_told)
 }
 END_TEST
 
-/* In a process of its own, since the library is looked for once. */
-static int without_library(const char *library, const char *choice,
-                           const char *wanted, const char *why)
-{
-    char line[512] = "";
-    int ends[2], status;
-    pid_t pid;
-
-    ck_assert_int_eq(pipe(ends), 0);
-    pid = fork();
-    if (pid == 0) {
-        dup2(ends[1], 2);
-        setenv("VIREO_ARES_LIBRARY", library, 1);
-        setenv("VIREO_RESOLVER", choice, 1);
-        _exit(strcmp(hub_resolver_name(), wanted) == 0 &&
-                      hub_resolver_set("ares") == -ELIBACC
-                  ? 0
-                  : 1);
-    }
-    close(ends[1]);
-    ck_assert_int_ge(read(ends[0], line, sizeof line - 1), 0);
-    close(ends[0]);
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_ptr_nonnull(strstr(line, "resolver ares is not there"));
-    ck_assert_msg(strstr(line, why) != NULL, "%s", line);
-    ck_assert_ptr_eq(strchr(line, '\n'), line + strlen(line) - 1);
-    return status;
-}
-
-static int say(const char *what, const char *path)
-{
-    fprintf(stderr, "resolver: the thread resolver is not tested against the "
-                    "server: %s %s: %s\n", what, path, strerror(errno));
-    return -1;
-}
-
-static int write_file(const char *path, const char *content)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    ssize_t put = fd >= 0 ? write(fd, content, strlen(content)) : -1;
-
-    if (fd >= 0)
-        close(fd);
-    return put == (ssize_t)strlen(content) ? 0 : -1;
-}
-
-static int replace(const char *path, const char *content)
-{
-    char name[64];
-    int rc;
-
-    snprintf(name, sizeof name, "/tmp/vireo-resolver.%d", (int)getpid());
-    if (write_file(name, content) < 0)
-        return say("writing", name);
-    rc = mount(name, path, NULL, MS_BIND, NULL);
-    unlink(name);
-    return rc < 0 ? say("binding", path) : 0;
-}
-
-static int raise_loopback(void)
-{
-    struct ifreq request = { .ifr_flags = IFF_UP | IFF_RUNNING };
-    int fd = socket(AF_INET, SOCK_DGRAM, 0), rc;
-
-    strcpy(request.ifr_name, "lo");
-    rc = ioctl(fd, SIOCSIFFLAGS, &request);
-    close(fd);
-    return rc < 0 ? say("raising", "lo") : 0;
-}
-
-static int enter_namespaces(void)
-{
-    char map[64];
-    uid_t uid = getuid();
-    int flags = CLONE_NEWNS | CLONE_NEWNET;
-
-    if (unshare(uid != 0 ? flags | CLONE_NEWUSER : flags) < 0)
-        return say("unshare", "");
-    snprintf(map, sizeof map, "0 %d 1", (int)uid);
-    if (uid != 0 && write_file("/proc/self/uid_map", map) < 0)
-        return say("mapping", "/proc/self/uid_map");
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return say("private", "/");
-    if (raise_loopback() < 0 ||
-        replace("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n") < 0)
-        return -1;
-    if (access("/etc/nsswitch.conf", F_OK) == 0)
-        return replace("/etc/nsswitch.conf", "hosts: files dns\n");
-    return 0;
-}
-
 static void start_servers(void)
 {
     uint16_t port = 53;
     char servers[64];
 
-    if (enter_namespaces() == 0) {
+    if (dns_place_enter() == 0) {
         server_53 = dns_server_start(&port);
         if (server_53 < 0)
-            say("port 53", "");
+            dns_place_say("port 53", "");
     }
     libc_has_server = server_53 > 0;
     port = 0;
@@ -595,21 +500,6 @@ static void start_servers(void)
     setenv("VIREO_RESOLVER_NAMESERVERS", servers, 1);
     setenv("VIREO_RESOLVER_TIMEOUT", "2s", 1);
 }
-
-START_TEST(without_its_library_ares_says_so_in_one_line)
-{
-    static const char none[] = "/no/such/library.so";
-
-    ck_assert_int_eq(without_library(none, "ares", "thread", "cannot open"), 0);
-    ck_assert_int_eq(without_library(none, "ares,block", "block", none), 0);
-    ck_assert_int_eq(without_library("libm.so.6", "ares", "thread",
-                                     "(it lacks ares_library_init)"),
-                     0);
-    ck_assert_int_eq(without_library(ARES_THAT_FAILS, "ares", "thread",
-                                     "(it cannot be initialised: nothing left)"),
-                     0);
-}
-END_TEST
 
 /* What is still under way belongs to no test. */
 static void settle(void)
@@ -642,8 +532,6 @@ int main(void)
     start_servers();
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, begin, end);
-    /* First: the library is looked for once in a process. */
-    tcase_add_test(tcase, without_its_library_ares_says_so_in_one_line);
     tcase_add_loop_test(tcase, a_name_has_addresses_of_both_families, 0, 2);
     tcase_add_loop_test(tcase, without_a_kind_of_socket_each_is_listed, 0, 2);
     tcase_add_loop_test(tcase, what_needs_no_server_is_as_libc_has_it, 0, 2);

@@ -1,4 +1,4 @@
-/* A c-ares that cannot be initialised, for test_resolver.c. */
+/* A c-ares that cannot be initialised, for test_ares_library.c. */
 #include <stdlib.h>
 
 const char *ares_strerror(int code);
