@@ -157,15 +157,16 @@ static pid_t fork_child(struct herd *herd, unsigned index)
 static int one_life(struct herd *herd, struct child *child)
 {
     struct hub_shield shield;
-    int status = 0;
+    int status = 0, rc;
     pid_t pid = fork_child(herd, child->index);
 
     if (pid < 0)
         return pid;
     child->pid = pid;
     hub_shield_begin(&shield); /* it is ended by signals, never left */
-    while (hub_waitpid(pid, &status, 0, HUB_FOREVER) == -EPROTO)
-        ;
+    while ((rc = hub_waitpid(pid, &status, 0, HUB_FOREVER)) < 0 &&
+           rc != -ECHILD)
+        hub_yield(); /* there was no memory for a wait, or something was thrown */
     hub_shield_end(&shield);
     child->pid = 0;
     return status == 0 || herd->ends ? 0 : -ECHILD;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -176,55 +177,91 @@ START_TEST(a_thread_of_the_pool_reads_what_blocks)
 }
 END_TEST
 
-static void reads_by_thread(void *arg)
-{
-    int *fd_and_rc = arg;
-    char byte;
+/* More than a pipe takes: once it is full the thread is in write() for certain. */
+enum { MORE = 300000 };
 
-    fd_and_rc[1] = (int)hub_tp_read(fd_and_rc[0], &byte, 1);
+struct writing {
+    int ends[2];
+    ssize_t rc;
+    char *data;
+};
+
+static void writes_by_thread(void *arg)
+{
+    struct writing *w = arg;
+
+    w->rc = hub_tp_write(w->ends[1], w->data, MORE);
 }
 
-/* A thread goes on for nobody; it ends when it gets something. */
-START_TEST(a_timeout_ends_a_read_by_a_thread_at_once)
+static struct greenlet *begin_writing(struct writing *w)
 {
-    struct hub_timeout timeout;
-    int ends[2];
-    char byte = 'x';
+    struct greenlet *g;
+    int filled = 0;
 
-    ck_assert_int_eq(pipe(ends), 0);
-    hub_timeout_begin(&timeout, hub_deadline(2 * MS));
-    ck_assert_int_eq(hub_tp_read(ends[0], &byte, 1), -ETIMEDOUT);
-    ck_assert_int_eq(hub_tp_read(ends[0], &byte, 1), -ETIMEDOUT);
-    hub_timeout_end(&timeout);
-    ck_assert_int_eq(write(ends[1], "ab", 2), 2);
-    ck_assert_int_eq(hub_tp_read(ends[0], &byte, 1), 1);
-    ck_assert_int_eq(byte, 'b');
-    hub_close(ends[0]);
-    hub_close(ends[1]);
+    ck_assert_int_eq(pipe(w->ends), 0);
+    w->rc = 1;
+    w->data = malloc(MORE);
+    memset(w->data, 'w', MORE);
+    g = hub_spawn_raw(writes_by_thread, w);
+    while (filled < fcntl(w->ends[1], F_GETPIPE_SZ)) {
+        hub_sleep(MS);
+        ck_assert_int_eq(ioctl(w->ends[0], FIONREAD, &filled), 0);
+    }
+    return g;
+}
+
+/* All that was to be written, whatever became of the memory that it was in. */
+static void read_it_all(const struct writing *w)
+{
+    static char piece[4096];
+
+    for (size_t got = 0; got < MORE;) {
+        ssize_t n = read(w->ends[0], piece, sizeof piece);
+
+        ck_assert_int_gt(n, 0);
+        got += (size_t)n;
+        for (ssize_t i = 0; i < n; i++)
+            ck_assert_int_eq(piece[i], 'w');
+    }
+}
+
+START_TEST(a_kill_ends_the_wait_for_a_thread_at_once)
+{
+    struct writing w;
+    struct greenlet *g = begin_writing(&w);
+
+    hub_kill(g);
+    finish(g);
+    ck_assert_int_eq(w.rc, -ECANCELED);
+    memset(w.data, 'x', MORE);
+    free(w.data);
+    read_it_all(&w);
+    hub_close(w.ends[1]); /* by the thread, if that has not come back yet */
+    while (fcntl(w.ends[1], F_GETFD) >= 0)
+        hub_sleep(MS);
+    hub_close(w.ends[0]);
 }
 END_TEST
 
-START_TEST(a_number_is_not_used_again_while_a_thread_reads_by_it)
+START_TEST(a_number_is_not_used_again_while_a_thread_writes_by_it)
 {
-    int ends[2], other[2], fd_and_rc[2];
-    struct greenlet *g;
+    struct writing w;
+    struct greenlet *g = begin_writing(&w);
+    int other[2];
 
-    ck_assert_int_eq(pipe(ends), 0);
-    fd_and_rc[0] = ends[0];
-    g = hub_spawn_raw(reads_by_thread, fd_and_rc);
-    hub_sleep(2 * MS);
-    ck_assert_int_eq(hub_close(ends[0]), 0);
+    ck_assert_int_eq(hub_close(w.ends[1]), 0);
     finish(g);
-    ck_assert_int_eq(fd_and_rc[1], -EBADF);
+    free(w.data);
+    ck_assert_int_eq(w.rc, -EBADF);
     ck_assert_int_eq(pipe(other), 0);
-    ck_assert_int_ne(other[0], ends[0]);
-    ck_assert_int_ne(other[1], ends[0]);
-    ck_assert_int_eq(write(ends[1], "a", 1), 1);
-    while (fcntl(ends[0], F_GETFD) >= 0)
+    ck_assert_int_ne(other[0], w.ends[1]);
+    ck_assert_int_ne(other[1], w.ends[1]);
+    read_it_all(&w);
+    while (fcntl(w.ends[1], F_GETFD) >= 0)
         hub_sleep(MS);
+    hub_close(w.ends[0]);
     close(other[0]);
     close(other[1]);
-    close(ends[1]);
 }
 END_TEST
 
@@ -358,8 +395,9 @@ int main(void)
     tcase_add_test(tcase, an_fd_that_would_block_is_refused);
     tcase_add_test(tcase, a_full_pipe_holds_its_writer_back);
     tcase_add_test(tcase, a_thread_of_the_pool_reads_what_blocks);
-    tcase_add_test(tcase, a_timeout_ends_a_read_by_a_thread_at_once);
-    tcase_add_test(tcase, a_number_is_not_used_again_while_a_thread_reads_by_it);
+    tcase_add_test(tcase, a_kill_ends_the_wait_for_a_thread_at_once);
+    tcase_add_test(tcase,
+                   a_number_is_not_used_again_while_a_thread_writes_by_it);
     tcase_add_test(tcase, one_who_was_killed_writes_no_file_but_closes_it);
     tcase_add_test(tcase, an_eventfd_counts);
     tcase_add_test(tcase, a_timerfd_expires);

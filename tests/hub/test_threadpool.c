@@ -161,31 +161,54 @@ START_TEST(one_who_was_killed_offloads_nothing_but_in_a_shield)
 }
 END_TEST
 
+static void gives_away(void *arg)
+{
+    *(int *)arg =
+        hub_offload_owned(waits_at_gate, &dropped, drops, HUB_FOREVER);
+}
+
 START_TEST(an_owned_call_goes_on_without_who_waited)
+{
+    struct greenlet *g;
+    int rc = 1;
+
+    close_gate();
+    g = hub_spawn_raw(gives_away, &rc);
+    until(&at_gate, 1);
+    hub_kill(g);
+    finish(g);
+    ck_assert_int_eq(rc, -ECANCELED);
+    ck_assert_int_eq(dropped, 0);
+    open_gate();
+    until(&dropped, 1);
+    ck_assert_int_eq(called, 1);
+    ck_assert_int_eq(hub_offload_owned(waits_at_gate, &dropped, drops,
+                                       HUB_FOREVER),
+                     0);
+    ck_assert_int_eq(called, 2);
+    until_there_are_no_threads();
+    ck_assert_int_eq(dropped, 1); /* it is the caller's again */
+}
+END_TEST
+
+/* Begun or not, it is over for the caller, and dropped once. */
+START_TEST(an_owned_call_ends_with_its_deadline)
 {
     struct hub_timeout timeout;
 
     close_gate();
-    hub_timeout_begin(&timeout, hub_deadline(5 * MS));
+    ck_assert_int_eq(hub_offload_owned(waits_at_gate, &dropped, drops,
+                                       hub_deadline(2 * MS)),
+                     -ETIMEDOUT);
+    hub_timeout_begin(&timeout, hub_deadline(2 * MS));
     ck_assert_int_eq(hub_offload_owned(waits_at_gate, &dropped, drops,
                                        HUB_FOREVER),
                      -ETIMEDOUT);
     ck_assert(hub_timeout_fired(&timeout));
     hub_timeout_end(&timeout);
-    ck_assert_int_eq(hub_offload_owned(waits_at_gate, &dropped, drops,
-                                       hub_deadline(5 * MS)),
-                     -ETIMEDOUT);
-    ck_assert_int_eq(dropped, 0);
-    until(&at_gate, 2);
     open_gate();
     until(&dropped, 2);
-    ck_assert_int_eq(called, 2);
-    ck_assert_int_eq(hub_offload_owned(waits_at_gate, &dropped, drops,
-                                       HUB_FOREVER),
-                     0);
-    ck_assert_int_eq(dropped, 2); /* it is the caller's again */
-    hub_sleep(5 * MS);
-    ck_assert_int_eq(dropped, 2);
+    ck_assert_int_eq(called, at_gate);
 }
 END_TEST
 
@@ -338,6 +361,7 @@ int main(void)
     tcase_add_test(tcase,
                    one_who_was_killed_offloads_nothing_but_in_a_shield);
     tcase_add_test(tcase, an_owned_call_goes_on_without_who_waited);
+    tcase_add_test(tcase, an_owned_call_ends_with_its_deadline);
     tcase_add_test(tcase, a_long_call_does_not_wait_behind_queued_ones);
     tcase_add_test(tcase, a_callback_of_the_loop_cannot_offload);
     tcase_add_test(tcase, idle_threads_end_after_a_second);
