@@ -6,6 +6,7 @@
  *
  * Masks: each thread has its own word; the kernel thread blocks what all of
  * them block, so that a signal that one thread lets through arrives. */
+#include "monkeypatch/io_impl.h"
 #include "monkeypatch/per_thread.h"
 
 #include <signal.h>
@@ -140,8 +141,13 @@ static int set_action(int number, const struct sigaction *action,
 MP_EXPORT int sigaction(int number, const struct sigaction *action,
                         struct sigaction *old)
 {
+    int rc;
+
     mp__init();
-    return set_action(number, action, old);
+    rc = set_action(number, action, old);
+    if (mp__here != NULL)
+        mp__io_spend();
+    return rc;
 }
 
 MP_SPELLING(sigaction, __sigaction);
@@ -161,7 +167,7 @@ MP_EXPORT __sighandler_t signal(int number, __sighandler_t handler)
     }
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, number);
-    return set_action(number, &action, &old) < 0 ? SIG_ERR : old.sa_handler;
+    return sigaction(number, &action, &old) < 0 ? SIG_ERR : old.sa_handler;
 }
 
 /* ---- masks ---- */

@@ -10,6 +10,7 @@
  * call that would stop the hub.  They are woken at once by signals of this
  * process, and end by themselves every SHARED_SLICE, which the program sees as
  * a wake-up without a signal and looks at what it waits for. */
+#include "monkeypatch/io_impl.h"
 #include "monkeypatch/sync_impl.h"
 
 #include <limits.h>
@@ -146,6 +147,24 @@ int sync_cond_timedwait(pthread_cond_t *user, pthread_mutex_t *mutex,
                       until);
 }
 
+/* An interpreter that gives up its lock and takes it again at once would keep it
+ * for ever: let those run, now and then, that were woken, or whose time-out has
+ * come.  Mostly the mutex is held here, and they could only wait for that: so
+ * when it is unlocked.  Counted apart, since a program may signal one cond that
+ * has waiters and one that has none in turn. */
+static void give_way(bool woken)
+{
+    static unsigned left[2] = {MP_IO_BUDGET, MP_IO_BUDGET};
+
+    if (likely(mp__here == NULL) || likely(--left[woken] != 0))
+        return;
+    left[woken] = MP_IO_BUDGET;
+    if (sync_turn_due)
+        sync_give_turn(); /* no mutex was unlocked since */
+    else
+        sync_turn_due = true;
+}
+
 static int wake(pthread_cond_t *user, bool all)
 {
     struct cond *cond = (struct cond *)user;
@@ -159,10 +178,12 @@ static int wake(pthread_cond_t *user, bool all)
             sync_real()->pthread_cond_signal(user);
         all = true; /* the word is not of this cond alone */
     } else if (SYNC_LOAD(&cond->waiters) == 0) {
+        give_way(false);
         return 0;
     }
     SYNC_ADD(word, 1);
     mp__lot_wake(word, all ? INT_MAX : 1);
+    give_way(true);
     return 0;
 }
 

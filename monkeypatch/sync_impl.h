@@ -217,6 +217,10 @@ static inline int sync_mutex_lock(pthread_mutex_t *mutex)
     return sync_mutex_lock_until(mutex, CLOCK_REALTIME, NULL);
 }
 
+/* Somebody who was woken is to run when the program unlocks a mutex: sync_cond.c */
+extern bool sync_turn_due;
+void sync_give_turn(void);
+
 static inline int sync_mutex_unlock(pthread_mutex_t *mutex)
 {
     int kind = SYNC_LOAD(&mutex->__data.__kind);

@@ -4,6 +4,7 @@
  * libc's bytes are used for what libc uses them for: __lock is the word of
  * sync_impl.h, __count counts the locks of a recursive mutex beyond the first,
  * __owner is our id, __kind is where static initialisers put the type. */
+#include "monkeypatch/io_impl.h"
 #include "monkeypatch/sync_impl.h"
 
 #include <limits.h>
@@ -251,9 +252,23 @@ MP_EXPORT int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock,
     return sync_mutex_lock_until(mutex, clock, until);
 }
 
+bool sync_turn_due;
+
+void sync_give_turn(void)
+{
+    if (mp__here == NULL)
+        return;
+    sync_turn_due = false;
+    mp__io_give_way();
+}
+
 MP_EXPORT int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
-    return sync_mutex_unlock(mutex);
+    int rc = sync_mutex_unlock(mutex);
+
+    if (unlikely(sync_turn_due))
+        sync_give_turn();
+    return rc;
 }
 
 MP_SPELLING(pthread_mutex_init, __pthread_mutex_init);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -16,7 +17,9 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static sem_t sem, holding;
 static int ends[2], sockets[2], epoll;
-static pthread_t helper;
+static pthread_mutex_t turn_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turn = PTHREAD_COND_INITIALIZER;
+static pthread_t helper, waiter;
 static volatile int flag, joined;
 
 /* What is asked; each returns whether it has come. */
@@ -112,6 +115,21 @@ static bool by_waitpid_that_may_not_wait(void)
     return flag;
 }
 
+/* An interpreter's lock, given up and taken again without a pause. */
+static bool by_signalling_a_condition(void)
+{
+    pthread_mutex_lock(&turn_mutex);
+    pthread_cond_signal(&turn);
+    pthread_mutex_unlock(&turn_mutex);
+    return flag;
+}
+
+static bool by_setting_an_action(void)
+{
+    CONF_CHECK(signal(SIGUSR2, SIG_IGN) != SIG_ERR);
+    return flag;
+}
+
 #define WAY(name)        \
     {                    \
 #name, by_##name \
@@ -133,8 +151,19 @@ static const struct {
     WAY(read_that_may_not_wait),
     WAY(recv_that_may_not_wait),
     WAY(waitpid_that_may_not_wait),
+    WAY(signalling_a_condition),
+    WAY(setting_an_action),
 };
 enum { WAYS = sizeof ways / sizeof *ways };
+
+static void *wait_for_a_turn(void *argument)
+{
+    pthread_mutex_lock(&turn_mutex);
+    while (!flag)
+        pthread_cond_wait(&turn, &turn_mutex);
+    pthread_mutex_unlock(&turn_mutex);
+    return argument;
+}
 
 /* Makes all of them come, a little later; with the locks held till then. */
 static void *let_it_come(void *argument)
@@ -165,6 +194,7 @@ static void setup(void)
     ck_assert_int_eq(sem_init(&sem, 0, 0), 0);
     flag = joined = 0;
     ck_assert_int_eq(sem_init(&holding, 0, 0), 0);
+    waiter = start_thread(wait_for_a_turn, NULL);
     helper = start_thread(let_it_come, NULL);
     ck_assert_int_eq(sem_wait(&holding), 0);
 }
@@ -173,6 +203,11 @@ static void teardown(void)
 {
     if (!joined)
         join_thread(helper);
+    pthread_mutex_lock(&turn_mutex);
+    pthread_cond_broadcast(&turn);
+    pthread_mutex_unlock(&turn_mutex);
+    join_thread(waiter);
+    signal(SIGUSR2, SIG_DFL);
     close(epoll);
     for (int i = 0; i < 2; i++) {
         close(ends[i]);
