@@ -12,6 +12,7 @@ import collections
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
@@ -107,14 +108,11 @@ def run_once(module, mode, limit, ignored=(), only=None):
     try:
         command += ["--tempdir", folder, module]
         start = time.monotonic()
-        # A language's own tests spawn many a program that has no threads.
-        env = {"PYTHONDONTWRITEBYTECODE": "", "VIREO_REQUIRE": ""}
-        env = {k: v for k, v in env.items() if v}
-        with harness.Program(command, mode, env, use_command=True,
+        with harness.Program(command, mode, use_command=True,
                              cwd=folder) as program:
             try:
                 status, hung = program.wait(limit), False
-            except harness.subprocess.TimeoutExpired:
+            except subprocess.TimeoutExpired:
                 status, hung = None, True
             output = program.output()
         seconds = time.monotonic() - start
@@ -139,8 +137,7 @@ def run_module(module, mode, limit):
     for number in range(MAX_HANGS):
         run = run_once(module, mode, limit, ignored)
         _log(module, mode, number, run)
-        ended = "== Tests result" in run.output or "Tests result:" in run.output
-        if not run.hung and ended:
+        if not run.hung and "Tests result: " in run.output:
             break
         name = _last_started(run.output)
         what = "hangs" if run.hung else "ends the process (%s)" % run.status
