@@ -1,5 +1,6 @@
 /* fork.c - the child has the calling thread alone, on a loop of its own */
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/preempt.h"
 #include "monkeypatch/sync_impl.h"
 #include "monkeypatch/thread_impl.h"
 
@@ -27,6 +28,7 @@ static void child_begins(void)
     pid_t pid = getpid();
 
     mp__owner_id_forked();
+    mp__preempt_forked();
     mp__sync_forked();
     if (mp__hub != NULL)
         mp__hub->fork_child();
@@ -44,16 +46,19 @@ static void child_begins(void)
 
 MP_EXPORT pid_t fork(void)
 {
+    struct mp__thread *self = mp__self;
     pid_t pid;
 
     mp__init();
     mp__fd_shared();
-    if (mp__self == NULL || mp__in_vfork_child)
+    if (self == NULL || mp__in_vfork_child)
         return mp__real.fork();
     lock_forks();
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
+    self->forking = true;
     pid = mp__real.fork();
+    self->forking = false;
     if (pid == 0)
         forking = 0;
     else

@@ -17,7 +17,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct mp__options mp__options = { .stack = 1024 * 1024, .groups = MP_ALL };
+struct mp__options mp__options = {
+    .stack = 1024 * 1024, .groups = MP_ALL, .preempt = true
+};
 const struct hub__api *mp__hub;
 
 static int resolved;    /* the originals are known */
@@ -178,6 +180,8 @@ static bool parse_option(const char *name, const char *value, bool *known)
         return parse_flag(value, &mp__options.stats);
     if (strcmp(name, "REQUIRE") == 0)
         return parse_flag(value, &mp__options.require);
+    if (strcmp(name, "PREEMPT") == 0)
+        return parse_flag(value, &mp__options.preempt);
     if (strcmp(name, "VERBOSE") == 0)
         return parse_level(value, &mp__options.verbose);
     if (strcmp(name, "TEST_MASK") == 0)

@@ -48,6 +48,8 @@ struct mp__thread {
     uint64_t signals_pending; /* sent to this thread, not yet handled */
     struct mp__thread *joining;        /* whom it waits for */
     uint64_t signal_mask;
+    void *handler_frame; /* of what called the program's signal handler */
+    bool forking;        /* the handlers of fork() run */
     void *(*start)(void *);
     void *arg;
     void *result;
@@ -81,7 +83,7 @@ struct mp__options {
     size_t stack;      /* for threads with the default attribute; 0 = native */
     size_t libc_stack; /* libc's default as the process started */
     unsigned groups;   /* enum mp__group bits that are on */
-    bool stats, require;
+    bool stats, require, preempt;
     int verbose;
     unsigned masked;   /* enum greenlet__feature bits */
 };
@@ -188,6 +190,7 @@ void mp__signals_start(void);
 void mp__signals_thread_begins(struct mp__thread *thread);
 void mp__signals_thread_ends(struct mp__thread *thread);
 void mp__signals_forked(struct mp__thread *self);
+uint64_t mp__signals_mask(void); /* the kernel thread's */
 /* signal_thread.c: run the handlers of what was sent to the calling thread. */
 void mp__signals_deliver(struct mp__thread *self);
 

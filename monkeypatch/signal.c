@@ -47,6 +47,8 @@ static uint64_t bit_of(int number)
 
 static void run_handler(int number, siginfo_t *info, void *context)
 {
+    struct mp__thread *self = mp__self;
+    void *outer = self != NULL ? self->handler_frame : NULL;
     struct action action = actions[number];
     int saved = errno;
 
@@ -61,10 +63,14 @@ static void run_handler(int number, siginfo_t *info, void *context)
         mp__hub->signal_seen(mp__main.identity->os->hub,
                              (action.flags & SA_RESTART) != 0);
     errno = saved;
+    if (self != NULL)
+        self->handler_frame = __builtin_frame_address(0);
     if (action.flags & SA_SIGINFO)
         action.handler.full(number, info, context);
     else if (is_handler(action.handler.simple))
         action.handler.simple(number);
+    if (self != NULL)
+        self->handler_frame = outer;
 }
 
 bool mp__signal_has_handler(int number, bool *restarts)
@@ -300,6 +306,11 @@ void mp__vfork_ends(void)
 }
 
 /* ---- life of threads ---- */
+
+uint64_t mp__signals_mask(void)
+{
+    return applied;
+}
 
 void mp__signals_start(void)
 {

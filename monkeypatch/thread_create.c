@@ -1,5 +1,6 @@
 /* thread_create.c - pthread_create(): a greenlet with a TLS block of its own */
 #include "monkeypatch/per_thread.h"
+#include "monkeypatch/preempt.h"
 #include "monkeypatch/thread_impl.h"
 
 #include <stdlib.h>
@@ -209,6 +210,7 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     mp__hub->prepare(&mapped->thread.main, mapped->tls_start, thread_entry);
     link_thread(thread);
     mp__stats.threads++;
+    mp__preempt_begin();
     *handle = thread->handle;
     mp__hub->ready(mp__self->identity->os->hub, &mapped->thread.main);
     return 0;

@@ -1,0 +1,183 @@
+/* preempt.c - a thread that computes is taken off its OS thread
+ *
+ * A timer on the CPU time of the hub's OS thread sends it a signal every
+ * SLICE_NS.  The handler lets others run if the program's own code was
+ * interrupted: there the program must expect to lose its turn at any
+ * instruction.  In libc, ld.so, the unwinder and this library there may be locks
+ * and half-changed lists that those who run next would meet: not there, nor in
+ * what these call back with something held.
+ *
+ * The signal is the one that libc keeps for setuid() among threads: no program
+ * can block it, wait for it or replace its handler.  Libc's own use of it is
+ * passed on. */
+#include "monkeypatch/io_impl.h"
+#include "monkeypatch/per_thread.h"
+#include "monkeypatch/preempt.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+
+#define SIGNAL 33 /* libc's SIGSETXID */
+#define SLICE_NS 10000000
+#define STACK_MOST ((uintptr_t)64 << 20)
+
+/* As the kernel has it, on both architectures. */
+struct kernel_action {
+    void (*handler)(int, siginfo_t *, void *);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+static struct kernel_action libcs;
+static bool refused; /* this system cannot do it, or the user will not have it */
+static bool ticking;
+
+#if defined(__x86_64__)
+#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RIP])
+#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RSP])
+#elif defined(__aarch64__)
+#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.pc)
+#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.sp)
+#endif
+
+/* ---- whose code it is ---- */
+
+/* In glibc from 2.35; takes no lock. */
+extern int _dl_find_object(void *address, struct dl_find_object *result)
+    __attribute__((weak));
+
+static bool is_programs(const char *path)
+{
+    static const char *const others[] = {
+        "libc.so", "ld-linux", "linux-vdso", "libvireo", "libgcc_s", "libnss_",
+        "libresolv", "libpthread"
+    };
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strncmp(name, others[i], strlen(others[i])) == 0)
+            return false;
+    return true;
+}
+
+/* What no object has was compiled at run time, or is the kernel's page. */
+static bool in_programs_code(uintptr_t pc)
+{
+    struct dl_find_object found;
+
+    if (_dl_find_object((void *)pc, &found) != 0)
+        return pc < (uintptr_t)1 << 47;
+    return is_programs(found.dlfo_link_map->l_name);
+}
+
+/* ---- in the signal handler ---- */
+
+/* The program's handler runs below the frame that called it, until it returns or
+ * jumps out. */
+static bool in_handler(const struct mp__thread *self, uintptr_t sp)
+{
+    uintptr_t frame = (uintptr_t)self->handler_frame;
+
+    return frame != 0 && sp <= frame && frame - sp < STACK_MOST;
+}
+
+static bool may_switch(const struct mp__thread *self, const ucontext_t *context)
+{
+    const struct hub *hub = self->identity->os->hub;
+
+    return mp__live > 1 && hub->critical == 0 &&
+           !self->forking && !in_handler(self, CONTEXT_SP(context)) &&
+           mp__may_park() && in_programs_code(CONTEXT_PC(context));
+}
+
+/* Meanwhile others have changed what returning from a signal brings back. */
+static void renew(ucontext_t *context)
+{
+    uint64_t mask = mp__signals_mask();
+
+    memcpy(&context->uc_sigmask, &mask, sizeof mask);
+    SYS_CALL(SYS_sigaltstack, NULL, &context->uc_stack, 0, 0, 0, 0);
+}
+
+static void give_way(struct mp__thread *self)
+{
+    struct hub *hub = self->identity->os->hub;
+
+    hub->tick = UINT16_MAX; /* a look at the world outside, too */
+    mp__yield_now();
+    if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
+        mp__signals_deliver(self);
+    if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
+        mp__testcancel();
+}
+
+static void on_tick(int number, siginfo_t *info, void *context)
+{
+    struct mp__thread *self = mp__self;
+    int before = errno;
+
+    if (info->si_code != SI_TIMER) {
+        libcs.handler(number, info, context);
+    } else if (self != NULL && may_switch(self, context)) {
+        give_way(self);
+        renew(context);
+    }
+    errno = before;
+}
+
+/* ---- start ---- */
+
+static bool take_signal(void)
+{
+    struct kernel_action ours;
+
+    if (SYS_CALL(SYS_rt_sigaction, SIGNAL, NULL, &libcs, sizeof libcs.mask, 0,
+                 0) != 0 ||
+        libcs.handler == NULL)
+        return false;
+    ours = libcs; /* with the restorer, where there is one */
+    ours.handler = on_tick;
+    ours.flags = (libcs.flags | SA_SIGINFO | SA_RESTART | SA_NODEFER) &
+                 ~(unsigned long)SA_ONSTACK;
+    ours.mask = 0;
+    return SYS_CALL(SYS_rt_sigaction, SIGNAL, &ours, NULL, sizeof ours.mask, 0,
+                    0) == 0;
+}
+
+static bool start_timer(void)
+{
+    struct itimerspec every = {{0, SLICE_NS}, {0, SLICE_NS}};
+    struct sigevent event;
+    int timer;
+
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = SIGNAL;
+    event._sigev_un._tid = (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    return SYS_CALL(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, &timer, 0,
+                    0, 0) == 0 &&
+           SYS_CALL(SYS_timer_settime, timer, 0, &every, NULL, 0, 0) == 0;
+}
+
+void mp__preempt_begin(void)
+{
+    if (ticking || refused)
+        return;
+    ticking = true;
+    if (!mp__options.preempt || _dl_find_object == NULL ||
+        (libcs.handler == NULL && !take_signal()) || !start_timer())
+        refused = true;
+}
+
+/* The child has its parent's handlers and none of its timers. */
+void mp__preempt_forked(void)
+{
+    ticking = false;
+}
