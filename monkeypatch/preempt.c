@@ -17,6 +17,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -52,6 +53,13 @@ static bool ticking;
 extern int _dl_find_object(void *address, struct dl_find_object *result)
     __attribute__((weak));
 
+/* A sanitizer's runtime has locks that are not pthread's, and may be a part of
+ * the program itself. */
+extern int __asan_init __attribute__((weak));
+
+/* An allocator of the program's is called by this library too. */
+static const struct link_map *allocator;
+
 static bool is_programs(const char *path)
 {
     static const char *const others[] = {
@@ -74,7 +82,17 @@ static bool in_programs_code(uintptr_t pc)
 
     if (_dl_find_object((void *)pc, &found) != 0)
         return pc < (uintptr_t)1 << 47;
-    return is_programs(found.dlfo_link_map->l_name);
+    return found.dlfo_link_map != allocator &&
+           is_programs(found.dlfo_link_map->l_name);
+}
+
+static void find_allocator(void)
+{
+    struct dl_find_object found;
+
+    if (_dl_find_object((void *)(uintptr_t)malloc, &found) == 0 &&
+        *found.dlfo_link_map->l_name != '\0')
+        allocator = found.dlfo_link_map;
 }
 
 /* ---- in the signal handler ---- */
@@ -172,8 +190,12 @@ void mp__preempt_begin(void)
         return;
     ticking = true;
     if (!mp__options.preempt || _dl_find_object == NULL ||
-        (libcs.handler == NULL && !take_signal()) || !start_timer())
+        &__asan_init != NULL) {
         refused = true;
+        return;
+    }
+    find_allocator();
+    refused = (libcs.handler == NULL && !take_signal()) || !start_timer();
 }
 
 /* The child has its parent's handlers and none of its timers. */
