@@ -128,7 +128,7 @@ static void give_way(struct mp__thread *self)
 {
     struct hub *hub = self->identity->os->hub;
 
-    hub->tick = UINT16_MAX; /* a look at the world outside, too */
+    hub->look_at = hub->switches; /* at the world outside, too */
     mp__yield_now();
     if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
         mp__signals_deliver(self);
