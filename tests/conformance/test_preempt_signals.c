@@ -46,6 +46,7 @@ static void setup(void)
     change_mask(SIG_BLOCK);
     hog = start_thread(compute, NULL);
     change_mask(SIG_UNBLOCK);
+    sleep_ms(1); /* it is first interrupted with main's mask as it is now */
 }
 
 static void teardown(void)
