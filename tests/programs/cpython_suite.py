@@ -221,6 +221,8 @@ def compare(module, limit=600):
     check(one or native.status == vireo.status,
           "no cases: ended %s natively, %s preloaded", native.status,
           vireo.status)
+    if not one:
+        raise harness.Skip("no case of it runs here")
     for name in names:
         if name in vireo.details and LOGS:
             print("           | " + vireo.details[name][-1500:].replace(
