@@ -298,13 +298,21 @@ static ev_io *io_of(struct hub__loop *loop, int fd)
 
 /* libev takes a file that epoll refuses for one that is always ready; say so
  * instead, since the caller has better ways then. */
-static int can_be_watched(int fd)
+static int can_be_watched(const struct hub__loop *loop, int fd)
 {
+    struct epoll_event none = { 0 };
     struct stat status;
 
     if (fstat(fd, &status) != 0)
         return -errno;
-    return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ? -EPERM : 0;
+    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        return 0;
+    /* Message queues and files of /proc look like these: ask. */
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &none) == 0)
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    else if (errno != EEXIST)
+        return -errno;
+    return 0;
 }
 
 int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
@@ -328,7 +336,7 @@ int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
         return 0;
     }
     if (fresh) {
-        int rc = can_be_watched(fd);
+        int rc = can_be_watched(loop, fd);
 
         if (rc < 0)
             return rc;
