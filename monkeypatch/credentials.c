@@ -15,6 +15,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <sys/fsuid.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 
 /* ---- the process's ---- */
@@ -186,6 +187,13 @@ MP_EXPORT int setns(int fd, int type)
     if (refused("setns()"))
         return mp__fail(-EPERM);
     return ORIGINAL(setns)(fd, type);
+}
+
+MP_EXPORT int personality(unsigned long wanted)
+{
+    if (wanted != 0xffffffff && refused("personality()"))
+        return mp__fail(-EPERM);
+    return ORIGINAL(personality)(wanted);
 }
 
 /* Options by which a kernel thread changes what it may do from now on. */

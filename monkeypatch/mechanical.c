@@ -4,7 +4,7 @@
  * redirect some, and declare others with attributes that we cannot keep. */
 #include "monkeypatch/monkeypatch_impl.h"
 
-/* A LATER call of less than this waited for nothing. */
+/* A STORAGE call of less than this waited for nothing. */
 #define BLOCKED_NS 1000000
 
 /* What a function that this libc does not have returns: NULL or -1. */
@@ -79,7 +79,7 @@ static void later_end(struct later *later)
         mp__later(later->name, took);
 }
 
-#define DEFINE_LATER(group, kind, ret, name, params, args)              \
+#define DEFINE_STORAGE(group, kind, ret, name, params, args)              \
     MP_EXPORT ret mp__wrap_##name params __asm__(#name);                \
     MP_EXPORT ret mp__wrap_##name params                                \
     {                                                                   \
@@ -127,7 +127,85 @@ static void later_end(struct later *later)
     DEFINE_OFFLOAD_AS(group, HUB_OFFLOAD_QUICK, __VA_ARGS__)
 #define DEFINE_OFFLOAD_LONG(group, kind, ...) \
     DEFINE_OFFLOAD_AS(group, HUB_OFFLOAD_LONG, __VA_ARGS__)
+
+/* Those without parameters (the list is "void"), without a result, and without
+ * both: `body` is what the helper does with `call`. */
+struct bare {
+    int errno_then, h_errno_then;
+};
+
+static void bare_run(void (*function)(void *), struct bare *call)
+{
+    call->errno_then = errno;
+    call->h_errno_then = h_errno;
+    if (mp__offload(function, call, HUB_OFFLOAD_QUICK) < 0)
+        function(call);
+    h_errno = call->h_errno_then;
+    errno = call->errno_then;
+}
+
+#define OFFLOADED(name, members, body)                                  \
+    struct call_##name {                                                \
+        struct bare bare;                                               \
+        members                                                         \
+    };                                                                  \
+    static void offloaded_##name(void *arg)                             \
+    {                                                                   \
+        struct call_##name *call = arg;                                 \
+        errno = call->bare.errno_then;                                  \
+        h_errno = call->bare.h_errno_then;                              \
+        body;                                                           \
+        call->bare.errno_then = errno;                                  \
+        call->bare.h_errno_then = h_errno;                              \
+    }
+#define MAY_PARK(group) (MP_COOPERATIVE(group) && mp__may_park())
+
+#define DEFINE_OFFLOAD_NONE(group, kind, ret, name, params, args)       \
+    OFFLOADED(name, ret returned;, call->returned = mp__real.name())    \
+    MP_EXPORT ret mp__wrap_##name params __asm__(#name);                \
+    MP_EXPORT ret mp__wrap_##name params                                \
+    {                                                                   \
+        if (!FOUND(name))                                               \
+            return (ret)ABSENT(ret);                                    \
+        if (!MAY_PARK(group))                                           \
+            return mp__real.name();                                     \
+        struct call_##name call;                                        \
+        bare_run(offloaded_##name, &call.bare);                         \
+        return call.returned;                                           \
+    }
+
+#define DEFINE_OFFLOAD_PLAIN(group, kind, ret, name, params, args)      \
+    OFFLOADED(name, , mp__real.name())                                  \
+    MP_EXPORT void mp__wrap_##name params __asm__(#name);               \
+    MP_EXPORT void mp__wrap_##name params                               \
+    {                                                                   \
+        struct call_##name call;                                        \
+        if (!FOUND(name))                                               \
+            return;                                                     \
+        if (MAY_PARK(group))                                            \
+            bare_run(offloaded_##name, &call.bare);                     \
+        else                                                            \
+            mp__real.name();                                            \
+    }
+
+#define DEFINE_OFFLOAD_VOID(group, kind, ret, name, params, args)       \
+    OFFLOADED(name, MEMBERS params, mp__real.name(LOADS args))          \
+    MP_EXPORT void mp__wrap_##name params __asm__(#name);               \
+    MP_EXPORT void mp__wrap_##name params                               \
+    {                                                                   \
+        struct call_##name call = {STORES args};                        \
+        if (!FOUND(name))                                               \
+            return;                                                     \
+        if (MAY_PARK(group))                                            \
+            bare_run(offloaded_##name, &call.bare);                     \
+        else                                                            \
+            mp__real.name args;                                         \
+    }
+
+#define DEFINE_COOPERATIVE(...)
+#define DEFINE_TRACKED(...)
 #define DEFINE_BY_HAND(...)
+#define DEFINE_REFUSES(...)
 #define DEFINE_PASS(...)
 
 #define MP_SYMBOL(group, kind, ret, name, params, args) \

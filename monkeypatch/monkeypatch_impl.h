@@ -206,6 +206,6 @@ struct mp__stats {
     uint64_t threads, parks, offloads, native_waits;
 };
 extern struct mp__stats mp__stats;
-void mp__later(const char *name, int64_t ns); /* a LATER call blocked so long */
+void mp__later(const char *name, int64_t ns); /* a STORAGE call blocked so long */
 
 #endif

@@ -16,6 +16,11 @@ void mp__sched_free(struct mp__thread *thread);
 /* What pthread_getattr_np() says of it. */
 void mp__sched_report(const struct mp__thread *thread, pthread_attr_t *attr);
 
+/* sched_setattr() and sched_getattr(), which older libcs do not have. */
+int mp__sched_setattr(pid_t id, const void *attributes, unsigned flags);
+int mp__sched_getattr(pid_t id, void *attributes, unsigned size,
+                      unsigned flags);
+
 /* thread_name.c: prctl() by names and timer slack.  True: *result is set. */
 bool mp__prctl_recorded(int option, unsigned long value, long *result);
 
@@ -31,6 +36,9 @@ bool mp__signal_has_handler(int number, bool *restarts);
 bool mp__signal_hand_over(int number, const siginfo_t *info, bool restarts);
 /* The program's handler, on the calling thread, with its mask. */
 void mp__signal_run(int number, siginfo_t *info, void *context);
+
+/* wrap_signal_old.c: what siginterrupt() said last. */
+bool mp__signal_interrupts(int number);
 
 /* For mp__wait_fd(): the caller takes signals that it blocks, so one that is
  * sent to it makes it look again. */

@@ -7,18 +7,23 @@
 #define REAL_H
 
 #include <aio.h>
+#include <aliases.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <gshadow.h>
+#include <mntent.h>
 #include <mqueue.h>
 #include <netdb.h>
+#include <netinet/ether.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <resolv.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <shadow.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -34,6 +39,7 @@
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -42,7 +48,10 @@
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
+#include <utmp.h>
+#include <utmpx.h>
 #include <wchar.h>
+#include <wordexp.h>
 
 /* With optimisation the headers have macros of these names. */
 #undef fread_unlocked
@@ -50,10 +59,16 @@
 
 /* Readers of symbols.def that leave PASS out say
  * MP_UNLESS_PASS(KIND)(text): the text, or nothing. */
+#define MP_UNLESS_PASS_COOPERATIVE(...) __VA_ARGS__
+#define MP_UNLESS_PASS_TRACKED(...) __VA_ARGS__
 #define MP_UNLESS_PASS_BY_HAND(...) __VA_ARGS__
+#define MP_UNLESS_PASS_REFUSES(...) __VA_ARGS__
 #define MP_UNLESS_PASS_OFFLOAD(...) __VA_ARGS__
 #define MP_UNLESS_PASS_OFFLOAD_LONG(...) __VA_ARGS__
-#define MP_UNLESS_PASS_LATER(...) __VA_ARGS__
+#define MP_UNLESS_PASS_OFFLOAD_NONE(...) __VA_ARGS__
+#define MP_UNLESS_PASS_OFFLOAD_VOID(...) __VA_ARGS__
+#define MP_UNLESS_PASS_OFFLOAD_PLAIN(...) __VA_ARGS__
+#define MP_UNLESS_PASS_STORAGE(...) __VA_ARGS__
 #define MP_UNLESS_PASS_PASS(...)
 #define MP_UNLESS_PASS(kind) MP_UNLESS_PASS_##kind
 

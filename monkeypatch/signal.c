@@ -161,7 +161,7 @@ MP_SPELLING(sigaction, __sigaction);
 /* BSD's meaning, which is glibc's: restarting, not reset. */
 MP_EXPORT __sighandler_t signal(int number, __sighandler_t handler)
 {
-    struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
+    struct sigaction action = { .sa_handler = handler };
     struct sigaction old;
 
     mp__init();
@@ -171,10 +171,13 @@ MP_EXPORT __sighandler_t signal(int number, __sighandler_t handler)
         errno = EINVAL;
         return SIG_ERR;
     }
+    action.sa_flags = mp__signal_interrupts(number) ? 0 : SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, number);
     return sigaction(number, &action, &old) < 0 ? SIG_ERR : old.sa_handler;
 }
+MP_SPELLING(signal, bsd_signal);
+MP_SPELLING(signal, ssignal);
 
 /* ---- masks ---- */
 

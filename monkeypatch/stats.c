@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-/* Names of LATER calls that blocked; by address, open addressing.  More than
+/* Names of STORAGE calls that blocked; by address, open addressing.  More than
  * symbols.def has. */
 #define SLOTS 256
 

@@ -316,6 +316,7 @@ MP_EXPORT int pthread_mutex_consistent(pthread_mutex_t *mutex)
         return sync_real()->pthread_mutex_consistent(mutex);
     return on_os_thread(mp__real.pthread_mutex_consistent, mutex);
 }
+MP_SPELLING(pthread_mutex_consistent, pthread_mutex_consistent_np);
 
 MP_EXPORT int pthread_mutex_getprioceiling(const pthread_mutex_t *mutex,
                                            int *ceiling)

@@ -256,6 +256,9 @@ MP_EXPORT int sched_getparam(pid_t id, struct sched_param *param)
     rc = get_policy(thread, &policy, &param->sched_priority);
     return rc == 0 ? 0 : mp__fail(-rc);
 }
+MP_SPELLING(sched_setscheduler, __sched_setscheduler);
+MP_SPELLING(sched_getscheduler, __sched_getscheduler);
+MP_SPELLING(sched_getparam, __sched_getparam);
 
 /* ---- nice ---- */
 

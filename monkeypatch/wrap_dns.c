@@ -150,3 +150,23 @@ MP_EXPORT int res_send(const unsigned char *question, int size,
     return state == NULL ? -1
                          : res_nsend(state, question, size, answer, room);
 }
+
+MP_EXPORT int res_querydomain(const char *name, const char *domain, int class,
+                              int type, unsigned char *answer, int room)
+{
+    res_state state;
+
+    if (!MP_ACTIVE(dns))
+        return MP_REAL(res_querydomain)(name, domain, class, type, answer,
+                                        room);
+    state = own_state();
+    return state == NULL ? -1
+                         : res_nquerydomain(state, name, domain, class, type,
+                                            answer, room);
+}
+
+/* The names of before glibc 2.34. */
+MP_SPELLING(res_query, __res_query);
+MP_SPELLING(res_search, __res_search);
+MP_SPELLING(res_send, __res_send);
+MP_SPELLING(res_querydomain, __res_querydomain);

@@ -1,11 +1,13 @@
 /* wrap_fd.c - calls that end, copy or re-flag fds
  *
- * Nothing here waits, but for F_SETLKW.  Before a number is closed or replaced
+ * Nothing here waits, but for F_SETLKW and some requests to terminals.  Before a number is closed or replaced
  * the hub hears of it, so that those who wait on it go on with the old file, as
  * threads that are blocked do on Linux.  The hub's own fds do not exist for the
  * program: closing them is EBADF, ranges go round them, and a number that the
  * program asks for is made free. */
+#include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/wrap_terminal.h"
 
 #include <stdarg.h>
 #include <sys/resource.h>
@@ -148,31 +150,30 @@ MP_EXPORT void closefrom(int first)
 struct lock_call {
     int fd, command;
     void *arg;
-    long rc;
 };
 
-static void lock_plainly(void *arg)
+static long lock_plainly(void *arg)
 {
     struct lock_call *call = arg;
 
-    call->rc = SYS_CALL(SYS_fcntl, call->fd, call->command, call->arg, 0, 0, 0);
+    return SYS_CALL(SYS_fcntl, call->fd, call->command, call->arg, 0, 0, 0);
 }
 
 /* A lock of the process's, or of the open file: a helper can wait for it. */
 static int wait_for_lock(int fd, int command, void *arg)
 {
     struct lock_call call = { fd, command == F_SETLKW ? F_SETLK : F_OFD_SETLK,
-                              arg, 0 };
+                              arg };
+    long rc;
 
     mp__io_begin();
-    lock_plainly(&call);
-    if (call.rc == -EAGAIN || call.rc == -EACCES) {
+    rc = lock_plainly(&call);
+    if (rc == -EAGAIN || rc == -EACCES) {
         call.command = command;
-        if (!mp__may_park() ||
-            mp__offload(lock_plainly, &call, HUB_OFFLOAD_LONG) < 0)
-            lock_plainly(&call);
+        rc = mp__helped_wait(lock_plainly, &call,
+                             MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
     }
-    return (int)mp__io_end(call.rc);
+    return (int)mp__io_end(rc);
 }
 
 MP_EXPORT int fcntl(int fd, int command, ...)
@@ -216,6 +217,8 @@ MP_EXPORT int ioctl(int fd, unsigned long request, ...)
     va_end(list);
     if (mp__fd_ours(fd))
         return mp__fail(-EBADF);
+    if (mp__ioctl_waits(request) && MP_ACTIVE(file) && mp__may_park())
+        return (int)mp__io_end(mp__ioctl_helped(fd, request, arg));
     if (request == FIONBIO && mp__in_vfork_child == 0)
         mp__fd_flags_changing(fd);
     return MP_REAL(ioctl)(fd, request, arg);

@@ -3,6 +3,7 @@
  * Nothing tells when such a lock is free: after a try that failed, a helper
  * waits for it.  The locks belong to the open file or to the process, never to
  * a thread, so it does not matter who asks. */
+#include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 
 #include <sys/file.h>
@@ -10,33 +11,30 @@
 struct lock {
     int fd, how; /* flock's operation, or lockf's command */
     off_t length;
-    int result, error;
 };
 
-static void wait_flock(void *arg)
+static long wait_flock(void *arg)
 {
     struct lock *lock = arg;
 
-    lock->result = mp__real.flock(lock->fd, lock->how);
-    lock->error = errno;
+    return mp__real.flock(lock->fd, lock->how) < 0 ? -errno : 0;
 }
 
-static void wait_lockf(void *arg)
+static long wait_lockf(void *arg)
 {
     struct lock *lock = arg;
 
-    lock->result = mp__real.lockf(lock->fd, lock->how, lock->length);
-    lock->error = errno;
+    return mp__real.lockf(lock->fd, lock->how, lock->length) < 0 ? -errno : 0;
 }
 
-static int on_helper(void (*function)(void *), struct lock *lock)
+static int on_helper(mp__helped_call *function, struct lock *lock)
 {
     int saved = errno;
+    long rc = mp__helped_wait(function, lock, MP_CANCEL | MP_INTERRUPTIBLE |
+                                                  MP_RESTARTS);
 
-    mp__testcancel();
-    mp__offload(function, lock, HUB_OFFLOAD_LONG);
-    errno = lock->result < 0 ? lock->error : saved;
-    return lock->result;
+    errno = saved;
+    return rc < 0 ? mp__fail((int)rc) : 0;
 }
 
 static bool may_park(void)

@@ -75,11 +75,16 @@ static int scan(struct scan *call, void (*run)(void *))
 
 SCANF(char, scanf, fscanf, vscanf, vfscanf)
 MP_SPELLING(vfscanf, __vfscanf);
+MP_SPELLING(vfscanf, _IO_vfscanf);
 SCANF(char, __isoc99_scanf, __isoc99_fscanf, __isoc99_vscanf,
       __isoc99_vfscanf)
 SCANF(wchar_t, wscanf, fwscanf, vwscanf, vfwscanf)
 SCANF(wchar_t, __isoc99_wscanf, __isoc99_fwscanf, __isoc99_vwscanf,
       __isoc99_vfwscanf)
+SCANF(char, __isoc23_scanf, __isoc23_fscanf, __isoc23_vscanf,
+      __isoc23_vfscanf)
+SCANF(wchar_t, __isoc23_wscanf, __isoc23_fwscanf, __isoc23_vwscanf,
+      __isoc23_vfwscanf)
 
 STDIO_FUNCTION(wint_t, fgetwc, (FILE *file), (file), file, STDIO_SCAN, 0, WEOF)
 STDIO_FUNCTION(wint_t, getwc, (FILE *file), (file), file, STDIO_SCAN, 0, WEOF)
@@ -90,6 +95,8 @@ STDIO_FUNCTION(wchar_t *, __fgetws_chk,
                (wchar_t *buf, size_t size, int room, FILE *file),
                (buf, size, room, file), file, STDIO_SCAN, 0, NULL)
 STDIO_FUNCTION(char *, gets, (char *buf), (buf), stdin, STDIO_SCAN, 0, NULL)
+char *gets(char *buf); /* gone from the headers */
+MP_SPELLING(gets, _IO_gets);
 STDIO_FUNCTION(char *, __gets_chk, (char *buf, size_t room), (buf, room),
                stdin, STDIO_SCAN, 0, NULL)
 STDIO_FUNCTION(int, getw, (FILE *file), (file), file, STDIO_SCAN, 0, EOF)

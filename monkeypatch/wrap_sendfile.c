@@ -112,6 +112,46 @@ MP_EXPORT ssize_t tee(int from, int to, size_t len, unsigned flags)
     return run(to, &call);
 }
 
+struct gift {
+    const struct iovec *vec;
+    size_t count;
+    unsigned flags;
+};
+
+static long give(struct mp__io *io, void *arg)
+{
+    struct gift *call = arg;
+
+    return SYS_CALL(SYS_vmsplice, io->fd, call->vec, call->count, call->flags,
+                    0, 0);
+}
+
+/* It asks for the flag alone: that of the pipe does not count. */
+static long try_to_give(struct mp__io *io, void *arg)
+{
+    struct gift call = *(struct gift *)arg;
+
+    io->polls = 1;
+    call.flags |= SPLICE_F_NONBLOCK;
+    return give(io, &call);
+}
+
+MP_EXPORT ssize_t vmsplice(int fd, const struct iovec *vec, size_t count,
+                           unsigned flags)
+{
+    ssize_t (*original)(int, const struct iovec *, size_t, unsigned) =
+        MP_REAL(vmsplice);
+    struct gift call = {vec, count, flags};
+    bool reads;
+
+    if (!may_park() || (flags & SPLICE_F_NONBLOCK) != 0)
+        return original(fd, vec, count, flags);
+    reads = (sys_get_flags(fd) & O_ACCMODE) == O_RDONLY;
+    mp__io_begin();
+    return mp__io_end(mp__io_run(fd, reads ? HUB_READ : HUB_WRITE, try_to_give,
+                                 give, &call));
+}
+
 MP_EXPORT int eventfd_read(int fd, eventfd_t *value)
 {
     if (!MP_ACTIVE(file))

@@ -224,6 +224,8 @@ STDIO_MOVES(fseeko64, (FILE *file, off_t offset, int whence),
 STDIO_MOVES(fsetpos, (FILE *file, const fpos_t *position), (file, position))
 STDIO_MOVES(fsetpos64, (FILE *file, const fpos64_t *position),
             (file, position))
+MP_SPELLING(fsetpos, _IO_fsetpos);
+MP_SPELLING(fsetpos64, _IO_fsetpos64);
 STDIO_MOVES(setvbuf, (FILE *file, char *buf, int mode, size_t size),
             (file, buf, mode, size))
 MP_SPELLING(setvbuf, _IO_setvbuf);
@@ -233,6 +235,7 @@ STDIO_PROCEDURE(setbuf, (FILE *file, char *buf), (file, buf), file,
                 STDIO_FLUSH, 0)
 STDIO_PROCEDURE(setbuffer, (FILE *file, char *buf, size_t size),
                 (file, buf, size), file, STDIO_FLUSH, 0)
+MP_SPELLING(setbuffer, _IO_setbuffer);
 STDIO_PROCEDURE(setlinebuf, (FILE *file), (file), file, STDIO_FLUSH, 0)
 
 STDIO_ASKS(long, ftell, (FILE *file), (file))
@@ -241,8 +244,12 @@ STDIO_ASKS(off_t, ftello, (FILE *file), (file))
 STDIO_ASKS(off_t, ftello64, (FILE *file), (file))
 STDIO_ASKS(int, fgetpos, (FILE *file, fpos_t *position), (file, position))
 STDIO_ASKS(int, fgetpos64, (FILE *file, fpos64_t *position), (file, position))
+MP_SPELLING(fgetpos, _IO_fgetpos);
+MP_SPELLING(fgetpos64, _IO_fgetpos64);
 STDIO_ASKS(int, feof, (FILE *file), (file))
 STDIO_ASKS(int, ferror, (FILE *file), (file))
+MP_SPELLING(feof, _IO_feof);
+MP_SPELLING(ferror, _IO_ferror);
 STDIO_ASKS(int, ungetc, (int c, FILE *file), (c, file))
 MP_SPELLING(ungetc, _IO_ungetc);
 STDIO_ASKS(wint_t, ungetwc, (wint_t c, FILE *file), (c, file))

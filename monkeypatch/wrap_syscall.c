@@ -3,6 +3,7 @@
  * Rust, GLib, libstdc++ and the interpreters call the kernel this way.  All
  * other numbers, and all of them outside mapped threads, go to the kernel. */
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/wrap_syscall.h"
 
 #include <stdarg.h>
 #include <sys/epoll.h>
@@ -13,16 +14,8 @@ long mp__futex(uint32_t *uaddr, int op, uint32_t val,
                uint32_t val3);
 long mp__credential_syscall(long n, long a, long b, long c, bool *handled);
 
-struct arguments {
-    long n, a[6];
-};
-
-#define INT(i) ((int)call->a[i])
-#define SIZE(i) ((size_t)call->a[i])
-#define PTR(i) ((void *)call->a[i])
-
 /* The wrappers of this library: its own names, hidden from nobody. */
-static bool transfer(const struct arguments *call, long *rc)
+static bool transfer(const struct mp__arguments *call, long *rc)
 {
     switch (call->n) {
     case SYS_read:
@@ -64,7 +57,7 @@ static bool transfer(const struct arguments *call, long *rc)
     }
 }
 
-static bool descriptor(const struct arguments *call, long *rc)
+static bool descriptor(const struct mp__arguments *call, long *rc)
 {
     switch (call->n) {
     case SYS_close:
@@ -97,7 +90,7 @@ static bool descriptor(const struct arguments *call, long *rc)
 }
 
 /* The kernel's masks have another size than libc's type, and the same bits. */
-static bool polling(const struct arguments *call, long *rc)
+static bool polling(const struct mp__arguments *call, long *rc)
 {
     switch (call->n) {
 #ifdef SYS_poll
@@ -132,7 +125,7 @@ static long from_error(int error)
     return error == 0 ? 0 : mp__fail(-error);
 }
 
-static bool timing(const struct arguments *call, long *rc)
+static bool timing(const struct mp__arguments *call, long *rc)
 {
     switch (call->n) {
     case SYS_nanosleep:
@@ -151,7 +144,7 @@ static bool timing(const struct arguments *call, long *rc)
 }
 
 /* Virtual ids are the program's; its own process is all they name. */
-static bool signalling(const struct arguments *call, long *rc)
+static bool signalling(const struct mp__arguments *call, long *rc)
 {
     if (call->n == SYS_tgkill)
         *rc = tgkill((pid_t)call->a[0], (pid_t)call->a[1], INT(2));
@@ -162,7 +155,7 @@ static bool signalling(const struct arguments *call, long *rc)
     return true;
 }
 
-static bool credentials(const struct arguments *call, long *rc)
+static bool credentials(const struct mp__arguments *call, long *rc)
 {
     bool handled = false;
     long done = mp__credential_syscall(call->n, call->a[0], call->a[1],
@@ -173,13 +166,13 @@ static bool credentials(const struct arguments *call, long *rc)
     return handled;
 }
 
-static long raw(const struct arguments *call)
+long mp__raw_syscall(const struct mp__arguments *call)
 {
     return MP_REAL(syscall)(call->n, call->a[0], call->a[1], call->a[2],
                             call->a[3], call->a[4], call->a[5]);
 }
 
-static long futex(const struct arguments *call)
+static long futex(const struct mp__arguments *call)
 {
     long rc = mp__futex(PTR(0), INT(1), (uint32_t)call->a[2], PTR(3), PTR(4),
                         (uint32_t)call->a[5]);
@@ -187,25 +180,27 @@ static long futex(const struct arguments *call)
     return rc < 0 ? mp__fail((int)rc) : rc;
 }
 
-static long mapped_syscall(const struct arguments *call)
+static long mapped_syscall(const struct mp__arguments *call)
 {
     long rc;
 
     if (call->n == SYS_futex)
-        return MP_ACTIVE(sync) ? futex(call) : raw(call);
+        return MP_ACTIVE(sync) ? futex(call) : mp__raw_syscall(call);
     if (call->n == SYS_gettid)
         return mp__in_vfork_child != 0 || mp__self == NULL
-                   ? raw(call)
+                   ? mp__raw_syscall(call)
                    : (long)mp__self->id;
     if (transfer(call, &rc) || descriptor(call, &rc) || polling(call, &rc) ||
-        timing(call, &rc) || signalling(call, &rc) || credentials(call, &rc))
+        timing(call, &rc) || signalling(call, &rc) || credentials(call, &rc) ||
+        mp__syscall_moves(call, &rc) || mp__syscall_waits(call, &rc) ||
+        mp__syscall_signals(call, &rc) || mp__syscall_schedules(call, &rc))
         return rc;
-    return raw(call);
+    return mp__raw_syscall(call);
 }
 
 MP_EXPORT long syscall(long n, ...)
 {
-    struct arguments call = { .n = n };
+    struct mp__arguments call = { .n = n };
     va_list list;
 
     va_start(list, n);
@@ -218,5 +213,5 @@ MP_EXPORT long syscall(long n, ...)
     if (n == SYS_futex && mp__self_offset != 0 && mp__hub != NULL &&
         (mp__options.groups & MP_sync) != 0)
         return futex(&call);
-    return raw(&call);
+    return mp__raw_syscall(&call);
 }
