@@ -27,7 +27,8 @@ START_TEST(preadv2_waits_at_the_own_offset)
     writer = start_later(20, write_word, NULL);
     errno = 35;
     ck_assert_int_eq(preadv2(ends[0], vec, 2, -1, 0), 4);
-    ck_assert_int_eq(errno, 35);
+    if (!conf_emulated()) /* qemu has no such call: libc tries another */
+        ck_assert_int_eq(errno, 35);
     ck_assert_mem_eq(first, "wo", 2);
     ck_assert_str_eq(second, "rd");
     join_thread(writer);
@@ -111,7 +112,8 @@ START_TEST(files_have_both_offsets)
     struct iovec out = { (void *)"abcd", 4 }, in = { text, 4 };
     int file = make_file();
 
-    ck_assert_int_eq(pwritev2(file, &out, 1, -1, RWF_DSYNC), 4);
+    ck_assert_int_eq(pwritev2(file, &out, 1, -1,
+                              conf_emulated() ? 0 : RWF_DSYNC), 4);
     ck_assert_int_eq(lseek(file, 0, SEEK_CUR), 4);
     ck_assert_int_eq(pwritev2(file, &out, 1, 2, 0), 4);
     ck_assert_int_eq(lseek(file, 1, SEEK_SET), 1);
