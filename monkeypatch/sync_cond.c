@@ -21,11 +21,14 @@ enum {
     COND_MONOTONIC = 2
 };
 
+/* libc's __wrefs, which glibc 2.41 has at another place than 2.36. */
+#define FLAGS_AT (offsetof(pthread_cond_t, __data.__wrefs) / sizeof(uint32_t))
+
 struct cond {
     uint32_t seq;     /* the lot word */
     uint32_t waiters; /* COND_GONE: destroy waits for the last */
-    uint32_t pad[7];
-    uint32_t flags; /* libc's __wrefs: of the shared ones we look at bit 0 */
+    uint32_t pad[FLAGS_AT - 2];
+    uint32_t flags; /* of the shared ones we look at bit 0 */
 } __attribute__((may_alias));
 
 _Static_assert(offsetof(struct cond, flags) ==
