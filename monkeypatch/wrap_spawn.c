@@ -29,6 +29,7 @@ static bool begin_mask(void)
 {
     bool on = mp__self != NULL && mp__in_vfork_child == 0;
 
+    mp__fd_shared(); /* the child has what is open and not close-on-exec */
     if (on)
         mp__vfork_begins();
     return on;
@@ -127,6 +128,7 @@ static int start_command(struct command *command, const char *text)
     posix_spawnattr_setsigdefault(&attributes, &defaults);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF |
                                               POSIX_SPAWN_SETSIGMASK);
+    mp__fd_shared();
     rc = mp__real.posix_spawn(&command->pid, "/bin/sh", NULL, &attributes,
                               argv, environ);
     posix_spawnattr_destroy(&attributes);
