@@ -1,4 +1,5 @@
 /* io.c - try, wait, try again: the life of a call that may block on an fd */
+#include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 
 #include "hub/watch_impl.h"
@@ -19,7 +20,8 @@ void mp__io_open(struct mp__io *io, int fd, int events)
 {
     io->fd = io->original = fd;
     io->events = (uint8_t)events;
-    io->waited = io->stuck = io->polls = io->offload = 0;
+    io->waited = io->stuck = io->polls = io->offload = io->shut = 0;
+    io->restarts = 0;
     io->deadline = MP_IO_UNASKED;
     io->back = NULL;
     io->waiter = NULL;
@@ -57,9 +59,11 @@ static void unlist_writer(struct mp__io *io)
 
 void mp__io_shut_down(void)
 {
-    for (struct mp__io *io = *writers(); io != NULL; io = io->next)
+    for (struct mp__io *io = *writers(); io != NULL; io = io->next) {
+        io->shut = 1;
         if (io->waiter != NULL)
             mp__hub->wake(io->waiter, 0);
+    }
 }
 
 void mp__io_close(struct mp__io *io)
@@ -131,9 +135,18 @@ static long flags_of(int fd)
     return flags;
 }
 
+/* signal(7): with a time-out of the socket's a call is not restarted. */
+static unsigned how_to_wait(struct mp__io *io)
+{
+    if (io->deadline == MP_IO_UNASKED)
+        io->deadline = mp__fd_deadline(io->fd, io->events);
+    return MP_CANCEL | MP_INTERRUPTIBLE |
+           (io->deadline == HUB_FOREVER || io->restarts ? MP_RESTARTS : 0);
+}
+
 int mp__io_wait(struct mp__io *io)
 {
-    unsigned how = MP_CANCEL | MP_INTERRUPTIBLE;
+    unsigned how;
     long flags;
     int rc;
 
@@ -150,12 +163,8 @@ int mp__io_wait(struct mp__io *io)
         return MP_IO_OFFLOAD;
     if (io->stuck > 0)
         return 0;
-    if (io->deadline == MP_IO_UNASKED)
-        io->deadline = mp__fd_deadline(io->fd, io->events);
-
+    how = how_to_wait(io);
     io->waited = 1;
-    if (io->deadline == HUB_FOREVER)
-        how |= MP_RESTARTS; /* signal(7): not with a time-out of the socket's */
     if (io->events == HUB_WRITE)
         list_writer(io);
     rc = mp__io_park(&io->fd, io->events, io->deadline, how);
@@ -167,25 +176,23 @@ struct offloaded {
     struct mp__io *io;
     mp__io_call *native;
     void *call;
-    long rc;
 };
 
-static void run_offloaded(void *arg)
+static long run_offloaded(void *arg)
 {
     struct offloaded *job = arg;
 
-    job->rc = job->native(job->io, job->call);
+    return job->native(job->io, job->call);
 }
 
 long mp__io_offload(struct mp__io *io, mp__io_call *native, void *call)
 {
-    struct offloaded job = { io, native, call, 0 };
+    struct offloaded job = { io, native, call };
     int before = errno;
+    long rc = mp__helped_wait(run_offloaded, &job, how_to_wait(io));
 
-    if (mp__offload(run_offloaded, &job, HUB_OFFLOAD_LONG) < 0)
-        run_offloaded(&job);
     errno = before;
-    return job.rc;
+    return rc;
 }
 
 static inline __attribute__((always_inline)) long

@@ -2,6 +2,7 @@
  *
  * Nothing can be polled before it is open, so such a call runs on a helper; all
  * others are made here, after one look at what the name stands for. */
+#include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 
 #include <string.h>
@@ -16,7 +17,6 @@ struct opening {
     const char *path;
     int flags;
     mode_t mode;
-    long result;
 };
 
 static bool is_fifo(int dir, const char *path)
@@ -34,24 +34,28 @@ static bool waits(int dir, const char *path, int flags)
            (flags & O_ACCMODE) != O_RDWR && is_fifo(dir, path);
 }
 
-static void make(void *arg)
+static long make(void *arg)
 {
     struct opening *call = arg;
 
-    call->result = SYS_CALL(SYS_openat, call->dir, call->path, call->flags,
-                            call->mode, 0, 0);
+    return SYS_CALL(SYS_openat, call->dir, call->path, call->flags, call->mode,
+                    0, 0);
 }
 
 static int do_open(int dir, const char *path, int flags, mode_t mode)
 {
-    struct opening call = {dir, path, flags, mode, 0};
+    struct opening call = {dir, path, flags, mode};
+    int before = errno;
+    long fd;
 
     mp__testcancel();
     if (mp__may_park() && waits(dir, path, flags))
-        mp__offload(make, &call, HUB_OFFLOAD_LONG);
+        fd = mp__helped_wait(make, &call,
+                             MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
     else
-        make(&call);
-    return call.result < 0 ? mp__fail((int)call.result) : (int)call.result;
+        fd = make(&call);
+    errno = before;
+    return fd < 0 ? mp__fail((int)fd) : (int)fd;
 }
 
 /* A name that could be opened can be looked at. */
@@ -119,21 +123,21 @@ MP_SPELLING(creat, creat64);
 struct file_opening {
     const char *path, *mode;
     FILE *result;
-    int error;
 };
 
-static void make_file(void *arg)
+static long make_file(void *arg)
 {
     struct file_opening *call = arg;
 
-    errno = call->error;
     call->result = mp__real.fopen(call->path, call->mode);
-    call->error = errno;
+    return call->result != NULL ? 0 : -errno;
 }
 
 MP_EXPORT FILE *fopen(const char *path, const char *mode)
 {
-    struct file_opening call = {path, mode, NULL, errno};
+    struct file_opening call = {path, mode, NULL};
+    int before = errno;
+    long rc;
 
     if (!MP_ACTIVE(stdio))
         return MP_REAL(fopen)(path, mode);
@@ -141,8 +145,9 @@ MP_EXPORT FILE *fopen(const char *path, const char *mode)
     if (!mp__may_park() || strchr(mode, '+') != NULL ||
         !is_fifo(AT_FDCWD, path))
         return MP_REAL(fopen)(path, mode);
-    mp__offload(make_file, &call, HUB_OFFLOAD_LONG);
-    errno = call.error;
+    rc = mp__helped_wait(make_file, &call,
+                         MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
+    errno = rc < 0 ? (int)-rc : before;
     return call.result;
 }
 MP_SPELLING(fopen, fopen64);
