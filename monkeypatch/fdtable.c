@@ -23,6 +23,7 @@ static struct entry table[TABLE_SIZE];
 static uint32_t timeout_epoch = 1;
 static uint32_t share_epoch = 1;
 static uint32_t flags_epoch = 1;
+static bool lowat_used; /* the program has set SO_RCVLOWAT somewhere */
 
 static struct entry *entry_of(int fd)
 {
@@ -161,6 +162,16 @@ void mp__fd_shared(void)
 void mp__fd_timeouts_changed(void)
 {
     __atomic_fetch_add(&timeout_epoch, 1, __ATOMIC_RELAXED);
+}
+
+void mp__fd_lowat_set(void)
+{
+    lowat_used = true;
+}
+
+bool mp__fd_waits_for_more(int fd)
+{
+    return unlikely(lowat_used) && sys_sockopt(fd, SO_RCVLOWAT) > 1;
 }
 
 /* One of the two, in ns; 0: none. */

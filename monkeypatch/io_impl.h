@@ -61,6 +61,9 @@ void mp__fd_forget_range(unsigned first, unsigned last);
  * SO_SNDTIMEO. */
 int64_t mp__fd_deadline(int fd, int events);
 void mp__fd_timeouts_changed(void);
+/* True where SO_RCVLOWAT wants more than a byte. */
+void mp__fd_lowat_set(void);
+bool mp__fd_waits_for_more(int fd);
 /* Other processes have from now on what is open now. */
 void mp__fd_shared(void);
 /* True while preadv2(RWF_NOWAIT) is worth trying. */
@@ -74,6 +77,7 @@ struct mp__io {
     uint8_t waited, stuck;
     uint8_t polls;   /* the attempt asks poll() first, so EAGAIN is a guess */
     uint8_t offload; /* the attempt knows that waiting for fd does not help */
+    uint8_t shut;    /* somebody called shutdown() while it was parked */
     int64_t deadline;
     struct mp__io *next, **back; /* parked to write; back NULL: not */
     struct hub__waiter *waiter; /* of one that is parked to write */
@@ -152,6 +156,10 @@ struct mp__window {
 void mp__window_fill(struct mp__window *window, const struct iovec *vec,
                      int count, size_t skip);
 size_t mp__iov_total(const struct iovec *vec, int count);
+
+/* recv_all.c: MSG_WAITALL after the first piece */
+long mp__receive_rest(int fd, struct msghdr *msg, size_t room, size_t done,
+                      int flags);
 
 /* sigmask.c: waits with a signal mask of their own, as in ppoll().  begin: true
  * when a signal came in at once, which is EINTR. */

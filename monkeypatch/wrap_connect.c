@@ -3,8 +3,11 @@
  * Neither call has a flag for "do not wait".  accept() is made when poll() says
  * that a connection is there; where another process may take it meanwhile, on
  * a helper.  connect() is started with O_NONBLOCK set for just that system
- * call: a socket that is not yet connected is seldom shared. */
+ * call, if no other process has the socket and could see that; else it is made
+ * by a helper. */
 #include "monkeypatch/io_impl.h"
+
+#include <string.h>
 
 struct acceptance {
     struct sockaddr *address;
@@ -58,7 +61,7 @@ struct connection {
     const struct sockaddr *address;
     socklen_t len;
     long flags;   /* of the open file */
-    bool started;
+    long pending; /* what it said when it went on behind; 0: not begun */
 };
 
 static long plain_connect(struct mp__io *io, void *arg)
@@ -68,46 +71,66 @@ static long plain_connect(struct mp__io *io, void *arg)
     return SYS_CALL(SYS_connect, io->fd, call->address, call->len, 0, 0, 0);
 }
 
-/* The first try starts it, or ends it, as on the loop-back interface.  One that
- * goes on is over when poll() says "writable": then a second connect() returns
- * what a blocking one would have, and puts the socket in that state. */
+static long connect_without_waiting(struct mp__io *io, struct connection *call)
+{
+    long rc;
+
+    if (sys_set_flags(io->fd, call->flags | O_NONBLOCK) < 0)
+        return plain_connect(io, call);
+    rc = plain_connect(io, call);
+    sys_set_flags(io->fd, call->flags);
+    return rc;
+}
+
+/* The first try starts it, or ends it, as on the loop-back interface, or finds
+ * one that was interrupted.  One that goes on is over when poll() says
+ * "writable": then a second connect() returns what a blocking one would have,
+ * and puts the socket in that state.  After a shutdown() it would begin anew. */
 static long try_connect(struct mp__io *io, void *arg)
 {
     struct connection *call = arg;
     long rc;
 
-    if (call->started) {
-        if (sys_poll_one(io->fd, POLLOUT) == 0)
+    if (call->pending != 0) {
+        if (sys_poll_one(io->fd, POLLOUT) == 0) {
+            io->shut = 0;
             return -EAGAIN;
-        return plain_connect(io, call);
+        }
+        rc = io->shut ? sys_sockopt(io->fd, SO_ERROR) : 0;
+        if (rc > 0)
+            return -rc;
     }
-    if (sys_set_flags(io->fd, call->flags | O_NONBLOCK) < 0)
-        return plain_connect(io, call);
-    rc = plain_connect(io, call);
-    sys_set_flags(io->fd, call->flags);
+    rc = connect_without_waiting(io, call);
     if (rc == -EAGAIN) /* AF_UNIX: the queue is full, and cannot be waited for */
         io->offload = 1;
-    if (rc != -EINPROGRESS)
+    if (rc != -EINPROGRESS && rc != -EALREADY)
         return rc;
-    call->started = true;
+    call->pending = rc;
     return -EAGAIN;
+}
+
+/* Of datagram sockets it names the peer and never waits. */
+static bool never_waits(int fd, long flags)
+{
+    return flags < 0 || (flags & O_NONBLOCK) != 0 || !mp__may_park() ||
+           sys_sockopt(fd, SO_TYPE) == SOCK_DGRAM;
 }
 
 static long mp__connect(int fd, const struct sockaddr *address, socklen_t len)
 {
-    struct connection call = { address, len, 0, false };
+    struct connection call = { address, len, 0, 0 };
     struct mp__io io;
     long rc;
 
     mp__io_begin();
     mp__io_open(&io, fd, HUB_WRITE);
     call.flags = sys_get_flags(fd);
-    if (call.flags < 0 || (call.flags & O_NONBLOCK) != 0 || !mp__may_park())
+    if (never_waits(fd, call.flags))
         return plain_connect(&io, &call);
+    if ((mp__fd_bits(fd) & FD_OWN) == 0)
+        return mp__io_offload(&io, plain_connect, &call);
     rc = mp__io_run(fd, HUB_WRITE, try_connect, plain_connect, &call);
-    if (rc == -EAGAIN && call.started) /* SO_SNDTIMEO */
-        return -EINPROGRESS;
-    return rc;
+    return rc == -EAGAIN && call.pending != 0 ? call.pending : rc;
 }
 
 MP_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *len)
@@ -155,13 +178,34 @@ MP_EXPORT int shutdown(int fd, int how)
     return rc;
 }
 
+/* A negative time-out means: do not wait at all.  getsockopt() then tells 0, as
+ * for no time-out, so it could not be told from one: the shortest stands in. */
+static bool is_negative(const void *value, socklen_t len)
+{
+    struct timeval time;
+
+    if (len < sizeof time || !mp__readable(value, sizeof time))
+        return false;
+    memcpy(&time, value, sizeof time);
+    return time.tv_sec < 0 && time.tv_usec >= 0 && time.tv_usec < 1000000;
+}
+
 MP_EXPORT int setsockopt(int fd, int level, int option, const void *value,
                          socklen_t len)
 {
+    static const struct timeval shortest = { 0, 1 };
+
     if (mp__fd_ours(fd))
         return mp__fail(-EBADF);
-    if (level == SOL_SOCKET && mp__in_vfork_child == 0 &&
-        (option == SO_RCVTIMEO || option == SO_SNDTIMEO))
+    if (level != SOL_SOCKET || mp__in_vfork_child != 0)
+        return MP_REAL(setsockopt)(fd, level, option, value, len);
+    if (option == SO_RCVLOWAT)
+        mp__fd_lowat_set();
+    if (option == SO_RCVTIMEO || option == SO_SNDTIMEO) {
         mp__fd_timeouts_changed();
+        if (mp__here != NULL && is_negative(value, len))
+            return MP_REAL(setsockopt)(fd, level, option, &shortest,
+                                       sizeof shortest);
+    }
     return MP_REAL(setsockopt)(fd, level, option, value, len);
 }

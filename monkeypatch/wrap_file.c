@@ -99,6 +99,15 @@ static long try_read(struct mp__io *io, void *arg)
 
 static long do_read(int fd, struct transfer *call)
 {
+    struct mp__io io;
+    long flags;
+
+    if (unlikely(mp__fd_waits_for_more(fd))) {
+        mp__io_open(&io, fd, HUB_READ);
+        flags = sys_get_flags(fd);
+        if (flags >= 0 && (flags & O_NONBLOCK) == 0 && mp__may_park())
+            return mp__io_offload(&io, plain_read, call);
+    }
     return mp__io_run(fd, HUB_READ, try_read, plain_read, call);
 }
 
@@ -113,12 +122,24 @@ long mp__read(int fd, void *buf, size_t len)
     return mp__io_receive(fd, len, try_read, plain_read, &call);
 }
 
+/* Vectors of nothing never wait, and take and send no message; what cannot be
+ * read is for the kernel to refuse. */
+static bool is_empty(const struct iovec *vec, int count)
+{
+    if (!mp__readable(vec, (size_t)count * sizeof *vec))
+        return true;
+    for (int i = 0; i < count; i++)
+        if (vec[i].iov_len != 0)
+            return false;
+    return true;
+}
+
 static long mp__readv(int fd, const struct iovec *vec, int count)
 {
     struct transfer call = { .vec = vec, .count = count, .vector = true };
 
     mp__io_begin();
-    if (count <= 0 || count > IOV_MAX) /* the kernel's answer */
+    if (count <= 0 || count > IOV_MAX || is_empty(vec, count))
         return SYS_CALL(SYS_readv, fd, vec, count, 0, 0, 0);
     return do_read(fd, &call);
 }
@@ -348,7 +369,7 @@ static long mp__writev(int fd, const struct iovec *vec, int count)
     struct transfer call = { .vec = vec, .count = count, .vector = true };
 
     mp__io_begin();
-    if (count <= 0 || count > IOV_MAX)
+    if (count <= 0 || count > IOV_MAX || is_empty(vec, count))
         return SYS_CALL(SYS_writev, fd, vec, count, 0, 0, 0);
     return do_write(fd, &call);
 }

@@ -19,13 +19,7 @@ struct receive {
     socklen_t *from_len;
     struct msghdr *msg; /* recvmsg: instead of those above */
     int flags;
-    size_t done;
 };
-
-static bool is_stream(int fd)
-{
-    return sys_sockopt(fd, SO_TYPE) == SOCK_STREAM;
-}
 
 static long plain_receive(struct mp__io *io, void *arg)
 {
@@ -48,93 +42,58 @@ static long try_receive(struct mp__io *io, void *arg)
     return rc;
 }
 
-/* MSG_WAITALL, after the first piece: the rest of a buffer. */
-static long plain_rest(struct mp__io *io, void *arg)
+/* What a try cannot do: wait for a low-water mark, peek at all, tell pieces with
+ * different credentials apart. */
+static bool needs_helper(int fd, const struct receive *call)
 {
-    struct receive *call = arg;
-
-    return sys_recv(io->fd, (char *)call->buf + call->done,
-                    call->len - call->done, call->flags, NULL, NULL);
+    if (unlikely(mp__fd_waits_for_more(fd)))
+        return true;
+    if (likely((call->flags & MSG_WAITALL) == 0))
+        return false;
+    if ((call->flags & MSG_PEEK) != 0)
+        return true;
+    if (call->msg == NULL)
+        return false;
+    return !mp__readable(call->msg, sizeof *call->msg) ||
+           (call->msg->msg_controllen > 0 && sys_sockopt(fd, SO_PASSCRED) > 0);
 }
 
-static long try_rest(struct mp__io *io, void *arg)
+static long receive_helped(struct mp__io *io, struct receive *call)
 {
-    struct receive *call = arg;
-    long rc = 0;
+    long flags = sys_get_flags(io->fd);
 
-    while (call->done < call->len) {
-        rc = sys_recv(io->fd, (char *)call->buf + call->done,
-                      call->len - call->done, call->flags | MSG_DONTWAIT, NULL,
-                      NULL);
-        if (rc <= 0)
-            return rc;
-        call->done += (size_t)rc;
-        io->stuck = 0;
-    }
-    return 0;
-}
-
-/* Fill `vec` behind `done` bytes.  An error or the end of the stream after
- * that is for the next call to report.  Returns how much there is then. */
-static long receive_rest(int fd, const struct iovec *vec, size_t count,
-                         size_t done, int flags)
-{
-    size_t before = 0;
-    long native; /* > 0: what a plain call got */
-
-    for (size_t i = 0; i < count; i++) {
-        size_t len = vec[i].iov_len;
-        struct receive rest = { .buf = vec[i].iov_base, .len = len,
-                                .flags = flags };
-
-        if (done >= before + len) {
-            before += len;
-            continue;
-        }
-        rest.done = done - before;
-        native = mp__io_run(fd, HUB_READ, try_rest, plain_rest, &rest);
-        if (native > 0)
-            rest.done += (size_t)native;
-        if (rest.done < len)
-            return (long)(before + rest.done);
-        before += len;
-        done = before;
-    }
-    return (long)done;
+    if (flags < 0 || (flags & O_NONBLOCK) != 0 || !mp__may_park())
+        return plain_receive(io, call);
+    return mp__io_offload(io, plain_receive, call);
 }
 
 static long mp__receive(int fd, struct receive *call)
 {
     struct mp__io io;
+    size_t room;
     long rc;
 
     mp__io_begin();
     mp__io_open(&io, fd, HUB_READ);
     if ((call->flags & NEVER_WAITS) != 0)
         return plain_receive(&io, call);
-    if ((call->flags & (MSG_WAITALL | MSG_PEEK)) == (MSG_WAITALL | MSG_PEEK))
-        return mp__io_offload(&io, plain_receive, call);
+    if (needs_helper(fd, call))
+        return receive_helped(&io, call);
 
     if (call->flags == 0 && call->msg == NULL)
-        rc = mp__io_receive(fd, call->len, try_receive, plain_receive, call);
-    else
-        rc = mp__io_run(fd, HUB_READ, try_receive, plain_receive, call);
-    if (rc <= 0 || (call->flags & MSG_WAITALL) == 0)
+        return mp__io_receive(fd, call->len, try_receive, plain_receive, call);
+    if (likely((call->flags & MSG_WAITALL) == 0))
+        return mp__io_run(fd, HUB_READ, try_receive, plain_receive, call);
+    room = call->msg != NULL ? call->msg->msg_controllen : 0;
+    rc = mp__io_run(fd, HUB_READ, try_receive, plain_receive, call);
+    if (rc <= 0)
         return rc;
-    if (call->msg != NULL) {
-        const struct msghdr *msg = call->msg;
-
-        if ((size_t)rc >= mp__iov_total(msg->msg_iov, (int)msg->msg_iovlen) ||
-            msg->msg_controllen > 0 || !is_stream(fd))
-            return rc;
-        return receive_rest(fd, msg->msg_iov, msg->msg_iovlen, (size_t)rc,
-                            call->flags);
-    }
-    if ((size_t)rc >= call->len || !is_stream(fd))
-        return rc;
+    if (call->msg != NULL)
+        return mp__receive_rest(fd, call->msg, room, (size_t)rc, call->flags);
     struct iovec whole = { call->buf, call->len };
+    struct msghdr msg = { .msg_iov = &whole, .msg_iovlen = 1 };
 
-    return receive_rest(fd, &whole, 1, (size_t)rc, call->flags);
+    return mp__receive_rest(fd, &msg, 0, (size_t)rc, call->flags);
 }
 
 struct transmit {
@@ -217,6 +176,15 @@ static long try_transmit(struct mp__io *io, void *arg)
     return (long)call->done;
 }
 
+/* Fds may have travelled with it: then other processes have them, too.  The
+ * kernel has read the message, so it can be read. */
+static long sent(const struct transmit *call, long rc)
+{
+    if (rc >= 0 && call->msg != NULL && call->msg->msg_controllen > 0)
+        mp__fd_shared();
+    return rc;
+}
+
 static long mp__transmit(int fd, struct transmit *call)
 {
     struct mp__io io;
@@ -225,11 +193,11 @@ static long mp__transmit(int fd, struct transmit *call)
     mp__io_begin();
     mp__io_open(&io, fd, HUB_WRITE);
     if ((call->flags & NEVER_WAITS) != 0)
-        return plain_transmit(&io, call);
+        return sent(call, plain_transmit(&io, call));
     if ((call->flags & MSG_FASTOPEN) != 0) /* a connect() with data */
         return mp__io_offload(&io, plain_transmit, call);
     rc = mp__io_run(fd, HUB_WRITE, try_transmit, rest_plainly, call);
-    return rc < 0 && call->done > 0 ? (long)call->done : rc;
+    return sent(call, rc < 0 && call->done > 0 ? (long)call->done : rc);
 }
 
 static long receive_into(int fd, void *buf, size_t len, int flags,
@@ -325,6 +293,8 @@ MP_EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count,
     unsigned sent = 0;
     long rc = 0;
 
+    if (MP_ACTIVE(socket) && (flags & NEVER_WAITS) != 0 && count > 0)
+        mp__fd_shared(); /* as it may be: nobody looks */
     if (!MP_ACTIVE(socket) || (flags & NEVER_WAITS) != 0)
         return MP_REAL(sendmmsg)(fd, messages, count, flags);
     if (count == 0)
@@ -372,7 +342,7 @@ MP_EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count,
         if (timeout != NULL && mp__now() >= until)
             break;
     }
-    if (timeout != NULL) {
+    if (timeout != NULL && got > 0) {
         int64_t left = until - mp__now();
 
         left = left > 0 ? left : 0;
