@@ -70,6 +70,11 @@ static bool is_level(const char *text)
     return *text >= '0' && *text <= '3' && text[1] == '\0';
 }
 
+static bool is_files(const char *text)
+{
+    return strcmp(text, "direct") == 0 || strcmp(text, "pool") == 0;
+}
+
 /* ---- options ---- */
 
 static const struct {
@@ -82,6 +87,7 @@ static const struct {
     {"VIREO_VERBOSE", is_level, "0 to 3"},
     {"VIREO_STATS", NULL, NULL},
     {"VIREO_REQUIRE", NULL, NULL},
+    {"VIREO_FILES", is_files, "`direct` or `pool`"},
 };
 
 static const struct option long_options[] = {
@@ -90,6 +96,7 @@ static const struct option long_options[] = {
     {"verbose", required_argument, NULL, 2},
     {"stats", no_argument, NULL, 3},
     {"require", no_argument, NULL, 4},
+    {"files", required_argument, NULL, 5},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };

@@ -168,6 +168,12 @@ static bool parse_groups(const char *text)
     return true;
 }
 
+static bool parse_files(const char *text, bool *pool)
+{
+    *pool = strcmp(text, "pool") == 0;
+    return *pool || strcmp(text, "direct") == 0;
+}
+
 /* False: there is such an option and its value is no good. */
 static bool parse_option(const char *name, const char *value, bool *known)
 {
@@ -184,6 +190,8 @@ static bool parse_option(const char *name, const char *value, bool *known)
         return parse_flag(value, &mp__options.preempt);
     if (strcmp(name, "VERBOSE") == 0)
         return parse_level(value, &mp__options.verbose);
+    if (strcmp(name, "FILES") == 0)
+        return parse_files(value, &mp__options.files_pool);
     if (strcmp(name, "TEST_MASK") == 0)
         return parse_list(features, value, &mp__options.masked);
     *known = false;

@@ -2,6 +2,7 @@
  *
  * The C names of the wrappers are ours, their assembler names libc's: headers
  * redirect some, and declare others with attributes that we cannot keep. */
+#include "monkeypatch/files.h"
 #include "monkeypatch/monkeypatch_impl.h"
 
 /* A STORAGE call of less than this waited for nothing. */
@@ -79,19 +80,6 @@ static void later_end(struct later *later)
         mp__later(later->name, took);
 }
 
-#define DEFINE_STORAGE(group, kind, ret, name, params, args)              \
-    MP_EXPORT ret mp__wrap_##name params __asm__(#name);                \
-    MP_EXPORT ret mp__wrap_##name params                                \
-    {                                                                   \
-        if (!FOUND(name))                                               \
-            return (ret)ABSENT(ret);                                    \
-        if (!MP_COOPERATIVE(group))                                     \
-            return mp__real.name args;                                  \
-        __attribute__((cleanup(later_end), unused)) struct later later =\
-            later_begin(#name);                                         \
-        return mp__real.name args;                                      \
-    }
-
 #define DEFINE_OFFLOAD_AS(group, how, ret, name, params, args)          \
     struct call_##name {                                                \
         MEMBERS params                                                  \
@@ -121,6 +109,38 @@ static void later_end(struct later *later)
         h_errno = call.h_errno_then;                                    \
         errno = call.errno_then;                                        \
         return call.returned;                                           \
+    }
+
+#define DEFINE_STORAGE(group, kind, ret, name, params, args)            \
+    struct call_##name {                                                \
+        MEMBERS params                                                  \
+        ret returned;                                                   \
+        int errno_then;                                                 \
+    };                                                                  \
+    static void handed_over_##name(void *arg)                           \
+    {                                                                   \
+        struct call_##name *call = arg;                                 \
+        errno = call->errno_then;                                       \
+        call->returned = mp__real.name(LOADS args);                     \
+        call->errno_then = errno;                                       \
+    }                                                                   \
+    MP_EXPORT ret mp__wrap_##name params __asm__(#name);                \
+    MP_EXPORT ret mp__wrap_##name params                                \
+    {                                                                   \
+        if (!FOUND(name))                                               \
+            return (ret)ABSENT(ret);                                    \
+        if (!MP_COOPERATIVE(group))                                     \
+            return mp__real.name args;                                  \
+        if (mp__files_in_pool()) {                                      \
+            struct call_##name call = {STORES args,                     \
+                                       .errno_then = errno};            \
+            mp__files_run_as(handed_over_##name, &call);                \
+            errno = call.errno_then;                                    \
+            return call.returned;                                       \
+        }                                                               \
+        __attribute__((cleanup(later_end), unused)) struct later later =\
+            later_begin(#name);                                         \
+        return mp__real.name args;                                      \
     }
 
 #define DEFINE_OFFLOAD(group, kind, ...) \

@@ -79,11 +79,18 @@ enum mp__group {
     MP_stdio = 512, MP_ALL = 1023
 };
 
+enum mp__files {
+    MP_FILES_DIRECT, /* none */
+    MP_FILES_READS,  /* reads of what is not in memory, and opens */
+    MP_FILES_POOL    /* all that may wait for storage */
+};
+
 struct mp__options {
     size_t stack;      /* for threads with the default attribute; 0 = native */
     size_t libc_stack; /* libc's default as the process started */
     unsigned groups;   /* enum mp__group bits that are on */
     bool stats, require, preempt;
+    uint8_t files; /* which calls on files are handed to helpers */
     int verbose;
     unsigned masked;   /* enum greenlet__feature bits */
 };

@@ -3,6 +3,7 @@
  * Sockets are asked with MSG_DONTWAIT, other files with RWF_NOWAIT.  Where the
  * kernel has no such thing (ttys, named fifos, inotify, /proc; pipes before
  * Linux 6.5; everything under qemu) poll() is asked first. */
+#include "monkeypatch/files.h"
 #include "monkeypatch/io_impl.h"
 
 #include <string.h>
@@ -46,11 +47,19 @@ static long plain_read(struct mp__io *io, void *arg)
     return SYS_CALL(SYS_readv, io->fd, call->vec, call->count, 0, 0, 0);
 }
 
+/* What is ready for poll() may still wait for storage. */
+static long settled_read(struct mp__io *io, struct transfer *call)
+{
+    if (mp__files_in_pool() && (mp__fd_bits(io->fd) & FD_REGULAR) != 0)
+        return mp__files_run(io, plain_read, call);
+    return plain_read(io, call);
+}
+
 static long polled_read(struct mp__io *io, struct transfer *call)
 {
     io->polls = 1;
     if (sys_poll_one(io->fd, POLLIN) != 0)
-        return plain_read(io, call);
+        return settled_read(io, call);
     if (!io->waited && reads_by_clock(io->fd))
         io->offload = 1;
     return -EAGAIN;
@@ -70,6 +79,27 @@ static long socket_read(int fd, const struct transfer *call)
     if (rc == -EFAULT || rc == -EMSGSIZE || rc == -EINVAL)
         rc = SYS_CALL(SYS_readv, fd, call->vec, call->count, 0, 0, 0);
     return rc; /* of a vector that is refused, as readv() puts it */
+}
+
+/* What is in memory may end in the middle; a read of a file ends with it. */
+static long rest_of_file(struct mp__io *io, struct transfer *call, long done)
+{
+    struct mp__window window;
+    long rc = done;
+
+    while (rc > 0) {
+        struct transfer rest = { .vec = window.vec, .vector = true };
+
+        mp__window_fill(&window, call->vec, call->count, (size_t)done);
+        if (window.count == 0)
+            return done;
+        rest.count = window.count;
+        rc = sys_readv(io->fd, window.vec, window.count, RWF_NOWAIT);
+        if (rc == -EAGAIN)
+            rc = polled_read(io, &rest);
+        done += rc > 0 ? rc : 0;
+    }
+    return done;
 }
 
 static long try_read(struct mp__io *io, void *arg)
@@ -92,8 +122,9 @@ static long try_read(struct mp__io *io, void *arg)
         mp__fd_learn(io->fd, FD_POLL_READ);
         return polled_read(io, call);
     }
-    if (rc == -EAGAIN && (bits & FD_REGULAR) != 0) /* not in the page cache */
-        return polled_read(io, call);
+    if ((bits & FD_REGULAR) != 0)
+        return rc == -EAGAIN ? polled_read(io, call) /* not in memory */
+                             : rest_of_file(io, call, rc);
     return rc;
 }
 
@@ -228,6 +259,11 @@ static bool is_large_event(const struct transfer *call)
     return value > 1;
 }
 
+static long whole_write(struct mp__io *io, void *arg)
+{
+    return write_rest(io, arg);
+}
+
 static long polled_write(struct mp__io *io, struct transfer *call)
 {
     struct termios how;
@@ -238,8 +274,11 @@ static long polled_write(struct mp__io *io, struct transfer *call)
     io->polls = 1;
     if (type != S_IFIFO)
         call->final = true;
-    if (type == S_IFREG || type == S_IFBLK || type == S_IFDIR)
+    if (type == S_IFREG || type == S_IFBLK || type == S_IFDIR) {
+        if (type != S_IFDIR && mp__files_in_pool())
+            return mp__files_run(io, whole_write, call);
         return write_rest(io, call);
+    }
     if (sys_get_flags(io->fd) & O_NONBLOCK) {
         call->final = true;
         return write_rest(io, call);
@@ -306,7 +345,9 @@ static long write_once(struct mp__io *io, struct transfer *call)
             return rc;
         bits = mp__fd_examine(io->fd);
     }
-    if (bits == 0 || (bits & FD_POLL_WRITE) != 0 || !mp__fd_nowait_works())
+    /* What a file takes in two pieces is not one record any more. */
+    if (bits == 0 || (bits & (FD_POLL_WRITE | FD_REGULAR)) != 0 ||
+        !mp__fd_nowait_works())
         return polled_write(io, call);
 
     rc = call->done > 0
@@ -316,8 +357,6 @@ static long write_once(struct mp__io *io, struct transfer *call)
         mp__fd_learn(io->fd, FD_POLL_WRITE);
         return polled_write(io, call);
     }
-    if (rc == -EAGAIN && (bits & FD_REGULAR) != 0)
-        return polled_write(io, call);
     return rc;
 }
 

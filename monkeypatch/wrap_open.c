@@ -2,9 +2,11 @@
  *
  * Nothing can be polled before it is open, so such a call runs on a helper; all
  * others are made here, after one look at what the name stands for. */
+#include "monkeypatch/files.h"
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 
+#include <linux/openat2.h>
 #include <string.h>
 
 int __open_2(const char *path, int flags);
@@ -42,6 +44,25 @@ static long make(void *arg)
                     0, 0);
 }
 
+static long make_there(struct mp__io *io, void *call)
+{
+    (void)io;
+    return make(call);
+}
+
+/* If all folders on the way are in memory it is made here. */
+static long make_in_pool(struct opening *call)
+{
+    struct open_how how = { .flags = (uint64_t)(unsigned)call->flags,
+                            .resolve = RESOLVE_CACHED };
+    long fd = -EAGAIN;
+
+    if ((call->flags & (O_CREAT | O_TRUNC | __O_TMPFILE)) == 0)
+        fd = SYS_CALL(SYS_openat2, call->dir, call->path, &how, sizeof how, 0,
+                      0);
+    return fd >= 0 ? fd : mp__files_run(NULL, make_there, call);
+}
+
 static int do_open(int dir, const char *path, int flags, mode_t mode)
 {
     struct opening call = {dir, path, flags, mode};
@@ -52,6 +73,8 @@ static int do_open(int dir, const char *path, int flags, mode_t mode)
     if (mp__may_park() && waits(dir, path, flags))
         fd = mp__helped_wait(make, &call,
                              MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
+    else if (mp__files_in_pool())
+        fd = make_in_pool(&call);
     else
         fd = make(&call);
     errno = before;

@@ -1,0 +1,18 @@
+/* files.h - calls on files where VIREO_FILES=pool: files.c, wrap_pread.c */
+#ifndef FILES_H
+#define FILES_H
+
+#include "monkeypatch/io_impl.h"
+
+/* The call is to be handed over: it was asked for, there is somebody else to run
+ * meanwhile, and the caller may park. */
+bool mp__files_in_pool(void);
+/* `native` on a helper; its result. */
+long mp__files_run(struct mp__io *io, mp__io_call *native, void *call);
+void mp__files_run_as(void (*function)(void *), void *arg);
+
+/* pread() and its kin: a result or -errno.  `one`: not those with a vector. */
+long mp__placed(int fd, const struct iovec *vec, int count, off_t at,
+                bool write, bool one);
+
+#endif
