@@ -126,6 +126,12 @@ function(vireo_conformance_tests folder)
         endif()
         vireo_run_test(${folder}/${name}-patched ${target} "ci;conformance"
             ${preload})
+        if(name MATCHES "^(files|open|read|write|io_mix|storage|transfers)$")
+            foreach(files direct pool)
+                vireo_run_test(${folder}/${name}-${files} ${target}
+                    "ci;conformance" ${preload} VIREO_FILES=${files})
+            endforeach()
+        endif()
         if(VIREO_MASKED)
             vireo_run_test(masked/${folder}/${name}-patched ${target}
                 "ci;masked" ${preload} VIREO_TEST_MASK=${VIREO_MASK})

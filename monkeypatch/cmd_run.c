@@ -72,7 +72,8 @@ static bool is_level(const char *text)
 
 static bool is_files(const char *text)
 {
-    return strcmp(text, "direct") == 0 || strcmp(text, "pool") == 0;
+    return strcmp(text, "direct") == 0 || strcmp(text, "reads") == 0 ||
+           strcmp(text, "pool") == 0;
 }
 
 /* ---- options ---- */
@@ -87,7 +88,7 @@ static const struct {
     {"VIREO_VERBOSE", is_level, "0 to 3"},
     {"VIREO_STATS", NULL, NULL},
     {"VIREO_REQUIRE", NULL, NULL},
-    {"VIREO_FILES", is_files, "`direct` or `pool`"},
+    {"VIREO_FILES", is_files, "`direct`, `reads` or `pool`"},
 };
 
 static const struct option long_options[] = {

@@ -1,13 +1,14 @@
-/* files.c - VIREO_FILES=pool: calls on files that would wait for storage run on
- * the hub's pool of helpers, while their greenlet is parked
+/* files.c - calls on files that would wait for storage run on the hub's pool of
+ * helpers, while their greenlet is parked: as VIREO_FILES says
  *
- * Nothing tells beforehand whether a call finds what it wants in memory.  Reads
- * are tried with RWF_NOWAIT; of all else the whole call is handed over. */
+ * Reads are tried with RWF_NOWAIT, which costs nothing where they find what they
+ * want in memory.  Of all else nothing tells beforehand: with `pool` the whole call
+ * is handed over. */
 #include "monkeypatch/files.h"
 
-bool mp__files_in_pool(void)
+bool mp__files_in_pool(enum mp__files wanted)
 {
-    return unlikely(mp__options.files_pool) &&
+    return mp__options.files >= wanted &&
            __atomic_load_n(&mp__live, __ATOMIC_RELAXED) != 1 &&
            mp__may_park();
 }
@@ -53,11 +54,15 @@ struct placed {
     bool one; /* pread() or pwrite(): vec is ours */
 };
 
-static long placed_call(int fd, const struct iovec *vec, int count, off_t at,
-                        bool write, int flags)
+static long read_in_memory(int fd, const struct iovec *vec, int count, off_t at)
 {
-    return SYS_CALL(write ? SYS_pwritev2 : SYS_preadv2, fd, vec, count, at, 0,
-                    flags);
+    return SYS_CALL(SYS_preadv2, fd, vec, count, at, 0, RWF_NOWAIT);
+}
+
+/* The file system cannot say what is in memory. */
+static bool is_unknown(long rc)
+{
+    return rc == -EOPNOTSUPP || rc == -ENOSYS;
 }
 
 static long placed_plainly(struct mp__io *io, void *arg)
@@ -105,15 +110,16 @@ long mp__placed(int fd, const struct iovec *vec, int count, off_t at,
 
     mp__io_begin();
     mp__io_open(&io, fd, write ? HUB_WRITE : HUB_READ);
-    if (!mp__files_in_pool() || count < 0 || count > IOV_MAX || at < 0 ||
+    if (!mp__files_in_pool(write ? MP_FILES_POOL : MP_FILES_READS) ||
+        count < 0 || count > IOV_MAX || at < 0 ||
         (mp__fd_bits(fd) & FD_REGULAR) == 0)
         return placed_plainly(&io, &call);
-    if (!write && mp__fd_nowait_works()) {
-        rc = placed_call(fd, vec, count, at, false, RWF_NOWAIT);
-        if (rc > 0)
-            return read_rest(&io, &call, rc);
-        if (rc != -EAGAIN && rc != -EOPNOTSUPP && rc != -ENOSYS)
-            return rc;
-    }
-    return mp__files_run(&io, placed_plainly, &call);
+    rc = write ? -EAGAIN : -EOPNOTSUPP;
+    if (!write && mp__fd_nowait_works())
+        rc = read_in_memory(fd, vec, count, at);
+    if (rc > 0)
+        return read_rest(&io, &call, rc);
+    if (rc == -EAGAIN || (is_unknown(rc) && mp__options.files == MP_FILES_POOL))
+        return mp__files_run(&io, placed_plainly, &call);
+    return is_unknown(rc) ? placed_plainly(&io, &call) : rc;
 }

@@ -1,12 +1,12 @@
-/* files.h - calls on files where VIREO_FILES=pool: files.c, wrap_pread.c */
+/* files.h - calls on files that helpers make: files.c, wrap_pread.c */
 #ifndef FILES_H
 #define FILES_H
 
 #include "monkeypatch/io_impl.h"
 
-/* The call is to be handed over: it was asked for, there is somebody else to run
+/* The call is to be handed over: VIREO_FILES is `wanted` or more, there is somebody else to run
  * meanwhile, and the caller may park. */
-bool mp__files_in_pool(void);
+bool mp__files_in_pool(enum mp__files wanted);
 /* `native` on a helper; its result. */
 long mp__files_run(struct mp__io *io, mp__io_call *native, void *call);
 void mp__files_run_as(void (*function)(void *), void *arg);

@@ -17,9 +17,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct mp__options mp__options = {
-    .stack = 1024 * 1024, .groups = MP_ALL, .preempt = true
-};
+struct mp__options mp__options = { .stack = 1024 * 1024,
+                                   .groups = MP_ALL,
+                                   .files = MP_FILES_READS,
+                                   .preempt = true };
 const struct hub__api *mp__hub;
 
 static int resolved;    /* the originals are known */
@@ -168,10 +169,16 @@ static bool parse_groups(const char *text)
     return true;
 }
 
-static bool parse_files(const char *text, bool *pool)
+static bool parse_files(const char *text, uint8_t *files)
 {
-    *pool = strcmp(text, "pool") == 0;
-    return *pool || strcmp(text, "direct") == 0;
+    static const char *const words[] = { "direct", "reads", "pool" };
+
+    for (uint8_t i = MP_FILES_DIRECT; i <= MP_FILES_POOL; i++)
+        if (strcmp(text, words[i]) == 0) {
+            *files = i;
+            return true;
+        }
+    return false;
 }
 
 /* False: there is such an option and its value is no good. */
@@ -191,7 +198,7 @@ static bool parse_option(const char *name, const char *value, bool *known)
     if (strcmp(name, "VERBOSE") == 0)
         return parse_level(value, &mp__options.verbose);
     if (strcmp(name, "FILES") == 0)
-        return parse_files(value, &mp__options.files_pool);
+        return parse_files(value, &mp__options.files);
     if (strcmp(name, "TEST_MASK") == 0)
         return parse_list(features, value, &mp__options.masked);
     *known = false;

@@ -131,7 +131,7 @@ static void later_end(struct later *later)
             return (ret)ABSENT(ret);                                    \
         if (!MP_COOPERATIVE(group))                                     \
             return mp__real.name args;                                  \
-        if (mp__files_in_pool()) {                                      \
+        if (mp__files_in_pool(MP_FILES_POOL)) {                         \
             struct call_##name call = {STORES args,                     \
                                        .errno_then = errno};            \
             mp__files_run_as(handed_over_##name, &call);                \

@@ -25,8 +25,9 @@ static bool nowait_refused(long rc)
     return rc == -EOPNOTSUPP || rc == -ENOSYS;
 }
 
-/* read() of a terminal in raw mode may end by the clock, with nothing read. */
-static bool reads_by_clock(int fd)
+/* read() of a terminal in raw mode may end by the clock, with nothing read, or
+ * with less than what poll() calls ready. */
+static bool reads_otherwise(int fd, size_t asked)
 {
     struct termios how;
 
@@ -34,7 +35,8 @@ static bool reads_by_clock(int fd)
     if (SYS_CALL(SYS_ioctl, fd, TCGETS, &how, 0, 0, 0) < 0)
         return false;
     return (how.c_lflag & ICANON) == 0 &&
-           (how.c_cc[VMIN] == 0 || how.c_cc[VTIME] != 0);
+           (how.c_cc[VMIN] == 0 || how.c_cc[VTIME] != 0 ||
+            asked < how.c_cc[VMIN]);
 }
 
 static long plain_read(struct mp__io *io, void *arg)
@@ -50,7 +52,7 @@ static long plain_read(struct mp__io *io, void *arg)
 /* What is ready for poll() may still wait for storage. */
 static long settled_read(struct mp__io *io, struct transfer *call)
 {
-    if (mp__files_in_pool() && (mp__fd_bits(io->fd) & FD_REGULAR) != 0)
+    if (mp__files_in_pool(MP_FILES_POOL) && (mp__fd_bits(io->fd) & FD_REGULAR) != 0)
         return mp__files_run(io, plain_read, call);
     return plain_read(io, call);
 }
@@ -60,8 +62,17 @@ static long polled_read(struct mp__io *io, struct transfer *call)
     io->polls = 1;
     if (sys_poll_one(io->fd, POLLIN) != 0)
         return settled_read(io, call);
-    if (!io->waited && reads_by_clock(io->fd))
-        io->offload = 1;
+    if (io->waited)
+        return -EAGAIN;
+    if ((mp__fd_bits(io->fd) & FD_TERMINAL) != 0) {
+        /* Of nothing: what a process in the background is told at once. */
+        long rc = SYS_CALL(SYS_read, io->fd, call->vec->iov_base, 0, 0, 0, 0);
+
+        if (rc < 0)
+            return rc;
+        if (reads_otherwise(io->fd, mp__iov_total(call->vec, call->count)))
+            io->offload = 1;
+    }
     return -EAGAIN;
 }
 
@@ -81,6 +92,14 @@ static long socket_read(int fd, const struct transfer *call)
     return rc; /* of a vector that is refused, as readv() puts it */
 }
 
+/* What is not in memory. */
+static long cold_read(struct mp__io *io, struct transfer *call)
+{
+    if (mp__files_in_pool(MP_FILES_READS))
+        return mp__files_run(io, plain_read, call);
+    return polled_read(io, call);
+}
+
 /* What is in memory may end in the middle; a read of a file ends with it. */
 static long rest_of_file(struct mp__io *io, struct transfer *call, long done)
 {
@@ -96,7 +115,7 @@ static long rest_of_file(struct mp__io *io, struct transfer *call, long done)
         rest.count = window.count;
         rc = sys_readv(io->fd, window.vec, window.count, RWF_NOWAIT);
         if (rc == -EAGAIN)
-            rc = polled_read(io, &rest);
+            rc = cold_read(io, &rest);
         done += rc > 0 ? rc : 0;
     }
     return done;
@@ -123,7 +142,7 @@ static long try_read(struct mp__io *io, void *arg)
         return polled_read(io, call);
     }
     if ((bits & FD_REGULAR) != 0)
-        return rc == -EAGAIN ? polled_read(io, call) /* not in memory */
+        return rc == -EAGAIN ? cold_read(io, call)
                              : rest_of_file(io, call, rc);
     return rc;
 }
@@ -275,7 +294,7 @@ static long polled_write(struct mp__io *io, struct transfer *call)
     if (type != S_IFIFO)
         call->final = true;
     if (type == S_IFREG || type == S_IFBLK || type == S_IFDIR) {
-        if (type != S_IFDIR && mp__files_in_pool())
+        if (type != S_IFDIR && mp__files_in_pool(MP_FILES_POOL))
             return mp__files_run(io, whole_write, call);
         return write_rest(io, call);
     }
@@ -283,10 +302,19 @@ static long polled_write(struct mp__io *io, struct transfer *call)
         call->final = true;
         return write_rest(io, call);
     }
-    /* A terminal that is ready may have room for one byte. */
-    if ((type == S_IFCHR &&
-         SYS_CALL(SYS_ioctl, io->fd, TCGETS, &how, 0, 0, 0) == 0) ||
-        (type == 0 && is_large_event(call))) {
+    /* A terminal that is ready may have room for one byte; and a process in the
+     * background may be stopped, which a helper is not. */
+    if (type == S_IFCHR &&
+        SYS_CALL(SYS_ioctl, io->fd, TCGETS, &how, 0, 0, 0) == 0) {
+        rc = call->done == 0 ? SYS_CALL(SYS_write, io->fd,
+                                        call->vec->iov_base, 0, 0, 0, 0)
+                             : 0;
+        if (rc < 0)
+            return rc;
+        io->offload = 1;
+        return -EAGAIN;
+    }
+    if (type == 0 && is_large_event(call)) {
         io->offload = 1;
         return -EAGAIN;
     }

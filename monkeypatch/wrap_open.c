@@ -73,7 +73,7 @@ static int do_open(int dir, const char *path, int flags, mode_t mode)
     if (mp__may_park() && waits(dir, path, flags))
         fd = mp__helped_wait(make, &call,
                              MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
-    else if (mp__files_in_pool())
+    else if (mp__files_in_pool(MP_FILES_POOL))
         fd = make_in_pool(&call);
     else
         fd = make(&call);

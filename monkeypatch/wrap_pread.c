@@ -16,7 +16,7 @@ static ssize_t placed(const char *name, int fd, const struct iovec *vec,
     ssize_t rc = mp__io_end(mp__placed(fd, vec, count, at, write, one));
 
     took = mp__now() - from;
-    if (took >= BLOCKED_NS && !mp__options.files_pool)
+    if (took >= BLOCKED_NS && mp__options.files == MP_FILES_DIRECT)
         mp__later(name, took);
     return rc;
 }

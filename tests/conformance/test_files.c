@@ -1,5 +1,5 @@
 /* Files: what is read and written is whole, at the place that was meant,
- * whether it is in memory or not.  CTest runs it with VIREO_FILES=pool, too. */
+ * whether it is in memory or not.  CTest runs it with each VIREO_FILES. */
 #include "conformance.h"
 
 #include <dirent.h>
