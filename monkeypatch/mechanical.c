@@ -138,6 +138,7 @@ static void later_end(struct later *later)
             errno = call.errno_then;                                    \
             return call.returned;                                       \
         }                                                               \
+        mp__io_spend(); /* a loop of these lets others run, too */      \
         __attribute__((cleanup(later_end), unused)) struct later later =\
             later_begin(#name);                                         \
         return mp__real.name args;                                      \

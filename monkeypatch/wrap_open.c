@@ -78,7 +78,7 @@ static int do_open(int dir, const char *path, int flags, mode_t mode)
     else
         fd = make(&call);
     errno = before;
-    return fd < 0 ? mp__fail((int)fd) : (int)fd;
+    return (int)mp__io_end(fd);
 }
 
 /* A name that could be opened can be looked at. */
