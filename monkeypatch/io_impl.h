@@ -77,6 +77,7 @@ struct mp__io {
     uint8_t waited, stuck;
     uint8_t polls;   /* the attempt asks poll() first, so EAGAIN is a guess */
     uint8_t offload; /* the attempt knows that waiting for fd does not help */
+    uint8_t restarts; /* after SA_RESTART, although it has a time-out */
     uint8_t shut;    /* somebody called shutdown() while it was parked */
     int64_t deadline;
     struct mp__io *next, **back; /* parked to write; back NULL: not */

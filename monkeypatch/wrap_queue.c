@@ -53,6 +53,7 @@ static long run(int fd, struct letter *letter)
         if (rc != -ETIMEDOUT || deadline <= mp__now())
             return rc;
         io.deadline = deadline;
+        io.restarts = 1; /* signal(7): the time-out is a moment */
         rc = mp__io_wait(&io);
         if (rc == MP_IO_NATIVE)
             return plainly(&io, letter);
