@@ -316,6 +316,19 @@ START_TEST(new_files_have_the_lowest_number_and_the_mode)
 }
 END_TEST
 
+START_TEST(a_file_without_a_name)
+{
+    FILE *file = _i == 0 ? tmpfile() : tmpfile64();
+    char byte;
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(pwrite64(fileno(file), "x", 1, 7), 1);
+    ck_assert_int_eq(pread64(fileno(file), &byte, 1, 7), 1);
+    ck_assert_int_eq(byte, 'x');
+    ck_assert_int_eq(fclose(file), 0);
+}
+END_TEST
+
 static void *rest(void *unused)
 {
     sleep_ms(300);
@@ -347,6 +360,7 @@ static void add(TCase *tcase)
     conf_test(tcase, threads_read_at_their_own_places, 1);
     conf_test(tcase, appended_records_stay_whole, 1);
     conf_test(tcase, files_and_folders_by_name, 1);
+    conf_test(tcase, a_file_without_a_name, 2);
     conf_test(tcase, new_files_have_the_lowest_number_and_the_mode, 1);
 }
 
