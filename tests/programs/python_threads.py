@@ -102,8 +102,10 @@ def thread_local():
 
 
 def identities():
+    together = threading.Barrier(30)  # or one may have that of an earlier one
+
     def work(n):
-        time.sleep(0.05)
+        together.wait()
         return threading.get_ident(), threading.get_native_id()
 
     pairs = in_threads(30, work)

@@ -74,8 +74,8 @@ def test_dead_lock():
 
 
 def test_blocked():
-    out, err = run("spin", "0.5")
-    find('is blocked: <greenlet 0x\\w+ "hog"> has not let others run for 0\\.[12]',
+    out, err = blocked("spin", "TIME")
+    find('is blocked: <greenlet 0x\\w+ "hog"> has not let others run for \\d\\.\\d',
          err)
     find(r"#0 .*spin_here\+0x.*busy\+0x", err)
     find("single-threaded 1", out)
@@ -87,16 +87,31 @@ def test_blocked():
     check(err == "", "without reports: %s", err)
 
 
+def blocked(*arguments):
+    """Output of a run that was reported.  On a busy machine the monitor may be
+    late: then again, and longer."""
+    for seconds in ("0.5", "2", "8"):
+        out, err = run(*[seconds if word == "TIME" else word
+                         for word in arguments])
+        if "is blocked" in err:
+            break
+    return out, err
+
+
 def test_blocked_in_a_child():
-    out, err = run("child", "0.5")
+    out, err = blocked("child", "TIME")
     child = re.search(r"child (\d+)", out).group(1)
     find("of thread %s is blocked" % child, err)
 
 
 def test_blocked_rarely_said():
-    _, err = run(*["spin", "0.4"] * 6)
-    count = len(re.findall("is blocked", err))
-    check(1 <= count <= 4, "%d reports in 2.4 seconds:\n%s", count, err)
+    for _ in range(5):
+        _, err = run(*["spin", "0.4"] * 6)
+        count = len(re.findall("is blocked", err))
+        check(count <= 4, "%d reports in 2.4 seconds:\n%s", count, err)
+        if count > 0:
+            return
+    check(False, "no reports in five runs")
 
 
 def dump_of(arguments, wait, **variables):

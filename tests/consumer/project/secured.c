@@ -19,7 +19,7 @@ static void client(void *arg)
         return;
     order[count++] = number;
     if (hub_tls_open(context, ends[0], NULL,
-                     hub_deadline(number * 50 * HUB_MILLISECOND),
+                     hub_deadline(number * number * HUB_SECOND),
                      &tls) == -ETIMEDOUT)
         order[count++] = number;
     hub_close(ends[0]);
