@@ -518,9 +518,9 @@ static bool object_ready(const void *work)
     return hub_work_ready(work);
 }
 
-static int object_link(void *object, struct hub__link *link)
+static int object_link(const struct hub_object *object, struct hub__link *link)
 {
-    struct hub_work *work = object;
+    struct hub_work *work = object->pointer;
     int rc;
 
     if (work->ready)
@@ -531,9 +531,10 @@ static int object_link(void *object, struct hub__link *link)
     return rc;
 }
 
-static bool object_unlink(void *object, struct hub__link *link)
+static bool object_unlink(const struct hub_object *object,
+                          struct hub__link *link)
 {
-    struct hub_work *work = object;
+    struct hub_work *work = object->pointer;
 
     if (!hub__link_is_linked(link))
         return false;
