@@ -297,6 +297,7 @@ void mp__vfork_ends(void) __attribute__((visibility("hidden")));
 
 void mp__vfork_begins(void)
 {
+    mp__fd_shared(); /* before the child has them */
     mp__init();
     if (mp__self != NULL)
         kernel_mask(SIG_SETMASK, mp__self->signal_mask);
