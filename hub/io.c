@@ -4,16 +4,13 @@
 
 /* The greenlet has made many calls without a wait: those that are ready go
  * first, and the loop looks for more of them. */
-static int give_way(struct hub *hub, bool cancelable)
+static int give_way(struct hub *hub)
 {
-    int rc = 0;
+    int rc;
 
     hub->look_at = hub->switches;
     hub->polled_at = INT64_MIN / 2;
-    if (cancelable)
-        rc = hub__yield_cancelable();
-    else
-        hub_yield();
+    rc = hub__yield_cancelable();
     hub->io_switches = hub->switches;
     hub->io_count = 1;
     return rc;
@@ -38,19 +35,9 @@ int hub__io_cold(struct hub *hub, int fd)
         hub__killed_by(greenlet__word->current, rc);
         return rc;
     }
-    rc = give_way(hub, true);
+    rc = give_way(hub);
     entry = hub__fd_peek(hub, fd);
     return rc == 0 && entry != NULL && entry->closed != closed ? -EBADF : rc;
-}
-
-void hub__io_spend(struct hub *hub)
-{
-    if (hub->io_switches != hub->switches) {
-        hub->io_switches = hub->switches;
-        hub->io_count = 0;
-    }
-    if (++hub->io_count > HUB__IO_BUDGET && !cannot_wait(hub))
-        give_way(hub, false);
 }
 
 /* In the loop itself nobody can wait: a call is always tried. */

@@ -19,8 +19,6 @@
 /* io.c: it has had its share, or its scope has ended.  Returns 0 or why it is
  * not to go on. */
 int hub__io_cold(struct hub *hub, int fd);
-/* Before a call that needs no wait and is no cancellation point. */
-void hub__io_spend(struct hub *hub);
 /* Is something in the way of a call that is tried at once? */
 bool hub__io_in_the_way(const struct hub *hub, const struct hub__fd *entry,
                         int events);
