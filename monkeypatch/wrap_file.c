@@ -147,7 +147,7 @@ static long try_read(struct mp__io *io, void *arg)
     return rc;
 }
 
-static long do_read(int fd, struct transfer *call)
+static long do_read(int fd, size_t len, struct transfer *call)
 {
     struct mp__io io;
     long flags;
@@ -158,7 +158,7 @@ static long do_read(int fd, struct transfer *call)
         if (flags >= 0 && (flags & O_NONBLOCK) == 0 && mp__may_park())
             return mp__io_offload(&io, plain_read, call);
     }
-    return mp__io_run(fd, HUB_READ, try_read, plain_read, call);
+    return mp__io_receive(fd, len, try_read, plain_read, call);
 }
 
 long mp__read(int fd, void *buf, size_t len)
@@ -169,7 +169,7 @@ long mp__read(int fd, void *buf, size_t len)
     mp__io_begin();
     if (unlikely(len == 0)) /* never waits, and takes no datagram */
         return SYS_CALL(SYS_read, fd, buf, len, 0, 0, 0);
-    return mp__io_receive(fd, len, try_read, plain_read, &call);
+    return do_read(fd, len, &call);
 }
 
 /* Vectors of nothing never wait, and take and send no message; what cannot be
@@ -191,7 +191,7 @@ static long mp__readv(int fd, const struct iovec *vec, int count)
     mp__io_begin();
     if (count <= 0 || count > IOV_MAX || is_empty(vec, count))
         return SYS_CALL(SYS_readv, fd, vec, count, 0, 0, 0);
-    return do_read(fd, &call);
+    return do_read(fd, mp__iov_total(vec, count), &call);
 }
 
 /* One plain write of what is left. */
