@@ -3,7 +3,7 @@
  * They are what dlsym(RTLD_NEXT) finds: the first definition in the libraries
  * that were loaded after this one.  dlsym() looks through all of these for
  * every name, which took twice as long: their hash tables are read here, one
- * library after the other.  What is unusual is left to dlsym(). */
+ * library after the other. */
 #include "monkeypatch/real.h"
 
 #include <dlfcn.h>
@@ -106,8 +106,9 @@ static bool may_have(const struct table *table, uint32_t hash)
             word >> ((hash >> table->bloom_shift) % bits) & 1) != 0;
 }
 
-/* A function of that name in its default version, or NULL. */
-static void *find_in(const struct table *table, const char *name, uint32_t hash)
+/* A function of that name in its default version, or in `any`; or NULL. */
+static void *find_in(const struct table *table, const char *name, uint32_t hash,
+                     bool any)
 {
     uint32_t at = table->buckets[hash % table->bucket_count];
 
@@ -120,7 +121,7 @@ static void *find_in(const struct table *table, const char *name, uint32_t hash)
 
         if ((chain | 1) == (hash | 1) && symbol->st_shndx != SHN_UNDEF &&
             (type == STT_FUNC || type == STT_NOTYPE) &&
-            (table->versions == NULL || /* 0x8000: not the default */
+            (any || table->versions == NULL || /* 0x8000: not the default */
              (table->versions[at] != 0 &&
               (table->versions[at] & 0x8000) == 0)) &&
             strcmp(table->strings + symbol->st_name, name) == 0)
@@ -132,7 +133,9 @@ static void *find_in(const struct table *table, const char *name, uint32_t hash)
 
 /* ---- all of them ---- */
 
-static void find_behind(const struct link_map *library)
+/* In libraries behind this one; what libc has for old programs only, in a second
+ * round. */
+static void find_behind(const struct link_map *library, bool any)
 {
     uint32_t hashes[NAMES];
     struct table table;
@@ -145,10 +148,13 @@ static void find_behind(const struct link_map *library)
             continue;
         for (i = 0; i < NAMES; i++)
             if (*names[i].where == NULL && may_have(&table, hashes[i]))
-                *names[i].where = find_in(&table, names[i].name, hashes[i]);
+                *names[i].where =
+                    find_in(&table, names[i].name, hashes[i], any);
     }
 }
 
+/* Not by dlsym(), which allocates to say that there is none: this may be called from
+ * the allocator's own start. */
 void mp__real_resolve(void)
 {
     struct link_map *own = NULL;
@@ -160,11 +166,10 @@ void mp__real_resolve(void)
         return;
     done = 1;
     if (dladdr1(&mp__real, &info, (void **)&own, RTLD_DL_LINKMAP) != 0 &&
-        own != NULL)
-        find_behind(own->l_next);
-    for (i = 0; i < NAMES; i++)
-        if (*names[i].where == NULL)
-            *names[i].where = dlsym(RTLD_NEXT, names[i].name);
+        own != NULL) {
+        find_behind(own->l_next, false);
+        find_behind(own->l_next, true);
+    }
     for (i = 0; i < sizeof conds / sizeof *conds; i++) {
         void *found = dlvsym(RTLD_NEXT, conds[i].name, COND_VERSION);
 
