@@ -102,7 +102,8 @@ START_TEST(a_read_gives_all_there_is)
     forget_from(fd, places[_i % 3]);
     errno = SOME_ERRNO;
     ck_assert_int_eq(readers[_i / 3](fd, LARGE), LARGE);
-    ck_assert_int_eq(errno, SOME_ERRNO);
+    if (readers[_i / 3] != by_preadv2 || !conf_emulated())
+        ck_assert_int_eq(errno, SOME_ERRNO); /* qemu has no preadv2() */
     ck_assert_mem_eq(got, content, LARGE);
     close(fd);
 }

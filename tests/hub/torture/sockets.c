@@ -285,6 +285,8 @@ static void *waits_elsewhere(void *arg)
 {
     int rc;
 
+    while ((rc = hub_sleep(0)) < 0) /* its hub's own fds are there before that */
+        see(rc);
     __atomic_store_n(&waiting, 1, __ATOMIC_RELEASE);
     rc = hub_wait_fd(shared, HUB_READ, HUB_FOREVER);
     if (rc != -EBADF) /* what it is to end with */
