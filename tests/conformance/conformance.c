@@ -490,7 +490,8 @@ static void limit_time(void)
     const char *limit = getenv("CONF_LIMIT_S");
     struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
                               .sigev_signo = SIGKILL };
-    struct itimerspec when = { .it_value.tv_sec = limit ? atoi(limit) : 60 };
+    int most = conf_emulated() ? 400 : 150; /* for what hangs */
+    struct itimerspec when = { .it_value.tv_sec = limit ? atoi(limit) : most };
     timer_t timer;
 
     CONF_CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);

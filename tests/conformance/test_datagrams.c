@@ -132,6 +132,10 @@ START_TEST(recvmmsg_counts_its_time_down)
     pthread_t sender;
     int n;
 
+    if (conf_emulated()) {
+        conf_skip("qemu gives recvmmsg() no time limit");
+        return;
+    }
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
     for (int i = 0; i < 4; i++) {
         parts[i] = (struct iovec){ bytes[i], 4 };
