@@ -62,6 +62,19 @@ bool mp__syscall_moves(const struct mp__arguments *call, long *rc)
 {
     switch (call->n) {
     /* The offset is in two registers, of which the kernel takes one. */
+    case SYS_pread64:
+        *rc = pread(INT(0), PTR(1), SIZE(2), (off_t)call->a[3]);
+        return true;
+    case SYS_pwrite64:
+        *rc = pwrite(INT(0), PTR(1), SIZE(2), (off_t)call->a[3]);
+        return true;
+    /* The offset is in two registers, of which the kernel takes one. */
+    case SYS_preadv:
+        *rc = preadv(INT(0), PTR(1), INT(2), (off_t)call->a[3]);
+        return true;
+    case SYS_pwritev:
+        *rc = pwritev(INT(0), PTR(1), INT(2), (off_t)call->a[3]);
+        return true;
     case SYS_preadv2:
         *rc = preadv2(INT(0), PTR(1), INT(2), (off_t)call->a[3], INT(5));
         return true;

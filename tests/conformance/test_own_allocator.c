@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { CLASSES = 48, SMALLEST = 6, CHUNK = 1 << 20, THREADS = 3, SLEEPERS = 200, MS = 300 };
+enum { CLASSES = 48, SMALLEST = 6, CHUNK = 1 << 20, THREADS = 3, SLEEPERS = 40, MS = 300 };
 
 struct block {
     size_t class; /* 16 bytes before what the program gets */
