@@ -12,14 +12,14 @@ from harness import check
 FEW, MANY = 10000, 30000
 
 
-def bytes_of(count, *stack_kb):
+def bytes_of(count, *stack_kb, preempt):
     memory.COUNT = count
-    return count * memory.bytes_each(*stack_kb)
+    return count * memory.bytes_each(*stack_kb, preempt=preempt)
 
 
-def each(*stack_kb):
-    slope = (bytes_of(MANY, *stack_kb) - bytes_of(FEW, *stack_kb)) / \
-        (MANY - FEW)
+def each(*stack_kb, preempt="0"):
+    slope = (bytes_of(MANY, *stack_kb, preempt=preempt) -
+             bytes_of(FEW, *stack_kb, preempt=preempt)) / (MANY - FEW)
     print("reduced: %.0f bytes each, %d to %d threads instead of 100,000 "
           "(label memory)" % (slope, FEW, MANY))
     return slope
@@ -28,6 +28,8 @@ def each(*stack_kb):
 def test_stack_of_128_kib():
     slope = each("128")
     check(slope <= 8800, "%d bytes", slope)
+    slope = each("128", preempt="1")
+    check(slope <= 9200, "%d bytes with preemption", slope)
 
 
 def test_default_stack():
