@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -45,7 +46,12 @@ struct mp__thread {
     struct hub__waiter *waiter; /* the wait that pthread_cancel() ends */
     struct hub__waiter *parked; /* any wait it is in, and its flags */
     unsigned parked_flags;
-    uint64_t signals_pending; /* sent to this thread, not yet handled */
+    uint64_t signals_pending; /* atomic: sent to this thread, not yet handled */
+    struct mp__queued_signal *signal_queue; /* signal_queue.c */
+    uint64_t signals_wanted; /* while in sigwait(): those that it takes */
+    stack_t signal_stack;    /* ss_size 0: none of its own */
+    uint32_t handlers_run;   /* as mp__handlers_run, its own */
+    uint32_t handlers_interrupting;
     struct mp__thread *joining;        /* whom it waits for */
     uint64_t signal_mask;
     void *handler_frame; /* of what called the program's signal handler */
@@ -193,6 +199,16 @@ void mp__foreign_greenlet(const char *path);
 /* signal.c */
 extern uint32_t mp__handlers_run; /* counts the program's handlers */
 extern uint32_t mp__handlers_interrupting; /* those without SA_RESTART */
+/* Of the calling thread; those of all where that is none of ours. */
+static inline uint32_t *mp__handler_count(bool interrupting)
+{
+    struct mp__thread *self = mp__self;
+
+    if (interrupting)
+        return self != NULL ? &self->handlers_interrupting
+                            : &mp__handlers_interrupting;
+    return self != NULL ? &self->handlers_run : &mp__handlers_run;
+}
 void mp__signals_start(void);
 void mp__signals_thread_begins(struct mp__thread *thread);
 void mp__signals_thread_ends(struct mp__thread *thread);
@@ -200,6 +216,12 @@ void mp__signals_forked(struct mp__thread *self);
 uint64_t mp__signals_mask(void); /* the kernel thread's */
 /* signal_thread.c: run the handlers of what was sent to the calling thread. */
 void mp__signals_deliver(struct mp__thread *self);
+/* signal_stack.c: some thread has a stack for its handlers; the kernel must know
+ * whose, whenever another thread runs. */
+extern bool mp__signal_stacks;
+void mp__signal_stack_enter(struct mp__thread *self);
+void mp__signal_stack_leave(struct mp__thread *self);
+bool mp__signal_on_ours(void); /* in a handler that must not park */
 
 /* vfork: set in the child until it execs or exits */
 extern int mp__in_vfork_child __attribute__((visibility("hidden")));

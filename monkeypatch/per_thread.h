@@ -29,19 +29,23 @@ bool mp__prctl_recorded(int option, unsigned long value, long *result);
 long mp__credential_syscall(long number, long a, long b, long c,
                             bool *handled);
 
-
 /* signal.c */
 bool mp__signal_has_handler(int number, bool *restarts);
-/* signal_thread.c: the main thread will run it; see there. */
-bool mp__signal_hand_over(int number, const siginfo_t *info, bool restarts);
 /* The program's handler, on the calling thread, with its mask. */
 void mp__signal_run(int number, siginfo_t *info, void *context);
 
 /* wrap_signal_old.c: what siginterrupt() said last. */
 bool mp__signal_interrupts(int number);
 
-/* For mp__wait_fd(): the caller takes signals that it blocks, so one that is
- * sent to it makes it look again. */
-enum { MP_TAKES_SIGNALS = 64 };
+/* signal_thread.c: a handler of ours finds whose the signal is; see there. */
+bool mp__signal_hand_over(int number, const siginfo_t *info);
+/* timer.c: the thread whose timer sent it, or NULL. */
+struct mp__thread *mp__timer_target(const siginfo_t *info);
+/* signal_queue.c: take one of `set` that was sent to that thread. */
+bool mp__signal_dequeue(struct mp__thread *thread, uint64_t set,
+                        siginfo_t *info);
+/* signal_mask.c: what is started meanwhile begins with the thread's own mask. */
+void mp__own_mask_begins(void);
+void mp__own_mask_ends(void);
 
 #endif

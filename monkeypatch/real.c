@@ -153,6 +153,8 @@ static void find_behind(const struct link_map *library, bool any)
     }
 }
 
+void *mp__real_sigsetjmp, *mp__real_getcontext;
+
 /* Not by dlsym(), which allocates to say that there is none: this may be called from
  * the allocator's own start. */
 void mp__real_resolve(void)
@@ -176,6 +178,8 @@ void mp__real_resolve(void)
         if (found != NULL)
             *conds[i].where = found;
     }
+    mp__real_sigsetjmp = (void *)(uintptr_t)mp__real.__sigsetjmp;
+    mp__real_getcontext = (void *)(uintptr_t)mp__real.getcontext;
 }
 
 void *mp__real_next(const char *name)

@@ -23,6 +23,7 @@
 #include <resolv.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <setjmp.h>
 #include <shadow.h>
 #include <signal.h>
 #include <spawn.h>
@@ -33,6 +34,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -79,6 +81,10 @@ struct mp__real {
 };
 
 extern struct mp__real mp__real __attribute__((visibility("hidden")));
+
+/* __sigsetjmp() and getcontext(), for sigsetjmp.S. */
+extern void *mp__real_sigsetjmp __attribute__((visibility("hidden")));
+extern void *mp__real_getcontext __attribute__((visibility("hidden")));
 
 /* Fill mp__real; again is harmless.  Works before libc's and anybody's
  * constructors. */

@@ -15,7 +15,7 @@ bool mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask)
 {
     sigset_t full; /* the kernel's is shorter, and so may be the caller's */
 
-    wait->seen = __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST);
+    wait->seen = __atomic_load_n(mp__handler_count(false), __ATOMIC_SEQ_CST);
     sigemptyset(&full);
     memcpy(&full, mask, MP_SIGSET_BYTES);
     pthread_sigmask(SIG_SETMASK, &full, &wait->before);
@@ -26,7 +26,7 @@ bool mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask)
 bool mp__mask_interrupted(const struct mp__masked_wait *wait)
 {
     return wait->masked &&
-           __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST) != wait->seen;
+           __atomic_load_n(mp__handler_count(false), __ATOMIC_SEQ_CST) != wait->seen;
 }
 
 int64_t mp__mask_piece(const struct mp__masked_wait *wait, int64_t deadline)

@@ -1,20 +1,18 @@
-/* signal.c - handlers and masks of threads that share one kernel thread
+/* signal.c - handlers of threads that share one kernel thread
  *
- * Handlers: from the first mapped thread on the kernel is given ours, which
- * notes that a handler ran (waits of the main thread end with EINTR, as signal(7)
- * has it) and calls the program's.
+ * From the first mapped thread on the kernel is given ours, which finds the
+ * thread that the signal is for.  If that one runs just now, its handler runs
+ * at once; else the signal waits for it (signal_queue.c) and ends its wait.
  *
- * Masks: each thread has its own word; the kernel thread blocks what all of
- * them block, so that a signal that one thread lets through arrives. */
+ * Of a signal to the process: the thread that runs, if it does not block it,
+ * else main, else any that does not.  A handler that runs on another thread
+ * than main ends waits of main, too, since natively it would be main's. */
+#include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
-#include "monkeypatch/per_thread.h"
+#include "monkeypatch/signal_impl.h"
 
-#include <signal.h>
-#include <string.h>
-#include <sys/syscall.h>
+#include <stdlib.h>
 #include <unistd.h>
-
-#define SIGNALS 64
 
 struct action {
     union {
@@ -25,10 +23,7 @@ struct action {
     sigset_t mask;
 };
 
-static struct action actions[SIGNALS + 1]; /* the program's; valid if mapped */
-static unsigned blocked_by[SIGNALS];       /* threads whose mask has the bit */
-static unsigned counted;                   /* threads */
-static uint64_t applied;                   /* the kernel thread's mask */
+static struct action actions[MP_SIGNALS + 1]; /* the program's; valid if mapped */
 
 uint32_t mp__handlers_run; /* how many, round and round */
 uint32_t mp__handlers_interrupting;
@@ -38,59 +33,128 @@ static bool is_handler(void (*handler)(int))
     return handler != SIG_DFL && handler != SIG_IGN && handler != SIG_ERR;
 }
 
-static uint64_t bit_of(int number)
-{
-    return (uint64_t)1 << (number - 1);
-}
-
-/* ---- handlers ---- */
-
-static void run_handler(int number, siginfo_t *info, void *context)
-{
-    struct mp__thread *self = mp__self;
-    void *outer = self != NULL ? self->handler_frame : NULL;
-    struct action action = actions[number];
-    int saved = errno;
-
-    __atomic_add_fetch(&mp__handlers_run, 1, __ATOMIC_SEQ_CST);
-    if (!(action.flags & SA_RESTART))
-        __atomic_add_fetch(&mp__handlers_interrupting, 1, __ATOMIC_SEQ_CST);
-    if (action.flags & SA_RESETHAND)
-        actions[number].handler.simple = SIG_DFL;
-    if (number == SIGSEGV)
-        mp__hub->overflow_report(info->si_addr);
-    if ((mp__main.signal_mask & bit_of(number)) == 0)
-        mp__hub->signal_seen(mp__main.identity->os->hub,
-                             (action.flags & SA_RESTART) != 0);
-    errno = saved;
-    if (self != NULL)
-        self->handler_frame = __builtin_frame_address(0);
-    if (action.flags & SA_SIGINFO)
-        action.handler.full(number, info, context);
-    else if (is_handler(action.handler.simple))
-        action.handler.simple(number);
-    if (self != NULL)
-        self->handler_frame = outer;
-}
-
 bool mp__signal_has_handler(int number, bool *restarts)
 {
     *restarts = (actions[number].flags & SA_RESTART) != 0;
     return is_handler(actions[number].handler.simple);
 }
 
-/* What the kernel calls. */
+int mp__signal_flags(int number)
+{
+    return actions[number].flags;
+}
+
+bool mp__signal_is_ignored(int number)
+{
+    void (*handler)(int) = actions[number].handler.simple;
+
+    return handler == SIG_IGN ||
+           (handler == SIG_DFL && (number == SIGCHLD || number == SIGURG ||
+                                   number == SIGWINCH || number == SIGCONT));
+}
+
+/* ---- running one ---- */
+
+/* handler_frame: preempt.c lets it go on to its end. */
+static void call(const struct action *action, int number, siginfo_t *info,
+                 void *context)
+{
+    struct mp__thread *self = mp__self;
+    void *outer = self != NULL ? self->handler_frame : NULL;
+
+    if (self != NULL)
+        self->handler_frame = __builtin_frame_address(0);
+    if (action->flags & SA_SIGINFO)
+        action->handler.full(number, info, context);
+    else if (is_handler(action->handler.simple))
+        action->handler.simple(number);
+    if (self != NULL)
+        self->handler_frame = outer;
+}
+
+static void count_run(struct mp__thread *thread, bool restarts)
+{
+    __atomic_add_fetch(&thread->handlers_run, 1, __ATOMIC_SEQ_CST);
+    if (!restarts)
+        __atomic_add_fetch(&thread->handlers_interrupting, 1,
+                           __ATOMIC_SEQ_CST);
+}
+
+/* What handlers do to the waits of others. */
+static void handler_runs(int number, const struct action *action)
+{
+    bool restarts = (action->flags & SA_RESTART) != 0;
+
+    __atomic_add_fetch(&mp__handlers_run, 1, __ATOMIC_SEQ_CST);
+    if (!restarts)
+        __atomic_add_fetch(&mp__handlers_interrupting, 1, __ATOMIC_SEQ_CST);
+    if (mp__self != NULL)
+        count_run(mp__self, restarts);
+    if ((mp__main.signal_mask & mp__signal_bit(number)) != 0)
+        return;
+    if (mp__self != &mp__main)
+        count_run(&mp__main, restarts);
+    mp__hub->signal_seen(mp__main.identity->os->hub, restarts);
+}
+
+void mp__signal_forget_handler(int number)
+{
+    struct sigaction none = { .sa_handler = SIG_DFL };
+
+    actions[number].handler.simple = SIG_DFL;
+    mp__real.sigaction(number, &none, NULL);
+}
+
+/* The kernel's set is shorter than libc's, and the siginfo begins behind it. */
+static void set_kernels(sigset_t *set, uint64_t word)
+{
+    memcpy(set, &word, sizeof word);
+}
+
+/* As the kernel does it: the handler may change the mask that is in `context`,
+ * which is the thread's when it returns. */
+void mp__signal_run(int number, siginfo_t *info, void *context)
+{
+    struct action action = actions[number];
+    struct mp__thread *self = mp__self;
+    ucontext_t *interrupted = context;
+    uint64_t before = self != NULL ? self->signal_mask : 0;
+    uint64_t mask = before | mp__signal_word(&action.mask);
+
+    if ((action.flags & SA_NODEFER) == 0)
+        mask |= mp__signal_bit(number);
+    if (action.flags & (int)SA_RESETHAND)
+        mp__signal_forget_handler(number);
+    if (number == SIGSEGV)
+        mp__hub->overflow_report(info->si_addr);
+    handler_runs(number, &action);
+    if (self == NULL || mp__in_vfork_child) {
+        call(&action, number, info, context);
+        return;
+    }
+    set_kernels(&interrupted->uc_sigmask, before);
+    mp__signal_mask_set(self, mask);
+    call(&action, number, info, context);
+    mp__signal_mask_set(self, mp__signal_word(&interrupted->uc_sigmask));
+}
+
+/* What the kernel calls.  Its own mask is ours to bring back. */
 static void on_signal(int number, siginfo_t *info, void *context)
 {
-    bool restarts = (actions[number].flags & SA_RESTART) != 0;
+    ucontext_t *interrupted = context;
     int saved = errno;
 
-    if (mp__signal_hand_over(number, info, restarts))
-        mp__hub->signal_seen(mp__main.identity->os->hub, restarts);
-    else
-        run_handler(number, info, context);
+    if (mp__self == NULL || mp__in_vfork_child) {
+        mp__signal_run(number, info, context);
+    } else {
+        if (!mp__signal_hand_over(number, info))
+            mp__signal_run(number, info, context);
+        set_kernels(&interrupted->uc_sigmask, mp__signal_mask_applied());
+    }
     errno = saved;
 }
+
+/* ---- sigaction ---- */
 
 static void remember(int number, const struct sigaction *action)
 {
@@ -106,6 +170,8 @@ static void recall(int number, struct sigaction *action)
     action->sa_mask = actions[number].mask;
 }
 
+/* A handler that is to run once may have to wait for its thread, so the kernel
+ * must not forget ours. */
 static struct sigaction ours_for(const struct sigaction *wanted)
 {
     struct sigaction action = *wanted;
@@ -113,32 +179,51 @@ static struct sigaction ours_for(const struct sigaction *wanted)
     if (is_handler(wanted->sa_handler)) {
         action.sa_sigaction = on_signal;
         action.sa_flags |= SA_SIGINFO;
+        action.sa_flags &= ~(int)SA_RESETHAND;
     }
     return action;
+}
+
+static void discard_pending(int number)
+{
+    struct mp__thread *thread;
+
+    for (thread = mp__all; thread != NULL; thread = thread->all_next)
+        mp__signal_discard(thread, mp__signal_bit(number));
+}
+
+static int change_action(int number, const struct sigaction *action)
+{
+    struct action kept = actions[number];
+    struct sigaction ours = ours_for(action);
+    int rc;
+
+    /* The table first: the signal may come at once. */
+    remember(number, action);
+    rc = mp__real.sigaction(number, &ours, NULL);
+    if (rc < 0)
+        actions[number] = kept;
+    else if (mp__signal_is_ignored(number))
+        discard_pending(number);
+    return rc;
 }
 
 static int set_action(int number, const struct sigaction *action,
                       struct sigaction *old)
 {
-    struct sigaction before, ours;
+    struct sigaction before, kernels;
     int rc;
 
     if (mp__self == NULL || mp__in_vfork_child || number < 1 ||
-        number > SIGNALS)
-        return mp__real.sigaction(number, action, old);
-    recall(number, &before);
-    if (action != NULL) {
-        struct action kept = actions[number];
-
-        /* The table first: the signal may come at once. */
-        ours = ours_for(action);
-        remember(number, action);
-        rc = mp__real.sigaction(number, &ours, NULL);
-        if (rc < 0)
-            actions[number] = kept;
-    } else {
-        rc = mp__real.sigaction(number, NULL, &ours);
+        number > MP_SIGNALS) {
+        rc = mp__real.sigaction(number, action, old);
+        if (rc == 0 && old != NULL && mp__helped_handler(old->sa_handler))
+            old->sa_handler = SIG_DFL;
+        return rc;
     }
+    recall(number, &before);
+    rc = action != NULL ? change_action(number, action)
+                        : mp__real.sigaction(number, NULL, &kernels);
     if (rc == 0 && old != NULL)
         *old = before;
     return rc;
@@ -167,7 +252,7 @@ MP_EXPORT __sighandler_t signal(int number, __sighandler_t handler)
     mp__init();
     if (mp__self == NULL)
         return mp__real.signal(number, handler);
-    if (handler == SIG_ERR || number < 1 || number > SIGNALS) {
+    if (handler == SIG_ERR || number < 1 || number > MP_SIGNALS) {
         errno = EINVAL;
         return SIG_ERR;
     }
@@ -179,189 +264,22 @@ MP_EXPORT __sighandler_t signal(int number, __sighandler_t handler)
 MP_SPELLING(signal, bsd_signal);
 MP_SPELLING(signal, ssignal);
 
-/* ---- masks ---- */
-
-static uint64_t word_of(const sigset_t *set)
-{
-    uint64_t word;
-
-    memcpy(&word, set, sizeof word);
-    return word;
-}
-
-static void kernel_mask(int how, uint64_t word)
-{
-    if (word != 0 || how == SIG_SETMASK)
-        mp__real.syscall(SYS_rt_sigprocmask, how, &word, NULL, sizeof word);
-}
-
-static void apply(void)
-{
-    uint64_t wanted = 0;
-
-    for (unsigned i = 0; i < SIGNALS; i++)
-        if (blocked_by[i] == counted)
-            wanted |= (uint64_t)1 << i;
-    kernel_mask(SIG_BLOCK, wanted & ~applied);
-    kernel_mask(SIG_UNBLOCK, applied & ~wanted);
-    applied = wanted;
-}
-
-static unsigned bits_blocked; /* sum of blocked_by: 0 in most programs */
-
-/* All threads block what the kernel thread does and nothing more: then one more
- * or one less of them changes nothing. */
-static bool all_masks_equal(void)
-{
-    return bits_blocked ==
-           counted * (unsigned)__builtin_popcountll(applied);
-}
-
-static void count(uint64_t word, int by)
-{
-    bits_blocked += (unsigned)(__builtin_popcountll(word) * by);
-    for (; word != 0; word &= word - 1)
-        blocked_by[__builtin_ctzll(word)] += (unsigned)by;
-}
-
-static int change_mask(int how, const sigset_t *set, sigset_t *old)
-{
-    /* glibc's own two real-time signals cannot be blocked. */
-    const uint64_t internal = (uint64_t)3 << 31;
-    struct mp__thread *self = mp__self;
-    uint64_t before = self->signal_mask, word = before;
-
-    if (set != NULL) {
-        uint64_t given = word_of(set) & ~internal;
-
-        if (how == SIG_BLOCK)
-            word |= given;
-        else if (how == SIG_UNBLOCK)
-            word &= ~given;
-        else if (how == SIG_SETMASK)
-            word = given;
-        else
-            return EINVAL;
-    }
-    if (old != NULL) {
-        memset(old, 0, sizeof *old);
-        memcpy(old, &before, sizeof before);
-    }
-    if (word == before)
-        return 0;
-    count(before & ~word, -1);
-    count(word & ~before, 1);
-    self->signal_mask = word;
-    apply();
-    if (unlikely((self->signals_pending & ~word) != 0))
-        mp__signals_deliver(self);
-    return 0;
-}
-
-/* What the kernel does around a handler, with its mask: that is what libc's
- * sigsetjmp() has saved and siglongjmp() out of the handler brings back. */
-void mp__signal_run(int number, siginfo_t *info, void *context)
-{
-    struct action action = actions[number];
-
-    if ((action.flags & SA_NODEFER) == 0)
-        sigaddset(&action.mask, number);
-    kernel_mask(SIG_BLOCK, word_of(&action.mask));
-    run_handler(number, info, context);
-    kernel_mask(SIG_SETMASK, applied);
-}
-
-MP_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-    int saved = errno, rc;
-
-    mp__init();
-    if (mp__self == NULL || mp__in_vfork_child)
-        return mp__real.pthread_sigmask(how, set, old);
-    rc = change_mask(how, set, old);
-    errno = saved;
-    return rc;
-}
-
-MP_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
-{
-    int rc = pthread_sigmask(how, set, old);
-
-    return rc != 0 ? mp__fail(-rc) : 0;
-}
-
-/* vfork.S: the child must have its parent's own mask, since a handler in it
- * would change the parent's memory. */
-void mp__vfork_begins(void) __attribute__((visibility("hidden")));
-void mp__vfork_ends(void) __attribute__((visibility("hidden")));
-
-void mp__vfork_begins(void)
-{
-    mp__fd_shared(); /* before the child has them */
-    mp__init();
-    if (mp__self != NULL)
-        kernel_mask(SIG_SETMASK, mp__self->signal_mask);
-}
-
-void mp__vfork_ends(void)
-{
-    if (mp__self != NULL)
-        kernel_mask(SIG_SETMASK, applied);
-}
-
-/* ---- life of threads ---- */
-
-uint64_t mp__signals_mask(void)
-{
-    return applied;
-}
-
 void mp__signals_start(void)
 {
-    for (int number = 1; number <= SIGNALS; number++) {
+    for (int number = 1; number <= MP_SIGNALS; number++) {
         struct sigaction now, ours;
 
         if (number == 32 || number == 33 ||
             mp__real.sigaction(number, NULL, &now) < 0)
             continue;
+        if (mp__helped_handler(now.sa_handler))
+            now.sa_handler = SIG_DFL;
         remember(number, &now);
         if (!is_handler(now.sa_handler))
             continue;
         ours = ours_for(&now);
         mp__real.sigaction(number, &ours, NULL);
     }
-    mp__hub->overflow_watch();
-    mp__real.syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &applied,
-                     sizeof applied);
-    mp__main.signal_mask = applied;
-    counted = 1;
-    count(applied, 1);
-}
-
-/* It inherits its maker's mask: what all blocked before, all block now. */
-void mp__signals_thread_begins(struct mp__thread *thread)
-{
-    thread->signal_mask = mp__self->signal_mask;
-    counted++;
-    if (unlikely(thread->signal_mask != 0))
-        count(thread->signal_mask, 1);
-}
-
-void mp__signals_thread_ends(struct mp__thread *thread)
-{
-    counted--;
-    if (thread->signal_mask != 0)
-        count(thread->signal_mask, -1);
-    if (counted > 0 && !all_masks_equal())
-        apply();
-}
-
-void mp__signals_forked(struct mp__thread *self)
-{
-    memset(blocked_by, 0, sizeof blocked_by);
-    bits_blocked = 0;
-    counted = 1;
-    count(self->signal_mask, 1);
-    applied = self->signal_mask;
-    kernel_mask(SIG_SETMASK, applied);
+    mp__signal_masks_start();
+    mp__signal_stacks_start();
 }

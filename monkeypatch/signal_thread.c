@@ -4,20 +4,11 @@
  * them stays with us: its handler runs when that thread runs next, at once if it
  * waits; or sigwait() takes it.  Signals that have no handler and are not
  * blocked act on the process and go to the kernel. */
-#include "monkeypatch/per_thread.h"
+#include "monkeypatch/signal_impl.h"
 
-#include <signal.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
-
-#define SIGNALS 64
-
-static uint64_t bit_of(int number)
-{
-    return (uint64_t)1 << (number - 1);
-}
 
 static int send_to_kernel(int number)
 {
@@ -39,92 +30,163 @@ static void end_wait(struct mp__thread *thread, bool restarts)
         mp__hub->wake(thread->parked, interrupts ? -EINTR : 0);
 }
 
-static int send_to(struct mp__thread *thread, int number)
+/* It is in sigwait() or its like for that one. */
+static bool waits_for(const struct mp__thread *thread, int number)
 {
-    bool restarts, handled, blocked;
+    return (thread->signals_wanted & mp__signal_bit(number)) != 0;
+}
 
-    if (number < 0 || number > SIGNALS)
-        return EINVAL;
-    if (thread->ended || number == 0)
-        return 0;
-    handled = mp__signal_has_handler(number, &restarts);
-    blocked = (thread->signal_mask & bit_of(number)) != 0;
-    if (thread == mp__self || mp__self == NULL || (!handled && !blocked))
-        return send_to_kernel(number);
-    thread->signals_pending |= bit_of(number);
-    if (!blocked)
+static bool blocks(const struct mp__thread *thread, int number)
+{
+    return (thread->signal_mask & mp__signal_bit(number)) != 0;
+}
+
+/* Keep it for that thread, and let it look. */
+static int leave_to(struct mp__thread *thread, const siginfo_t *info)
+{
+    int number = info->si_signo, rc = mp__signal_enqueue(thread, info);
+    bool restarts;
+
+    if (rc != 0)
+        return rc;
+    mp__signal_has_handler(number, &restarts);
+    if (!blocks(thread, number))
         end_wait(thread, restarts);
-    else if (thread->parked != NULL &&
-             (thread->parked_flags & MP_TAKES_SIGNALS) != 0)
+    else if (waits_for(thread, number) && thread->parked != NULL)
         mp__hub->wake(thread->parked, 0);
     return 0;
 }
 
-/* What the kernel said of a signal that was handed over to the main thread. */
-static siginfo_t handed_over[SIGNALS];
-static uint64_t has_info;
-
-static bool is_fault(int number)
+/* One of the calling thread's own goes by the kernel, which runs the handler
+ * with the state of the processor that it interrupted. */
+static int send_to(struct mp__thread *thread, const siginfo_t *info)
 {
-    return number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
-           number == SIGILL || number == SIGTRAP;
+    int number = info->si_signo;
+    bool restarts, handled;
+
+    if (number < 0 || number > MP_SIGNALS)
+        return EINVAL;
+    if (thread->ended || number == 0)
+        return 0;
+    handled = mp__signal_has_handler(number, &restarts);
+    if (number == SIGKILL || number == SIGSTOP ||
+        (!blocks(thread, number) && !handled))
+        return send_to_kernel(number);
+    if (thread == mp__self && !blocks(thread, number) &&
+        info->si_code == SI_TKILL)
+        return send_to_kernel(number);
+    if (mp__self == NULL && thread == &mp__main && info->si_code == SI_TKILL)
+        return (int)(mp__real.syscall(SYS_tgkill, getpid(), getpid(),
+                                      number) < 0 ? errno : 0);
+    return leave_to(thread, info) != 0
+               ? EAGAIN
+               : (thread == mp__self ? (mp__signals_deliver(thread), 0) : 0);
 }
 
-/* In a handler that interrupted the hub: the program's handler shall run on the
- * main thread's own stack, as natively, since it may leave it by siglongjmp().
- * False if that thread could not be woken now. */
-bool mp__signal_hand_over(int number, const siginfo_t *info, bool restarts)
+static siginfo_t info_of(int number, int code)
+{
+    siginfo_t info = { .si_signo = number, .si_code = code };
+
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    return info;
+}
+
+static int send_plain(struct mp__thread *thread, int number)
+{
+    siginfo_t info = info_of(number, SI_TKILL);
+
+    return send_to(thread, &info);
+}
+
+/* ---- signals that the kernel brings ---- */
+
+/* Faults, and what abort() sends: nobody else's. */
+static bool is_forced(int number, const siginfo_t *info)
+{
+    if (number == SIGABRT)
+        return info->si_code == SI_TKILL && info->si_pid == getpid();
+    return info->si_code > 0 &&
+           (number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
+            number == SIGILL || number == SIGTRAP || number == SIGSYS);
+}
+
+static bool is_in_hub(const struct mp__thread *self)
+{
+    const struct hub *hub = mp__main.identity->os->hub;
+
+    return self == &mp__main && self->identity->current == hub->greenlet;
+}
+
+static bool accepts(const struct mp__thread *thread, int number)
+{
+    return !thread->ended && !thread->exiting &&
+           (!blocks(thread, number) || waits_for(thread, number));
+}
+
+static struct mp__thread *who_takes(int number, struct mp__thread *running)
 {
     struct mp__thread *thread = &mp__main;
-    const struct hub *hub = thread->identity->os->hub;
 
-    if (mp__self != thread || thread->identity->current != hub->greenlet ||
-        thread->parked == NULL || thread->ended || is_fault(number) ||
-        (thread->signal_mask & bit_of(number)) != 0)
+    if (running != NULL && !running->exiting && !blocks(running, number))
+        return running;
+    if (accepts(thread, number))
+        return thread;
+    for (thread = mp__all; thread != NULL; thread = thread->all_next)
+        if (accepts(thread, number))
+            return thread;
+    return &mp__main;
+}
+
+/* In a handler.  False: it is for who runs now, and runs here.  The handler of
+ * another thread shall run on that one's stack, which it may leave by
+ * siglongjmp(). */
+bool mp__signal_hand_over(int number, const siginfo_t *info)
+{
+    struct mp__thread *running = mp__self, *thread;
+    bool in_hub = is_in_hub(running), restarts;
+
+    if (is_forced(number, info)) {
+        if (number == SIGABRT || !blocks(running, number))
+            return false;
+        mp__signal_forget_handler(number); /* it comes again, and is the end */
+        return true;
+    }
+    thread = mp__timer_target(info);
+    if (thread == NULL)
+        thread = who_takes(number, in_hub ? NULL : running);
+    if (thread == running && !in_hub && !blocks(thread, number))
         return false;
-    handed_over[number - 1] = *info;
-    has_info |= bit_of(number);
-    thread->signals_pending |= bit_of(number);
-    end_wait(thread, restarts);
+    mp__signal_has_handler(number, &restarts);
+    leave_to(thread, info);
+    if (thread == &mp__main && !blocks(thread, number))
+        mp__hub->signal_seen(thread->identity->os->hub, restarts);
     return true;
 }
 
-static void fill_info(int number, siginfo_t *info)
-{
-    if (mp__self == &mp__main && (has_info & bit_of(number)) != 0) {
-        has_info &= ~bit_of(number);
-        *info = handed_over[number - 1];
-        return;
-    }
-    memset(info, 0, sizeof *info);
-    info->si_signo = number;
-    info->si_code = SI_TKILL;
-    info->si_pid = getpid();
-    info->si_uid = getuid();
-}
+/* ---- the thread runs ---- */
 
 void mp__signals_deliver(struct mp__thread *self)
 {
     int saved = errno;
-    uint64_t due;
+    siginfo_t info;
 
-    while ((due = self->signals_pending & ~self->signal_mask) != 0) {
-        int number = __builtin_ctzll(due) + 1;
-        siginfo_t info;
+    while (mp__signal_dequeue(self, ~self->signal_mask, &info)) {
         ucontext_t context;
         bool restarts;
 
-        self->signals_pending &= ~bit_of(number);
-        if (!mp__signal_has_handler(number, &restarts)) {
-            send_to_kernel(number); /* ignored, or the end of the process */
+        if (!mp__signal_has_handler(info.si_signo, &restarts)) {
+            send_to_kernel(info.si_signo); /* the end of the process */
             continue;
         }
-        fill_info(number, &info);
         getcontext(&context);
-        mp__signal_run(number, &info, &context);
+        mp__signal_on_its_stack(info.si_signo, &info, &context,
+                                mp__signal_run);
     }
     errno = saved;
 }
+
+/* ---- sending ---- */
 
 MP_EXPORT int pthread_kill(pthread_t handle, int number)
 {
@@ -134,19 +196,37 @@ MP_EXPORT int pthread_kill(pthread_t handle, int number)
     mp__init();
     if (thread == NULL)
         return mp__real.pthread_kill(handle, number);
-    rc = send_to(thread, number);
+    rc = send_plain(thread, number);
     errno = saved;
     return rc;
+}
+
+MP_EXPORT int raise(int number)
+{
+    int rc;
+
+    mp__init();
+    if (mp__self == NULL || mp__in_vfork_child)
+        return mp__real.raise(number);
+    rc = send_plain(mp__self, number);
+    return rc != 0 ? mp__fail(-rc) : 0;
 }
 
 MP_EXPORT int pthread_sigqueue(pthread_t handle, int number,
                                const union sigval value)
 {
     struct mp__thread *thread = mp__thread_of(handle);
+    siginfo_t info;
+    int saved = errno, rc;
 
     mp__init();
-    return mp__real.pthread_sigqueue(
-        thread != NULL ? mp__main.handle : handle, number, value);
+    if (thread == NULL)
+        return mp__real.pthread_sigqueue(handle, number, value);
+    info = info_of(number, SI_QUEUE);
+    info.si_value = value;
+    rc = send_to(thread, &info);
+    errno = saved;
+    return rc;
 }
 
 MP_EXPORT int tgkill(pid_t group, pid_t id, int number)
@@ -157,6 +237,6 @@ MP_EXPORT int tgkill(pid_t group, pid_t id, int number)
     mp__init();
     if (thread == NULL || group != getpid())
         return mp__real.tgkill(group, id, number);
-    rc = send_to(thread, number);
+    rc = send_plain(thread, number);
     return rc != 0 ? mp__fail(-rc) : 0;
 }

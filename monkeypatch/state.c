@@ -43,7 +43,8 @@ bool mp__may_park(void)
 {
     struct mp__thread *self = mp__here;
 
-    if (self == NULL || mp__in_vfork_child != 0 || self->deny_park != 0)
+    if (self == NULL || mp__in_vfork_child != 0 || self->deny_park != 0 ||
+        mp__signal_on_ours())
         return false;
     if (self->host && !mp__hub->can_park())
         return false;
@@ -132,13 +133,20 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
     mp__stats.parks++;
 }
 
+static void runs_again(struct mp__thread *self)
+{
+    if (unlikely(mp__signal_stacks))
+        mp__signal_stack_enter(self);
+    if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
+        mp__signals_deliver(self);
+}
+
 /* ... and after it runs again. */
 static void wait_ends(struct mp__thread *self)
 {
     self->waiter = NULL;
     self->parked = NULL;
-    if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
-        mp__signals_deliver(self);
+    runs_again(self);
 }
 
 /* A greenlet of the program's own, and no thread: hub_kill() ends its wait, and
@@ -353,4 +361,6 @@ void mp__yield_now(void)
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
     mp__hub->yield();
+    if (likely(mp__self != NULL))
+        runs_again(mp__self);
 }

@@ -87,24 +87,19 @@ static void waiter_gone(struct sem_waiter *waiter)
 
 static uint32_t handlers_run(int64_t deadline)
 {
-    return SYNC_LOAD(deadline == HUB_FOREVER ? &mp__handlers_interrupting
-                                             : &mp__handlers_run);
+    return SYNC_LOAD(mp__handler_count(deadline == HUB_FOREVER));
 }
 
-/* What a helper waits for no signal ends: look for those that came.  Others
- * than main have those alone that were sent to them, whose handlers run here.
- */
+/* What a helper waits for no signal ends: look for those that came. */
 static bool interrupted(const struct sem_waiter *waiter, int64_t deadline)
 {
     struct mp__thread *self = mp__self;
-    uint32_t before = handlers_run(deadline);
 
     if (self == NULL)
         return false;
     if ((self->signals_pending & ~self->signal_mask) != 0)
         mp__signals_deliver(self);
-    return handlers_run(deadline) !=
-           (self == &mp__main ? waiter->handlers : before);
+    return handlers_run(deadline) != waiter->handlers;
 }
 
 /* Until the value may be there.  0, -EAGAIN, -EINTR or -ETIMEDOUT. */

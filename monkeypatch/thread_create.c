@@ -113,6 +113,8 @@ static void thread_entry(struct greenlet *g)
 
     (void)g;
     mp__hub->tls_enter();
+    if (unlikely(mp__signal_stacks))
+        mp__signal_stack_enter(self);
     if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
         mp__signals_deliver(self);
     run_start(self);

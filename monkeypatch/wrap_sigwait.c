@@ -13,26 +13,20 @@
 /* One that was sent to this very thread stays with us: signal_thread.c. */
 static int take_own(const sigset_t *set, siginfo_t *info)
 {
+    siginfo_t taken;
     uint64_t due;
-    int number;
 
     if (mp__self == NULL || likely(mp__self->signals_pending == 0) ||
         !mp__readable(set, sizeof due))
         return 0;
     memcpy(&due, set, sizeof due);
-    due &= mp__self->signals_pending;
-    if (due == 0)
+    if (!mp__signal_dequeue(mp__self, due, &taken))
         return 0;
-    number = __builtin_ctzll(due) + 1;
-    mp__self->signals_pending &= ~((uint64_t)1 << (number - 1));
-    if (info != NULL) {
-        memset(info, 0, sizeof *info);
-        info->si_signo = number;
-        info->si_code = SI_USER; /* as libc has it */
-        info->si_pid = getpid();
-        info->si_uid = getuid();
-    }
-    return number;
+    if (taken.si_code == SI_TKILL)
+        taken.si_code = SI_USER; /* as libc has it */
+    if (info != NULL)
+        *info = taken;
+    return taken.si_signo;
 }
 
 /* Take a pending signal of the set.  Its number, or -errno. */
@@ -52,19 +46,30 @@ static int take(const sigset_t *set, siginfo_t *info)
     return number;
 }
 
+static void wants_none(uint64_t *wanted)
+{
+    (void)wanted;
+    if (mp__self != NULL)
+        mp__self->signals_wanted = 0;
+}
+
 static int wait_signal(const sigset_t *set, siginfo_t *info, int64_t deadline)
 {
+    __attribute__((cleanup(wants_none))) uint64_t wanted = 0;
     MP_PRIVATE_FD fd = {-1, -1};
     int number = take(set, info), rc;
 
     if (number != -EAGAIN)
         return number;
+    memcpy(&wanted, set, sizeof wanted);
+    if (mp__self != NULL)
+        mp__self->signals_wanted = wanted;
     rc = mp__private_fd(&fd, (int)SYS_CALL(SYS_signalfd4, -1, set,
                                            MP_SIGSET_BYTES,
                                            O_CLOEXEC | O_NONBLOCK, 0, 0));
     while (rc == 0) {
         rc = mp__wait_fd(&fd.now, HUB_READ, deadline,
-                         MP_CANCEL | MP_INTERRUPTIBLE | MP_TAKES_SIGNALS);
+                         MP_CANCEL | MP_INTERRUPTIBLE);
         number = take(set, info);
         if (number != -EAGAIN)
             return number;
@@ -148,14 +153,15 @@ static void restore_mask(sigset_t *mask)
 MP_EXPORT int sigsuspend(const sigset_t *mask)
 {
     int (*original)(const sigset_t *) = MP_REAL(sigsuspend);
-    uint32_t seen = __atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST);
+    uint32_t *count = mp__handler_count(false);
+    uint32_t seen = __atomic_load_n(count, __ATOMIC_SEQ_CST);
 
     if (!mp__mapped() || !may_park())
         return original(mask);
     __attribute__((cleanup(restore_mask))) sigset_t before;
     pthread_sigmask(SIG_SETMASK, mask, &before);
-    while (__atomic_load_n(&mp__handlers_run, __ATOMIC_SEQ_CST) == seen)
-        mp__lot_wait(&mp__handlers_run, seen, mp__now() + LOOK_AGAIN_NS,
+    while (__atomic_load_n(count, __ATOMIC_SEQ_CST) == seen)
+        mp__lot_wait(count, seen, mp__now() + LOOK_AGAIN_NS,
                      MP_CANCEL | MP_INTERRUPTIBLE);
     return mp__fail(-EINTR);
 }

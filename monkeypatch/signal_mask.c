@@ -1,0 +1,247 @@
+/* signal_mask.c - a signal mask for each mapped thread
+ *
+ * Each thread has its own word; the kernel thread blocks what all of them block,
+ * so that a signal that one thread lets through arrives. */
+#include "monkeypatch/signal_impl.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+static unsigned blocked_by[MP_SIGNALS]; /* threads whose mask has the bit */
+static unsigned bits_blocked; /* sum of blocked_by: 0 in most programs */
+static unsigned counted;      /* threads */
+static uint64_t applied;      /* the kernel thread's mask */
+
+/* glibc's own two real-time signals, SIGKILL and SIGSTOP cannot be blocked. */
+#define NEVER                                                     \
+    ((uint64_t)3 << 31 | (uint64_t)1 << (SIGKILL - 1) |           \
+     (uint64_t)1 << (SIGSTOP - 1))
+
+uint64_t mp__signal_mask_applied(void)
+{
+    return applied;
+}
+
+static void kernel_mask(uint64_t word)
+{
+    mp__real.syscall(SYS_rt_sigprocmask, SIG_SETMASK, &word, NULL,
+                     sizeof word);
+}
+
+/* Unblocking lets signals in at once, and their handler asks for `applied`. */
+static void apply(void)
+{
+    uint64_t wanted = 0;
+
+    for (unsigned i = 0; i < MP_SIGNALS; i++)
+        if (blocked_by[i] == counted)
+            wanted |= (uint64_t)1 << i;
+    applied = wanted;
+    kernel_mask(wanted);
+}
+
+/* All threads block what the kernel thread does and nothing more: then one more
+ * or one less of them changes nothing. */
+static bool all_masks_equal(void)
+{
+    return bits_blocked ==
+           counted * (unsigned)__builtin_popcountll(applied);
+}
+
+static void count(uint64_t word, int by)
+{
+    bits_blocked += (unsigned)(__builtin_popcountll(word) * by);
+    for (; word != 0; word &= word - 1)
+        blocked_by[__builtin_ctzll(word)] += (unsigned)by;
+}
+
+/* Always by a call of the kernel: the caller may be in a handler, with the mask
+ * that the kernel gave it. */
+void mp__signal_mask_set(struct mp__thread *self, uint64_t word)
+{
+    uint64_t before = self->signal_mask, all = ~(uint64_t)0;
+
+    word &= ~NEVER;
+    kernel_mask(all); /* a handler that counts, too, must not come between */
+    before = self->signal_mask;
+    count(before & ~word, -1);
+    count(word & ~before, 1);
+    self->signal_mask = word;
+    apply();
+    if (unlikely((self->signals_pending & ~word) != 0))
+        mp__signals_deliver(self);
+}
+
+static int change_mask(int how, const sigset_t *set, sigset_t *old)
+{
+    struct mp__thread *self = mp__self;
+    uint64_t before = self->signal_mask, word = before;
+
+    if (set != NULL) {
+        uint64_t given = mp__signal_word(set);
+
+        if (how == SIG_BLOCK)
+            word |= given;
+        else if (how == SIG_UNBLOCK)
+            word &= ~given;
+        else if (how == SIG_SETMASK)
+            word = given;
+        else
+            return EINVAL;
+    }
+    if (old != NULL)
+        mp__signal_set(old, before);
+    if ((word & ~NEVER) != before)
+        mp__signal_mask_set(self, word);
+    return 0;
+}
+
+MP_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    int saved = errno, rc;
+
+    mp__init();
+    if (mp__self == NULL || mp__in_vfork_child)
+        return mp__real.pthread_sigmask(how, set, old);
+    rc = change_mask(how, set, old);
+    errno = saved;
+    return rc;
+}
+
+MP_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+    int rc = pthread_sigmask(how, set, old);
+
+    return rc != 0 ? mp__fail(-rc) : 0;
+}
+
+/* What waits for the process is the kernel's. */
+MP_EXPORT int sigpending(sigset_t *set)
+{
+    struct mp__thread *self = mp__self;
+    int rc;
+
+    mp__init();
+    rc = mp__real.sigpending(set);
+    if (rc == 0 && self != NULL && !mp__in_vfork_child)
+        mp__signal_set(set, (mp__signal_word(set) | self->signals_pending) &
+                                self->signal_mask);
+    return rc;
+}
+
+/* vfork.S: the child must have its parent's own mask, since a handler in it
+ * would change the parent's memory; so must one that execs or is spawned. */
+void mp__vfork_begins(void) __attribute__((visibility("hidden")));
+void mp__vfork_ends(void) __attribute__((visibility("hidden")));
+
+void mp__vfork_begins(void)
+{
+    mp__init();
+    if (mp__self != NULL)
+        kernel_mask(mp__self->signal_mask);
+}
+
+void mp__vfork_ends(void)
+{
+    if (mp__self != NULL)
+        kernel_mask(applied);
+}
+
+/* ---- sigsetjmp and siglongjmp ---- */
+
+/* libc saves the kernel thread's mask in a set that has far more room: the
+ * thread's own goes to its end. */
+enum { JUMP_MARK = 1024 / 64 - 2, JUMP_MASK };
+
+#define MARK UINT64_C(0x766972656f6d6173) /* any that is not there by chance */
+
+void mp__jump_saves(struct __jmp_buf_tag *buffer)
+    __attribute__((visibility("hidden")));
+void mp__jump_saves(struct __jmp_buf_tag *buffer)
+{
+    uint64_t *words = (uint64_t *)(void *)&buffer->__saved_mask;
+
+    if (mp__self == NULL || mp__in_vfork_child) {
+        words[JUMP_MARK] = 0;
+        return;
+    }
+    words[JUMP_MARK] = MARK;
+    words[JUMP_MASK] = mp__self->signal_mask;
+}
+
+/* What was saved before there were threads is the kernel's, and was main's. */
+static void jump_restores(struct __jmp_buf_tag *buffer)
+{
+    uint64_t *words = (uint64_t *)(void *)&buffer->__saved_mask;
+
+    if (mp__self == NULL || mp__in_vfork_child || !buffer->__mask_was_saved)
+        return;
+    mp__signal_mask_set(mp__self, words[JUMP_MARK] == MARK
+                                      ? words[JUMP_MASK]
+                                      : words[0]);
+    words[0] = applied;
+}
+
+void __longjmp_chk(struct __jmp_buf_tag buffer[1], int value)
+    __attribute__((noreturn));
+
+#define JUMP(name)                                                    \
+    MP_EXPORT void name(struct __jmp_buf_tag buffer[1], int value)    \
+    {                                                                 \
+        mp__init();                                                   \
+        jump_restores(buffer);                                        \
+        mp__real.name(buffer, value);                                 \
+        abort();                                                      \
+    }
+
+JUMP(longjmp)
+JUMP(_longjmp)
+JUMP(siglongjmp)
+JUMP(__longjmp_chk)
+
+/* ---- life of threads ---- */
+
+void mp__signal_masks_start(void)
+{
+    mp__real.syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &applied,
+                     sizeof applied);
+    mp__main.signal_mask = applied;
+    counted = 1;
+    count(applied, 1);
+}
+
+/* It inherits its maker's mask: what all blocked before, all block now. */
+void mp__signals_thread_begins(struct mp__thread *thread)
+{
+    thread->signal_mask = mp__self->signal_mask;
+    counted++;
+    if (unlikely(thread->signal_mask != 0))
+        count(thread->signal_mask, 1);
+}
+
+void mp__signals_thread_ends(struct mp__thread *thread)
+{
+    counted--;
+    if (thread->signal_mask != 0)
+        count(thread->signal_mask, -1);
+    if (unlikely(thread->signals_pending != 0))
+        mp__signal_discard(thread, ~(uint64_t)0);
+    if (unlikely(mp__signal_stacks))
+        mp__signal_stack_leave(thread);
+    if (counted > 0 && !all_masks_equal())
+        apply();
+}
+
+void mp__signals_forked(struct mp__thread *self)
+{
+    memset(blocked_by, 0, sizeof blocked_by);
+    bits_blocked = 0;
+    counted = 1;
+    count(self->signal_mask, 1);
+    applied = self->signal_mask;
+    mp__signal_queue_forked();
+    self->signals_pending = 0;
+    self->signal_queue = NULL;
+    kernel_mask(applied);
+}

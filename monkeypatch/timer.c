@@ -1,0 +1,92 @@
+/* timer.c - timers whose signal is for one thread: SIGEV_THREAD_ID
+ *
+ * The kernel does not know our ids; the timer is made for the thread it knows,
+ * and the signal goes to whom it was asked for. */
+#include "monkeypatch/signal_impl.h"
+#include "monkeypatch/io_impl.h"
+#include "monkeypatch/sys.h"
+
+#include <time.h>
+
+#define TIMERS 256
+
+static struct target {
+    uint32_t thread; /* atomic: its id; 0: the place is free */
+    timer_t timer;
+} targets[TIMERS];
+
+/* libc's handle is the kernel's number, where there is no thread of libc's. */
+struct mp__thread *mp__timer_target(const siginfo_t *info)
+{
+    timer_t timer = (timer_t)(intptr_t)info->si_timerid;
+
+    if (info->si_code != SI_TIMER)
+        return NULL;
+    for (int i = 0; i < TIMERS; i++) {
+        uint32_t id = __atomic_load_n(&targets[i].thread, __ATOMIC_ACQUIRE);
+
+        if (id != 0 && targets[i].timer == timer)
+            return id == mp__main.id ? &mp__main
+                                     : mp__thread_by_id((pid_t)id);
+    }
+    return NULL;
+}
+
+/* 0 or EAGAIN. */
+static int note_target(timer_t timer, uint32_t id)
+{
+    for (int i = 0; i < TIMERS; i++) {
+        uint32_t nobody = 0;
+
+        if (__atomic_load_n(&targets[i].thread, __ATOMIC_RELAXED) != 0)
+            continue;
+        targets[i].timer = timer;
+        if (__atomic_compare_exchange_n(&targets[i].thread, &nobody, id, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return 0;
+    }
+    return EAGAIN;
+}
+
+static void forget_target(timer_t timer)
+{
+    for (int i = 0; i < TIMERS; i++)
+        if (__atomic_load_n(&targets[i].thread, __ATOMIC_RELAXED) != 0 &&
+            targets[i].timer == timer)
+            __atomic_store_n(&targets[i].thread, 0, __ATOMIC_RELEASE);
+}
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+MP_EXPORT int timer_create(clockid_t clock, struct sigevent *event,
+                           timer_t *timer)
+{
+    struct mp__thread *thread = NULL;
+    struct sigevent translated;
+
+    mp__init();
+    if (mp__self != NULL && event != NULL &&
+        mp__readable(event, sizeof *event) &&
+        event->sigev_notify == SIGEV_THREAD_ID)
+        thread = mp__thread_by_id(event->sigev_notify_thread_id);
+    if (thread == NULL)
+        return mp__real.timer_create(clock, event, timer);
+    translated = *event;
+    translated.sigev_notify_thread_id =
+        (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    if (mp__real.timer_create(clock, &translated, timer) < 0)
+        return -1;
+    if (note_target(*timer, thread->id) == 0)
+        return 0;
+    mp__real.timer_delete(*timer);
+    return mp__fail(-EAGAIN);
+}
+
+MP_EXPORT int timer_delete(timer_t timer)
+{
+    mp__init();
+    forget_target(timer);
+    return mp__real.timer_delete(timer);
+}
