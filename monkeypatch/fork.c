@@ -1,5 +1,7 @@
 /* fork.c - the child has the calling thread alone, on a loop of its own */
+#include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/sync_impl.h"
 #include "monkeypatch/thread_impl.h"
@@ -40,6 +42,9 @@ static void child_begins(void)
     mp__hub->forked(self->mapped, pid);
     self->id = (uint32_t)pid;
     mp__signals_forked(self);
+    mp__cpu_forked(self);
+    mp__helped_forked();
+    mp__natives_forked();
     if (self != &mp__main)
         mp__main.ended = 1;
 }

@@ -80,6 +80,25 @@ static void later_end(struct later *later)
         mp__later(later->name, took);
 }
 
+/* Cancellation points among them, as in libc. */
+#define POINT_copy_file_range _, 1
+#define POINT_fsync _, 1
+#define POINT_fdatasync _, 1
+#define POINT_msync _, 1
+#define POINT_sync_file_range _, 1
+#define POINT_fallocate _, 1
+#define POINT_fallocate64 _, 1
+/* POINT_name is `_, 1`: 1; else 0. */
+#define SECOND_OF(a, b, ...) b
+#define SECOND(...) SECOND_OF(__VA_ARGS__)
+#define IS_POINT(name) SECOND(POINT_##name, 0, 0)
+
+static inline void point(int is_point)
+{
+    if (is_point && unlikely(mp__here->cancel_pending != 0))
+        mp__testcancel();
+}
+
 #define DEFINE_OFFLOAD_AS(group, how, ret, name, params, args)          \
     struct call_##name {                                                \
         MEMBERS params                                                  \
@@ -102,6 +121,7 @@ static void later_end(struct later *later)
             return (ret)ABSENT(ret);                                    \
         if (!MP_COOPERATIVE(group) || !mp__may_park())                  \
             return mp__real.name args;                                  \
+        point(IS_POINT(name));                                          \
         struct call_##name call = {STORES args, .errno_then = errno,    \
                                    .h_errno_then = h_errno};            \
         if (mp__offload(offloaded_##name, &call, how) < 0)              \
@@ -131,6 +151,7 @@ static void later_end(struct later *later)
             return (ret)ABSENT(ret);                                    \
         if (!MP_COOPERATIVE(group))                                     \
             return mp__real.name args;                                  \
+        point(IS_POINT(name));                                          \
         if (mp__files_in_pool(MP_FILES_POOL)) {                         \
             struct call_##name call = {STORES args,                     \
                                        .errno_then = errno};            \

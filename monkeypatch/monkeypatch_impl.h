@@ -48,6 +48,7 @@ struct mp__thread {
     unsigned parked_flags;
     uint64_t signals_pending; /* atomic: sent to this thread, not yet handled */
     struct mp__queued_signal *signal_queue; /* signal_queue.c */
+    struct mp__job *job; /* the call that a helper makes for it: offload.c */
     uint64_t signals_wanted; /* while in sigwait(): those that it takes */
     stack_t signal_stack;    /* ss_size 0: none of its own */
     uint32_t handlers_run;   /* as mp__handlers_run, its own */
@@ -153,6 +154,8 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
 int mp__lot_wake(uint32_t *address, int n);
 int mp__offload(void (*function)(void *), void *arg,
                 enum hub__offload_kind kind); /* runs it here if !may_park */
+/* Where a thread goes on: signals that came for it meanwhile. */
+void mp__runs_again(struct mp__thread *self);
 void mp__yield(void);
 void mp__yield_now(void); /* the same where mp__may_park() has been asked */
 void mp__testcancel(void); /* act on a pending cancellation: may unwind */

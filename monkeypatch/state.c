@@ -133,7 +133,7 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
     mp__stats.parks++;
 }
 
-static void runs_again(struct mp__thread *self)
+void mp__runs_again(struct mp__thread *self)
 {
     if (unlikely(mp__signal_stacks))
         mp__signal_stack_enter(self);
@@ -146,7 +146,7 @@ static void wait_ends(struct mp__thread *self)
 {
     self->waiter = NULL;
     self->parked = NULL;
-    runs_again(self);
+    mp__runs_again(self);
 }
 
 /* A greenlet of the program's own, and no thread: hub_kill() ends its wait, and
@@ -329,23 +329,6 @@ int mp__lot_wake(uint32_t *address, int n)
     return woken;
 }
 
-int mp__offload(void (*function)(void *), void *arg,
-                enum hub__offload_kind kind)
-{
-    if (mp__here == NULL || !mp__may_park()) {
-        function(arg);
-        return 0;
-    }
-    if (unlikely(mp__blocks_linked))
-        mp__unlink_blocks();
-    mp__stats.offloads++;
-    if (mp__hub->offload(function, arg, kind) < 0) {
-        mp__stats.native_waits++; /* no thread to be had: stop everybody */
-        function(arg);
-    }
-    return 0;
-}
-
 void mp__yield(void)
 {
     if (mp__may_park())
@@ -362,5 +345,5 @@ void mp__yield_now(void)
         mp__unlink_blocks();
     mp__hub->yield();
     if (likely(mp__self != NULL))
-        runs_again(mp__self);
+        mp__runs_again(mp__self);
 }

@@ -3,14 +3,18 @@
  * State, type and request are ours: glibc's own are never set, so that no call
  * inside libc acts on them.  A deferred request ends the cancelable wait that
  * its target is in; the wait's return acts on it (state.c). */
-#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/offload_impl.h"
 
 static void end_wait(struct mp__thread *thread)
 {
     struct hub__waiter *waiter = thread->waiter;
 
-    if (waiter != NULL && thread->cancel_state == PTHREAD_CANCEL_ENABLE)
+    if (thread->cancel_state != PTHREAD_CANCEL_ENABLE)
+        return;
+    if (waiter != NULL)
         mp__hub->wake(waiter, -ECANCELED);
+    if (thread->job != NULL)
+        mp__job_interrupt(thread);
 }
 
 MP_EXPORT int pthread_cancel(pthread_t handle)

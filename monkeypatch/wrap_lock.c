@@ -27,11 +27,13 @@ static long wait_lockf(void *arg)
     return mp__real.lockf(lock->fd, lock->how, lock->length) < 0 ? -errno : 0;
 }
 
-static int on_helper(mp__helped_call *function, struct lock *lock)
+/* cancel: MP_CANCEL for what is a cancellation point of libc's, else 0. */
+static int on_helper(mp__helped_call *function, struct lock *lock,
+                     unsigned cancel)
 {
     int saved = errno;
-    long rc = mp__helped_wait(function, lock, MP_CANCEL | MP_INTERRUPTIBLE |
-                                                  MP_RESTARTS);
+    long rc = mp__helped_wait(function, lock,
+                              cancel | MP_INTERRUPTIBLE | MP_RESTARTS);
 
     errno = saved;
     return rc < 0 ? mp__fail((int)rc) : 0;
@@ -54,7 +56,7 @@ MP_EXPORT int flock(int fd, int operation)
     if (rc == 0 || errno != EWOULDBLOCK)
         return rc;
     errno = saved;
-    return on_helper(wait_flock, &lock);
+    return on_helper(wait_flock, &lock, 0);
 }
 
 MP_EXPORT int lockf(int fd, int command, off_t length)
@@ -65,10 +67,11 @@ MP_EXPORT int lockf(int fd, int command, off_t length)
 
     if (!may_park() || command != F_LOCK)
         return original(fd, command, length);
+    mp__testcancel();
     rc = original(fd, F_TLOCK, length);
     if (rc == 0 || (errno != EACCES && errno != EAGAIN))
         return rc;
     errno = saved;
-    return on_helper(wait_lockf, &lock);
+    return on_helper(wait_lockf, &lock, MP_CANCEL);
 }
 MP_SPELLING(lockf, lockf64);

@@ -62,7 +62,10 @@ static int wait_for(const struct children *children, uint32_t seen)
 static bool may_park(int options)
 {
     /* __WALL and __WCLONE tell threads apart, and one watches: native. */
-    if (!MP_ACTIVE(process) || !mp__may_park())
+    if (!MP_ACTIVE(process))
+        return false;
+    mp__testcancel();
+    if (!mp__may_park())
         return false;
     if ((options & (WNOHANG | __WALL | __WCLONE | __WNOTHREAD)) == 0)
         return true;
