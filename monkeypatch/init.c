@@ -3,7 +3,7 @@
  * The constructor reads the options and opens libvireo.so (after a chroot it
  * could not be found); it makes no thread and no fd.  Everything else waits for
  * the first pthread_create(), so that a program without threads never sees it. */
-#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/thread_impl.h"
 #include "thread_pointer.h"
 
@@ -195,6 +195,8 @@ static bool parse_option(const char *name, const char *value, bool *known)
         return parse_flag(value, &mp__options.require);
     if (strcmp(name, "PREEMPT") == 0)
         return parse_flag(value, &mp__options.preempt);
+    if (strcmp(name, "NATIVE_THREADS") == 0)
+        return mp__native_threads_parse(value);
     if (strcmp(name, "VERBOSE") == 0)
         return parse_level(value, &mp__options.verbose);
     if (strcmp(name, "FILES") == 0)

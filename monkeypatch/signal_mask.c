@@ -2,6 +2,7 @@
  *
  * Each thread has its own word; the kernel thread blocks what all of them block,
  * so that a signal that one thread lets through arrives. */
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/signal_impl.h"
 
 #include <setjmp.h>
@@ -135,17 +136,27 @@ MP_EXPORT int sigpending(sigset_t *set)
 void mp__vfork_begins(void) __attribute__((visibility("hidden")));
 void mp__vfork_ends(void) __attribute__((visibility("hidden")));
 
-void mp__vfork_begins(void)
+void mp__own_mask_begins(void)
 {
-    mp__init();
     if (mp__self != NULL)
         kernel_mask(mp__self->signal_mask);
 }
 
-void mp__vfork_ends(void)
+void mp__own_mask_ends(void)
 {
     if (mp__self != NULL)
         kernel_mask(applied);
+}
+
+void mp__vfork_begins(void)
+{
+    mp__init();
+    mp__own_mask_begins();
+}
+
+void mp__vfork_ends(void)
+{
+    mp__own_mask_ends();
 }
 
 /* ---- sigsetjmp and siglongjmp ---- */

@@ -1,5 +1,6 @@
 /* state.c - who the caller is, and how it waits */
 #include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/sys.h"
 #include "thread_pointer.h"
 
@@ -288,6 +289,30 @@ static void expect(struct hub *hub, int by)
         hub->active += by;
 }
 
+static void native_wait_left(bool *noted)
+{
+    if (*noted)
+        mp__native_wait_ends();
+}
+
+/* Cancellation of a real thread is libc's: it only looks when it is woken. */
+static int real_thread_waits(uint32_t *address, uint32_t expected,
+                             int64_t deadline, unsigned flags)
+{
+    __attribute__((cleanup(native_wait_left))) bool noted = false;
+    struct hub__waiter waiter;
+    int rc;
+
+    mp__hub->waiter_init(&waiter);
+    if ((flags & MP_CANCEL) == 0 || mp__in_vfork_child != 0)
+        return mp__hub->lot_wait_on(&waiter, address, expected, deadline);
+    noted = mp__native_wait_begins(&waiter);
+    mp__real.pthread_testcancel();
+    rc = mp__hub->lot_wait_on(&waiter, address, expected, deadline);
+    mp__real.pthread_testcancel();
+    return rc == -ECANCELED ? -EINTR : rc;
+}
+
 int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
                  unsigned flags)
 {
@@ -297,10 +322,8 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
 
     if (unlikely(mp__self_offset == 0) || (self == NULL && mp__hosts))
         return kernel_wait(address, expected, deadline);
-    if (self == NULL || unlikely(mp__in_vfork_child != 0)) {
-        mp__hub->waiter_init(&waiter);
-        return mp__hub->lot_wait_on(&waiter, address, expected, deadline);
-    }
+    if (self == NULL || unlikely(mp__in_vfork_child != 0))
+        return real_thread_waits(address, expected, deadline, flags);
     if (flags & MP_CANCEL)
         mp__testcancel();
     wait_begins(self, &waiter, flags);

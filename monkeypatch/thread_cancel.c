@@ -3,6 +3,7 @@
  * State, type and request are ours: glibc's own are never set, so that no call
  * inside libc acts on them.  A deferred request ends the cancelable wait that
  * its target is in; the wait's return acts on it (state.c). */
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/offload_impl.h"
 
 static void end_wait(struct mp__thread *thread)
@@ -22,8 +23,13 @@ MP_EXPORT int pthread_cancel(pthread_t handle)
     struct mp__thread *thread = mp__thread_of(handle);
 
     if (thread == NULL) {
+        int rc;
+
         mp__init();
-        return mp__real.pthread_cancel(handle);
+        rc = mp__real.pthread_cancel(handle);
+        if (rc == 0 && mp__natives > 0)
+            mp__native_cancelled(handle);
+        return rc;
     }
     if (thread->ended || thread->exiting)
         return 0;

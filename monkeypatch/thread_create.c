@@ -1,4 +1,5 @@
 /* thread_create.c - pthread_create(): a greenlet with a TLS block of its own */
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/thread_impl.h"
@@ -97,7 +98,8 @@ static void finish(struct mp__thread *self)
     mp__thread_destructors();
     mp__mutex_thread_ends(self);
     mp__signals_thread_ends(self);
-    if (mp__live == 1) /* the main thread has gone before: nobody is left */
+    /* The main thread has gone before: nobody is left. */
+    if (mp__live == 1 && __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST) == 0)
         exit(0);
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
@@ -226,7 +228,9 @@ MP_EXPORT int pthread_create(pthread_t *handle, const pthread_attr_t *attr,
     mp__init();
     if (mp__in_vfork_child || mp__start() < 0 || mp__self == NULL)
         return mp__real.pthread_create(handle, attr, start, arg);
-    rc = mp__thread_spawn(handle, attr, start, arg);
+    rc = unlikely(mp__native_thread(start))
+             ? mp__native_thread_create(handle, attr, start, arg)
+             : mp__thread_spawn(handle, attr, start, arg);
     errno = saved;
     return rc;
 }

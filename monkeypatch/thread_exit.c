@@ -1,5 +1,5 @@
 /* thread_exit.c - the end of a thread: pthread_exit, destructors, main */
-#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/thread_impl.h"
 
 #include <limits.h>
@@ -107,6 +107,8 @@ static _Noreturn void main_exits(void)
     mp__lot_wake(&mp__main.ended, INT_MAX);
     while ((live = __atomic_load_n(&mp__live, __ATOMIC_SEQ_CST)) > 1)
         mp__lot_wait(&mp__live, live, HUB_FOREVER, 0);
+    while ((live = __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST)) > 0)
+        mp__lot_wait(&mp__natives, live, HUB_FOREVER, 0);
     exit(0);
 }
 

@@ -2,6 +2,7 @@
  *
  * The kernel's own name is the main thread's, as ps shows it; mapped threads
  * have theirs in struct mp__thread, empty for the one they were born with. */
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
 
@@ -40,6 +41,7 @@ MP_EXPORT int pthread_setname_np(pthread_t handle, const char *name)
         return ERANGE;
     memset(thread->name, 0, NAME_SIZE);
     memcpy(thread->name, name, size);
+    mp__native_thread_named(thread->start, name);
     return 0;
 }
 
@@ -69,6 +71,7 @@ bool mp__prctl_recorded(int option, unsigned long value, long *result)
     case PR_SET_NAME:
         memset(self->name, 0, NAME_SIZE);
         strncpy(self->name, text, NAME_SIZE - 1);
+        mp__native_thread_named(self->start, self->name);
         return true;
     case PR_GET_NAME:
         get_name(self, text);
