@@ -51,6 +51,7 @@ struct mp__thread {
     struct mp__job *job; /* the call that a helper makes for it: offload.c */
     uint64_t signals_wanted; /* while in sigwait(): those that it takes */
     stack_t signal_stack;    /* ss_size 0: none of its own */
+    int64_t cpu_ns;          /* cpu_clock.c */
     uint32_t handlers_run;   /* as mp__handlers_run, its own */
     uint32_t handlers_interrupting;
     struct mp__thread *joining;        /* whom it waits for */
@@ -219,6 +220,12 @@ void mp__signals_forked(struct mp__thread *self);
 uint64_t mp__signals_mask(void); /* the kernel thread's */
 /* signal_thread.c: run the handlers of what was sent to the calling thread. */
 void mp__signals_deliver(struct mp__thread *self);
+/* cpu_clock.c: somebody asks for the CPU time of threads; called whenever
+ * another thread runs, and for one that ends. */
+extern bool mp__cpu_clocks;
+void mp__cpu_switch(struct mp__thread *self);
+void mp__cpu_forget(const struct mp__thread *thread);
+void mp__cpu_forked(struct mp__thread *self);
 /* signal_stack.c: some thread has a stack for its handlers; the kernel must know
  * whose, whenever another thread runs. */
 extern bool mp__signal_stacks;

@@ -138,6 +138,8 @@ void mp__runs_again(struct mp__thread *self)
 {
     if (unlikely(mp__signal_stacks))
         mp__signal_stack_enter(self);
+    if (unlikely(mp__cpu_clocks))
+        mp__cpu_switch(self);
     if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
         mp__signals_deliver(self);
 }

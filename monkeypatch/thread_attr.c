@@ -45,14 +45,3 @@ MP_EXPORT pid_t gettid(void)
     mp__init();
     return (pid_t)mp__real.syscall(SYS_gettid);
 }
-
-/* All mapped threads run on one clock: the hub's OS thread's. */
-MP_EXPORT int pthread_getcpuclockid(pthread_t handle, clockid_t *clock)
-{
-    struct mp__thread *thread = mp__thread_of(handle);
-
-    mp__init();
-    if (thread == NULL || thread->ended)
-        return mp__real.pthread_getcpuclockid(handle, clock);
-    return mp__real.pthread_getcpuclockid(mp__main.handle, clock);
-}

@@ -98,6 +98,7 @@ static void finish(struct mp__thread *self)
     mp__thread_destructors();
     mp__mutex_thread_ends(self);
     mp__signals_thread_ends(self);
+    mp__cpu_forget(self);
     /* The main thread has gone before: nobody is left. */
     if (mp__live == 1 && __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST) == 0)
         exit(0);
@@ -117,6 +118,8 @@ static void thread_entry(struct greenlet *g)
     mp__hub->tls_enter();
     if (unlikely(mp__signal_stacks))
         mp__signal_stack_enter(self);
+    if (unlikely(mp__cpu_clocks))
+        mp__cpu_switch(self);
     if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
         mp__signals_deliver(self);
     run_start(self);

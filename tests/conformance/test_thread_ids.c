@@ -97,8 +97,10 @@ static void *burn(void *argument)
     pid_t id = gettid();
 
     (void)argument;
-    while (!stop)
+    while (!stop) {
         CONF_CHECK(gettid() == id);
+        sched_yield();
+    }
     return NULL;
 }
 
