@@ -76,6 +76,19 @@ static bool is_files(const char *text)
            strcmp(text, "pool") == 0;
 }
 
+static bool is_globs(const char *text)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, ",");
+
+        if (length > 255)
+            return false;
+        text += length;
+        text += *text == ',';
+    }
+    return true;
+}
+
 /* ---- options ---- */
 
 static const struct {
@@ -89,6 +102,7 @@ static const struct {
     {"VIREO_STATS", NULL, NULL},
     {"VIREO_REQUIRE", NULL, NULL},
     {"VIREO_FILES", is_files, "`direct`, `reads` or `pool`"},
+    {"VIREO_NATIVE_THREADS", is_globs, "globs of at most 255 bytes each"},
 };
 
 static const struct option long_options[] = {
@@ -98,6 +112,7 @@ static const struct option long_options[] = {
     {"stats", no_argument, NULL, 3},
     {"require", no_argument, NULL, 4},
     {"files", required_argument, NULL, 5},
+    {"native-threads", required_argument, NULL, 6},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
