@@ -136,10 +136,12 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
 
 void mp__runs_again(struct mp__thread *self)
 {
-    if (unlikely(mp__signal_stacks))
-        mp__signal_stack_enter(self);
-    if (unlikely(mp__cpu_clocks))
-        mp__cpu_switch(self);
+    if (unlikely(mp__signal_stacks || mp__cpu_clocks) && self == mp__self) {
+        if (mp__signal_stacks)
+            mp__signal_stack_enter(self);
+        if (mp__cpu_clocks)
+            mp__cpu_switch(self);
+    }
     if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
         mp__signals_deliver(self);
 }

@@ -229,58 +229,6 @@ START_TEST(the_mask_of_before_comes_back)
 }
 END_TEST
 
-static sigjmp_buf out;
-
-static void jump_out(int number, siginfo_t *info, void *context)
-{
-    (void)number;
-    (void)info;
-    (void)context;
-    handled++;
-    siglongjmp(out, 1);
-}
-
-static void *leave_handlers(void *argument)
-{
-    handle(SIGUSR1, jump_out, 0, SIGUSR2);
-    for (volatile int i = 0; i < 3; i++) {
-        if (sigsetjmp(out, 1) == 0)
-            raise(SIGUSR1);
-        CONF_CHECK(!blocks(SIGUSR1) && !blocks(SIGUSR2));
-    }
-    CONF_CHECK(handled == 3);
-    return argument;
-}
-
-START_TEST(siglongjmp_brings_the_mask_back)
-{
-    in_both(_i, leave_handlers);
-}
-END_TEST
-
-static void *keep_a_mask(void *argument)
-{
-    if (sigsetjmp(out, 1) == 0) {
-        CONF_CHECK(pthread_sigmask(SIG_BLOCK, &usr1, NULL) == 0);
-        siglongjmp(out, 1);
-    }
-    CONF_CHECK(!blocks(SIGUSR1));
-    if (sigsetjmp(out, 0) == 0) {
-        CONF_CHECK(pthread_sigmask(SIG_BLOCK, &usr1, NULL) == 0);
-        siglongjmp(out, 1);
-    }
-    CONF_CHECK(blocks(SIGUSR1));
-    CONF_CHECK(pthread_sigmask(SIG_UNBLOCK, &usr1, NULL) == 0);
-    return argument;
-}
-
-START_TEST(sigsetjmp_saves_the_mask_if_told_to)
-{
-    in_both(_i, keep_a_mask);
-}
-END_TEST
-
-
 static void wait_in_handler(int number, siginfo_t *info, void *context)
 {
     pthread_t self = pthread_self();
@@ -612,8 +560,6 @@ static void add(TCase *tcase)
     conf_test(tcase, resethand_resets_for_the_process, 1);
     conf_test(tcase, a_handler_may_unblock_its_signal, 2);
     conf_test(tcase, the_mask_of_before_comes_back, 2);
-    conf_test(tcase, siglongjmp_brings_the_mask_back, 2);
-    conf_test(tcase, sigsetjmp_saves_the_mask_if_told_to, 2);
     conf_test(tcase, a_handler_may_sleep_while_others_run, 1);
     conf_test(tcase, each_thread_has_a_signal_stack_of_its_own, 1);
     conf_test(tcase, a_handler_for_another_thread_runs_on_that_ones_stack, 1);

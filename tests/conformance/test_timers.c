@@ -233,6 +233,7 @@ static void *sleep_only(void *argument)
 START_TEST(each_thread_has_its_own_cpu_time)
 {
     pthread_t first, second;
+    struct timespec unit;
     clockid_t clock;
 
     cpu_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -241,6 +242,8 @@ START_TEST(each_thread_has_its_own_cpu_time)
     ck_assert_int_eq(pthread_getcpuclockid(second, &clock), 0);
     sleep_ms(30);
     ck_assert_int_lt(cpu_ns(clock), 20 * CONF_MS);
+    ck_assert_int_eq(clock_getres(clock, &unit), 0);
+    ck_assert_int_gt(unit.tv_nsec, 0);
     ck_assert_int_eq(pthread_getcpuclockid(pthread_self(), &clock), 0);
     ck_assert_int_le(cpu_ns(clock), cpu_ns(CLOCK_THREAD_CPUTIME_ID));
     join_thread(first);
