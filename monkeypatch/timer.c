@@ -2,9 +2,9 @@
  *
  * The kernel does not know our ids; the timer is made for the thread it knows,
  * and the signal goes to whom it was asked for. */
-#include "monkeypatch/signal_impl.h"
 #include "monkeypatch/io_impl.h"
-#include "monkeypatch/sys.h"
+#include "monkeypatch/signal_impl.h"
+#include "monkeypatch/wrap_syscall.h"
 
 #include <time.h>
 
@@ -60,22 +60,35 @@ static void forget_target(timer_t timer)
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
+/* Whom it is for, and the event that the kernel can have; NULL: as it is. */
+static struct mp__thread *translate(const struct sigevent *event,
+                                    struct sigevent *translated)
+{
+    struct mp__thread *thread;
+
+    if (mp__self == NULL || event == NULL ||
+        !mp__readable(event, sizeof *event) ||
+        event->sigev_notify != SIGEV_THREAD_ID)
+        return NULL;
+    thread = mp__thread_by_id(event->sigev_notify_thread_id);
+    if (thread == NULL)
+        return NULL;
+    *translated = *event;
+    translated->sigev_notify_thread_id =
+        (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    return thread;
+}
+
 MP_EXPORT int timer_create(clockid_t clock, struct sigevent *event,
                            timer_t *timer)
 {
-    struct mp__thread *thread = NULL;
     struct sigevent translated;
+    struct mp__thread *thread;
 
     mp__init();
-    if (mp__self != NULL && event != NULL &&
-        mp__readable(event, sizeof *event) &&
-        event->sigev_notify == SIGEV_THREAD_ID)
-        thread = mp__thread_by_id(event->sigev_notify_thread_id);
+    thread = translate(event, &translated);
     if (thread == NULL)
         return mp__real.timer_create(clock, event, timer);
-    translated = *event;
-    translated.sigev_notify_thread_id =
-        (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
     if (mp__real.timer_create(clock, &translated, timer) < 0)
         return -1;
     if (note_target(*timer, thread->id) == 0)
@@ -89,4 +102,42 @@ MP_EXPORT int timer_delete(timer_t timer)
     mp__init();
     forget_target(timer);
     return mp__real.timer_delete(timer);
+}
+
+/* ---- by syscall(): the kernel's numbers, which are ints ---- */
+
+static long create(const struct mp__arguments *call)
+{
+    struct mp__arguments own = *call;
+    struct sigevent translated;
+    struct mp__thread *thread = translate(PTR(1), &translated);
+    long rc;
+
+    if (thread == NULL)
+        return mp__raw_syscall(call);
+    own.a[1] = (long)&translated;
+    rc = mp__raw_syscall(&own);
+    if (rc < 0)
+        return rc;
+    own.a[0] = *(int *)PTR(2);
+    if (note_target((timer_t)own.a[0], thread->id) == 0)
+        return rc;
+    own.n = SYS_timer_delete;
+    mp__raw_syscall(&own);
+    return mp__fail(-EAGAIN);
+}
+
+bool mp__syscall_timers(const struct mp__arguments *call, long *rc)
+{
+    switch (call->n) {
+    case SYS_timer_create:
+        *rc = create(call);
+        return true;
+    case SYS_timer_delete:
+        forget_target((timer_t)(intptr_t)INT(0));
+        *rc = mp__raw_syscall(call);
+        return true;
+    default:
+        return false;
+    }
 }

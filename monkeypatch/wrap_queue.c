@@ -43,8 +43,8 @@ static long run(int fd, struct letter *letter)
     int64_t deadline = HUB_FOREVER;
     struct mp__io io MP_IO_CLEANUP;
 
-    mp__io_begin();
     mp__io_open(&io, fd, letter->sends ? HUB_WRITE : HUB_READ);
+    mp__io_begin(); /* may unwind */
     if (letter->until != NULL)
         deadline = mp__at(CLOCK_REALTIME, letter->until);
     for (;;) {
@@ -162,6 +162,7 @@ MP_EXPORT ssize_t msgrcv(int queue, void *message, size_t room, long type,
                             .out = message, .size = room, .type = type };
     long rc;
 
+    mp__testcancel();
     if ((flags & IPC_NOWAIT) != 0 || !sysv_may_park())
         return MP_REAL(msgrcv)(queue, message, room, type, flags);
     mp__io_begin();
@@ -179,6 +180,7 @@ MP_EXPORT int msgsnd(int queue, const void *message, size_t size, int flags)
                             .in = message, .size = size };
     long rc;
 
+    mp__testcancel();
     if ((flags & IPC_NOWAIT) != 0 || !sysv_may_park())
         return MP_REAL(msgsnd)(queue, message, size, flags);
     mp__io_begin();

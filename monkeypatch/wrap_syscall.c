@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 /* sync_futex.c, wrap_credentials.c */
 long mp__futex(uint32_t *uaddr, int op, uint32_t val,
@@ -135,6 +136,15 @@ static bool timing(const struct mp__arguments *call, long *rc)
         *rc = from_error(
             clock_nanosleep((clockid_t)call->a[0], INT(1), PTR(2), PTR(3)));
         return true;
+    case SYS_clock_gettime:
+        *rc = clock_gettime((clockid_t)call->a[0], PTR(1));
+        return true;
+    case SYS_clock_getres:
+        *rc = clock_getres((clockid_t)call->a[0], PTR(1));
+        return true;
+    case SYS_getrusage:
+        *rc = getrusage((__rusage_who_t)INT(0), PTR(1));
+        return true;
     case SYS_sched_yield:
         *rc = sched_yield();
         return true;
@@ -193,7 +203,8 @@ static long mapped_syscall(const struct mp__arguments *call)
     if (transfer(call, &rc) || descriptor(call, &rc) || polling(call, &rc) ||
         timing(call, &rc) || signalling(call, &rc) || credentials(call, &rc) ||
         mp__syscall_moves(call, &rc) || mp__syscall_waits(call, &rc) ||
-        mp__syscall_signals(call, &rc) || mp__syscall_schedules(call, &rc))
+        mp__syscall_signals(call, &rc) ||
+        mp__syscall_schedules(call, &rc) || mp__syscall_timers(call, &rc))
         return rc;
     return mp__raw_syscall(call);
 }

@@ -61,7 +61,6 @@ static bool opens(const struct mp__arguments *call, long *rc)
 bool mp__syscall_moves(const struct mp__arguments *call, long *rc)
 {
     switch (call->n) {
-    /* The offset is in two registers, of which the kernel takes one. */
     case SYS_pread64:
         *rc = pread(INT(0), PTR(1), SIZE(2), (off_t)call->a[3]);
         return true;
@@ -330,6 +329,15 @@ bool mp__syscall_signals(const struct mp__arguments *call, long *rc)
         if (!mp__readable(PTR(0), MP_SIGSET_BYTES))
             return false;
         *rc = sigsuspend(PTR(0));
+        return true;
+    case SYS_sigaltstack:
+        *rc = sigaltstack(PTR(0), PTR(1));
+        return true;
+    case SYS_execve:
+        *rc = execve(PTR(0), PTR(1), PTR(2));
+        return true;
+    case SYS_execveat:
+        *rc = execveat(INT(0), PTR(1), PTR(2), PTR(3), INT(4));
         return true;
     default:
         if (mp__self == NULL || !is_fork(call))

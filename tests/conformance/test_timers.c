@@ -82,25 +82,73 @@ START_TEST(a_timer_signals_again_and_again)
 }
 END_TEST
 
-static void *have_a_timer_of_its_own(void *argument)
+static struct sigevent event_for_me(void)
 {
     struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
                               .sigev_signo = SIGUSR1,
                               .sigev_value = { .sival_int = 13 } };
-    timer_t timer;
 
     event.sigev_notify_thread_id = gettid();
-    CONF_CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
-    set(timer, 20, 0);
+    return event;
+}
+
+static void wait_for_it(void)
+{
     CONF_CHECK(pause() == -1 && errno == EINTR);
     CONF_CHECK(pthread_equal(handled_by, pthread_self()));
     CONF_CHECK(value_of_last == 13);
+}
+
+static void *have_a_timer_of_its_own(void *argument)
+{
+    struct sigevent event = event_for_me();
+    timer_t timer;
+
+    CONF_CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    set(timer, 20, 0);
+    wait_for_it();
     CONF_CHECK(timer_delete(timer) == 0);
     return argument;
 }
 
+static void *have_one_by_number(void *argument)
+{
+    struct itimerspec when = { { 0, 0 }, { 0, 20 * CONF_MS } };
+    struct sigevent event = event_for_me();
+    int timer;
+
+    CONF_CHECK(syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) == 0);
+    CONF_CHECK(syscall(SYS_timer_settime, timer, 0, &when, NULL) == 0);
+    wait_for_it();
+    CONF_CHECK(syscall(SYS_timer_delete, timer) == 0);
+    errno = 0;
+    CONF_CHECK(syscall(SYS_timer_delete, timer) == -1 && errno == EINVAL);
+    return argument;
+}
+
+static bool emulator_renumbers_timers(void)
+{
+    if (!conf_emulated())
+        return false;
+    conf_skip("this emulator's signals name another timer than it made");
+    return true;
+}
+
+START_TEST(a_timer_for_one_thread_may_be_made_by_its_number)
+{
+    if (emulator_renumbers_timers())
+        return;
+    for (int i = 0; i < 3; i++)
+        join_thread(start_thread(have_one_by_number, NULL));
+    ck_assert_int_eq(handled, 3);
+    have_one_by_number(NULL);
+}
+END_TEST
+
 START_TEST(a_timer_may_be_for_one_thread)
 {
+    if (emulator_renumbers_timers())
+        return;
     for (int i = 0; i < 3; i++)
         join_thread(start_thread(have_a_timer_of_its_own, NULL));
     ck_assert_int_eq(handled, 3);
@@ -194,9 +242,11 @@ END_TEST
 
 static int64_t cpu_ns(clockid_t clock)
 {
-    struct timespec now;
+    struct timespec now, same;
 
     CONF_CHECK(clock_gettime(clock, &now) == 0);
+    CONF_CHECK(syscall(SYS_clock_gettime, clock, &same) == 0);
+    CONF_CHECK(same.tv_sec - now.tv_sec <= 1);
     return now.tv_sec * CONF_S + now.tv_nsec;
 }
 
@@ -258,6 +308,7 @@ static void add(TCase *tcase)
     tcase_add_checked_fixture(tcase, setup, teardown);
     conf_test(tcase, a_timer_signals_again_and_again, 1);
     conf_test(tcase, a_timer_may_be_for_one_thread, 1);
+    conf_test(tcase, a_timer_for_one_thread_may_be_made_by_its_number, 1);
     conf_test(tcase, a_timer_may_call_in_a_thread, 1);
     conf_test(tcase, a_timer_may_only_be_looked_at, 1);
     conf_test(tcase, timers_refuse_nonsense, 1);
