@@ -348,12 +348,15 @@ int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
     return 0;
 }
 
+/* Not by write(), which is a cancellation point: a real thread that was cancelled
+ * would unwind from here, with locks of ours. */
 void hub__loop_notify(struct hub *hub)
 {
     const uint64_t one = 1;
     int saved = errno;
-    ssize_t put = write(__atomic_load_n(&hub->wake_fd, __ATOMIC_SEQ_CST), &one,
-                        sizeof one);
+    long put = syscall(SYS_write,
+                       __atomic_load_n(&hub->wake_fd, __ATOMIC_SEQ_CST), &one,
+                       sizeof one);
 
     (void)put; /* EAGAIN: it is awake already; EBADF: it has gone */
     errno = saved;

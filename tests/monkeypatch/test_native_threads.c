@@ -58,7 +58,7 @@ static void take_turns(long mine)
     }
 }
 
-enum { ASK, ADD, TURNS, WAIT, SLEEP, EXIT };
+enum { ASK, ADD, TURNS, WAIT, SLEEP, EXIT, POST };
 
 static void act(long what)
 {
@@ -78,6 +78,13 @@ static void act(long what)
     }
     if (what == EXIT)
         pthread_exit((void *)77);
+    if (what == POST) {
+        let_block();
+        CONF_CHECK(pthread_cancel(pthread_self()) == 0);
+        CONF_CHECK(sem_post(&started) == 0);
+        count++;
+        pthread_testcancel();
+    }
 }
 
 void *chosen_by_its_symbol(void *argument)
@@ -136,6 +143,17 @@ START_TEST(one_can_be_cancelled_and_signalled)
     ck_assert_int_eq(pthread_kill(thread, 0), 0);
     ck_assert_int_eq(pthread_cancel(thread), 0);
     ck_assert_ptr_eq(join_thread(thread), PTHREAD_CANCELED);
+}
+END_TEST
+
+/* sem_post() is no cancellation point, whatever is done to wake a mapped one. */
+START_TEST(a_request_does_not_act_while_it_wakes_one)
+{
+    pthread_t thread = start_thread(chosen_by_its_symbol, (void *)POST);
+
+    ck_assert_int_eq(sem_wait(&started), 0);
+    ck_assert_ptr_eq(join_thread(thread), PTHREAD_CANCELED);
+    ck_assert_int_eq(count, 1);
 }
 END_TEST
 
@@ -212,6 +230,7 @@ static void add(TCase *tcase)
     conf_test(tcase, locks_work_between_the_kinds, 1);
     conf_test(tcase, conditions_work_between_the_kinds, 1);
     conf_test(tcase, one_can_be_cancelled_and_signalled, 1);
+    conf_test(tcase, a_request_does_not_act_while_it_wakes_one, 1);
     conf_test(tcase, a_mapped_one_makes_it, 1);
     conf_test(tcase, the_process_lives_as_long_as_it, 1);
     conf_test(tcase, the_second_of_a_chosen_name_is_the_kernels, 1);
