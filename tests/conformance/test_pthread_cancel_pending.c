@@ -451,8 +451,12 @@ START_TEST(leaves_a_wait_in_the_kernel)
     pthread_t thread;
     pid_t child = 0;
 
-    if (needs_queue(point->name) || conf_emulated()) {
-        conf_skip("no POSIX message queues here, or an emulator's own waits");
+    if (needs_queue(point->name)) {
+        conf_skip("no POSIX message queues here");
+        return;
+    }
+    if (conf_emulated() && strcmp(point->name, "tee") == 0) {
+        conf_skip("this emulator goes on with tee() after a signal");
         return;
     }
     handler_ran = 0;
