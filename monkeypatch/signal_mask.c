@@ -5,7 +5,6 @@
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/signal_impl.h"
 
-#include <setjmp.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 
@@ -158,58 +157,6 @@ void mp__vfork_ends(void)
 {
     mp__own_mask_ends();
 }
-
-/* ---- sigsetjmp and siglongjmp ---- */
-
-/* libc saves the kernel thread's mask in a set that has far more room: the
- * thread's own goes to its end. */
-enum { JUMP_MARK = 1024 / 64 - 2, JUMP_MASK };
-
-#define MARK UINT64_C(0x766972656f6d6173) /* any that is not there by chance */
-
-void mp__jump_saves(struct __jmp_buf_tag *buffer)
-    __attribute__((visibility("hidden")));
-void mp__jump_saves(struct __jmp_buf_tag *buffer)
-{
-    uint64_t *words = (uint64_t *)(void *)&buffer->__saved_mask;
-
-    if (mp__self == NULL || mp__in_vfork_child) {
-        words[JUMP_MARK] = 0;
-        return;
-    }
-    words[JUMP_MARK] = MARK;
-    words[JUMP_MASK] = mp__self->signal_mask;
-}
-
-/* What was saved before there were threads is the kernel's, and was main's. */
-static void jump_restores(struct __jmp_buf_tag *buffer)
-{
-    uint64_t *words = (uint64_t *)(void *)&buffer->__saved_mask;
-
-    if (mp__self == NULL || mp__in_vfork_child || !buffer->__mask_was_saved)
-        return;
-    mp__signal_mask_set(mp__self, words[JUMP_MARK] == MARK
-                                      ? words[JUMP_MASK]
-                                      : words[0]);
-    words[0] = applied;
-}
-
-void __longjmp_chk(struct __jmp_buf_tag buffer[1], int value)
-    __attribute__((noreturn));
-
-#define JUMP(name)                                                    \
-    MP_EXPORT void name(struct __jmp_buf_tag buffer[1], int value)    \
-    {                                                                 \
-        mp__init();                                                   \
-        jump_restores(buffer);                                        \
-        mp__real.name(buffer, value);                                 \
-        abort();                                                      \
-    }
-
-JUMP(longjmp)
-JUMP(_longjmp)
-JUMP(siglongjmp)
-JUMP(__longjmp_chk)
 
 /* ---- life of threads ---- */
 

@@ -159,10 +159,10 @@ void mp__signal_on_its_stack(int number, siginfo_t *info, void *context,
         function(number, info, context);
         return;
     }
-    getcontext(&there);
+    mp__real.getcontext(&there);
     there.uc_stack = self->signal_stack;
     there.uc_link = &here;
     makecontext(&there, (void (*)(void))(uintptr_t)call_there, 2,
                 (unsigned)(address >> 32), (unsigned)address);
-    swapcontext(&here, &there);
+    mp__real.swapcontext(&here, &there);
 }

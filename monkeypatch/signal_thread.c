@@ -182,7 +182,7 @@ void mp__signals_deliver(struct mp__thread *self)
             send_to_kernel(info.si_signo); /* the end of the process */
             continue;
         }
-        getcontext(&context);
+        mp__real.getcontext(&context);
         mp__signal_on_its_stack(info.si_signo, &info, &context,
                                 mp__signal_run);
     }

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,6 +95,77 @@ START_TEST(exec_hands_on_no_fd_of_a_runtime)
         conf_skip("this kernel cannot run this program by itself");
     else
         ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+/* The signals that a program begins with: SIGUSR1 is bit 9. */
+#define GREP "/bin/grep"
+#define PATTERN pattern, "/proc/self/status"
+
+static const char *pattern;
+
+static void exec_by(int what)
+{
+    char *argv[] = { "grep", "-q", (char *)PATTERN, NULL };
+
+    switch (what) {
+    case 0:
+        execve(GREP, argv, environ);
+        break;
+    case 1:
+        execv(GREP, argv);
+        break;
+    case 2:
+        execvp("grep", argv);
+        break;
+    case 3:
+        execvpe("grep", argv, environ);
+        break;
+    case 4:
+        fexecve(open(GREP, O_RDONLY | O_CLOEXEC), argv, environ);
+        break;
+    case 5:
+        execl(GREP, "grep", "-q", PATTERN, (char *)NULL);
+        break;
+    case 6:
+        execlp("grep", "grep", "-q", PATTERN, (char *)NULL);
+        break;
+    case 7:
+        execle(GREP, "grep", "-q", PATTERN, (char *)NULL, environ);
+        break;
+    default:
+        syscall(SYS_execve, GREP, argv, environ);
+    }
+}
+
+static int what_to_call;
+
+static void *exec_with_signals(void *argument)
+{
+    char *none[] = { NULL };
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    CONF_CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    CONF_CHECK(pthread_kill(pthread_self(), SIGUSR1) == 0);
+    errno = 0;
+    CONF_CHECK(execv("/nonexistent", none) == -1 && errno == ENOENT);
+    CONF_CHECK(sigpending(&set) == 0 && sigismember(&set, SIGUSR1) == 1);
+    exec_by(what_to_call);
+    return argument;
+}
+
+START_TEST(exec_hands_on_the_signals_of_its_thread)
+{
+    if (conf_emulated()) {
+        conf_skip("an emulator's own mask is what the new program has");
+        return;
+    }
+    what_to_call = _i / 2;
+    pattern = _i % 2 ? "^SigBlk:.*2..$" : "^SigPnd:.*2..$";
+    ck_assert_int_eq(exec_with_threads(exec_with_signals, true), 0);
+    ck_assert_int_eq(exec_with_threads(exec_with_signals, false), 0);
 }
 END_TEST
 
@@ -251,6 +324,7 @@ static void add(TCase *tcase)
 {
     conf_test(tcase, exec_replaces_a_program_with_threads, 2);
     conf_test(tcase, exec_hands_on_no_fd_of_a_runtime, 2);
+    conf_test(tcase, exec_hands_on_the_signals_of_its_thread, 18);
     conf_test(tcase, exec_that_fails_changes_nothing, 1);
     conf_test(tcase, system_lets_other_threads_run, 2);
     conf_test(tcase, popen_lets_other_threads_run, 2);

@@ -4,6 +4,8 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <ucontext.h>
 
 /* What a fortified program calls. */
 void __longjmp_chk(struct __jmp_buf_tag buffer[1], int value)
@@ -154,6 +156,109 @@ START_TEST(the_masks_of_others_do_not_come_back)
 }
 END_TEST
 
+/* ---- contexts ---- */
+
+/* Of one thread: two contexts with masks of their own. */
+struct pair {
+    ucontext_t first, second;
+    void *stack;
+};
+static __thread struct pair *mine;
+
+static void have_masks(bool first, bool second)
+{
+    sleep_ms(1); /* others have other masks meanwhile */
+    CONF_CHECK(blocks(SIGUSR1) == first && blocks(SIGUSR2) == second);
+}
+
+static void set_both(bool first, bool second)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    if (first)
+        sigaddset(&set, SIGUSR1);
+    if (second)
+        sigaddset(&set, SIGUSR2);
+    CONF_CHECK(pthread_sigmask(SIG_SETMASK, &set, NULL) == 0);
+}
+
+static void be_second(void)
+{
+    have_masks(true, false); /* as when the context was made */
+    set_both(false, true);
+    CONF_CHECK(swapcontext(&mine->second, &mine->first) == 0);
+    have_masks(false, true);
+    set_both(true, true);
+    setcontext(&mine->first);
+}
+
+static void *change_contexts(void *argument)
+{
+    struct pair pair = { .stack = malloc(64 * 1024) };
+
+    mine = &pair;
+    set_both(true, false);
+    CONF_CHECK(getcontext(&pair.second) == 0);
+    pair.second.uc_stack.ss_sp = pair.stack;
+    pair.second.uc_stack.ss_size = 64 * 1024;
+    makecontext(&pair.second, be_second, 0);
+    set_both(false, false);
+    for (int i = 0; i < 2; i++) {
+        CONF_CHECK(swapcontext(&pair.first, &pair.second) == 0);
+        have_masks(false, false);
+    }
+    free(pair.stack);
+    return argument;
+}
+
+START_TEST(a_context_has_its_mask)
+{
+    pthread_t others[3];
+
+    for (int i = 0; i < 3; i++)
+        others[i] = start_thread(change_contexts, NULL);
+    if (_i == 0)
+        change_contexts(NULL);
+    for (int i = 0; i < 3; i++)
+        join_thread(others[i]);
+    ck_assert(!blocks(SIGUSR1) && !blocks(SIGUSR2));
+}
+END_TEST
+
+/* The context of a handler has its thread's mask, and may be given another. */
+static void change_context(int number, siginfo_t *info, void *context)
+{
+    ucontext_t *interrupted = context;
+
+    (void)info;
+    handled++;
+    CONF_CHECK(blocks(number));
+    CONF_CHECK(sigismember(&interrupted->uc_sigmask, SIGUSR2) == 1);
+    sigaddset(&interrupted->uc_sigmask, number);
+    sigdelset(&interrupted->uc_sigmask, SIGUSR2);
+}
+
+static void *change_in_a_handler(void *argument)
+{
+    struct sigaction action = { .sa_sigaction = change_context,
+                                .sa_flags = SA_SIGINFO };
+
+    CONF_CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    set_both(false, true);
+    CONF_CHECK(pthread_kill(pthread_self(), SIGUSR1) == 0);
+    CONF_CHECK(handled == 1);
+    have_masks(true, false);
+    set_both(false, false);
+    return argument;
+}
+
+START_TEST(a_handler_changes_the_mask_it_returns_to)
+{
+    in_both(_i, change_in_a_handler);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, setup, teardown);
@@ -161,6 +266,8 @@ static void add(TCase *tcase)
     conf_test(tcase, a_mask_that_was_saved_comes_back, 2);
     conf_test(tcase, a_mask_that_was_not_saved_stays, 2);
     conf_test(tcase, the_masks_of_others_do_not_come_back, 1);
+    conf_test(tcase, a_context_has_its_mask, 2);
+    conf_test(tcase, a_handler_changes_the_mask_it_returns_to, 2);
 }
 
 int main(void)
