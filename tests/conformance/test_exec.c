@@ -133,6 +133,9 @@ static void exec_by(int what)
     case 7:
         execle(GREP, "grep", "-q", PATTERN, (char *)NULL, environ);
         break;
+    case 8:
+        execveat(AT_FDCWD, GREP, argv, environ, 0);
+        break;
     default:
         syscall(SYS_execve, GREP, argv, environ);
     }
@@ -324,7 +327,7 @@ static void add(TCase *tcase)
 {
     conf_test(tcase, exec_replaces_a_program_with_threads, 2);
     conf_test(tcase, exec_hands_on_no_fd_of_a_runtime, 2);
-    conf_test(tcase, exec_hands_on_the_signals_of_its_thread, 18);
+    conf_test(tcase, exec_hands_on_the_signals_of_its_thread, 20);
     conf_test(tcase, exec_that_fails_changes_nothing, 1);
     conf_test(tcase, system_lets_other_threads_run, 2);
     conf_test(tcase, popen_lets_other_threads_run, 2);
