@@ -3,7 +3,7 @@
  * The thread blocks all signals but one, which nobody else uses and whose handler
  * does nothing: a system call that waits ends with EINTR then.  The program is
  * not shown that handler (signal.c shows it its own table); should it ask for
- * this very signal later, such waits can no longer be ended. */
+ * this very signal later, another is taken for the waits that begin then. */
 #include "monkeypatch/helped.h"
 #include "monkeypatch/sys.h"
 
@@ -23,6 +23,7 @@ struct helped {
     uint32_t done; /* lot word */
     uint32_t stop; /* atomic */
     uint32_t tid;  /* atomic; 0: not running yet */
+    int kick;      /* the signal that ends its calls; <= 0: none */
 };
 
 static struct helped *unused;
@@ -58,19 +59,24 @@ static void on_kick(int number)
     (void)number;
 }
 
+bool mp__helped_handler(void (*handler)(int))
+{
+    return handler == on_kick;
+}
+
 static bool is_ours(int number)
 {
     struct sigaction now;
 
     return mp__real.sigaction(number, NULL, &now) == 0 &&
-           now.sa_handler == on_kick;
+           mp__helped_handler(now.sa_handler);
 }
 
 static int choose(void)
 {
     struct sigaction now, ours = { .sa_handler = on_kick };
 
-    if (chosen != 0)
+    if (chosen < 0 || (chosen > 0 && is_ours(chosen)))
         return chosen;
     sigfillset(&ours.sa_mask);
     for (int number = SIGRTMAX - 2; number > SIGRTMIN + 2; number--)
@@ -107,8 +113,9 @@ static int start(struct helped *helped)
     int rc;
 
     sigfillset(&all);
-    if (choose() > 0)
-        sigdelset(&all, chosen);
+    helped->kick = choose();
+    if (helped->kick > 0)
+        sigdelset(&all, helped->kick);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -130,8 +137,8 @@ static void stop(struct helped *job)
     while (!is_done(job)) {
         uint32_t tid = __atomic_load_n(&job->tid, __ATOMIC_ACQUIRE);
 
-        if (tid != 0 && chosen > 0 && is_ours(chosen))
-            SYS_CALL(SYS_tgkill, getpid(), tid, chosen, 0, 0, 0);
+        if (tid != 0 && job->kick > 0 && is_ours(job->kick))
+            SYS_CALL(SYS_tgkill, getpid(), tid, job->kick, 0, 0, 0);
         mp__lot_wait(&job->done, 0, mp__now() + AGAIN_NS, 0);
     }
 }
@@ -145,27 +152,57 @@ static void finish(struct helped **helped)
     errno = before;
 }
 
+static uint32_t handlers(unsigned flags)
+{
+    return __atomic_load_n(mp__handler_count((flags & MP_RESTARTS) != 0),
+                           __ATOMIC_SEQ_CST);
+}
+
+/* Nobody unwinds in the wait: what the call has done by then is the caller's to
+ * have, and its thread is cancelled later. */
+static int wait_until_done(struct helped *helped, unsigned flags,
+                           uint32_t before)
+{
+    unsigned how = (flags & ~(unsigned)MP_CANCEL) |
+                   (flags & MP_CANCEL ? MP_CANCEL_ENDS : 0);
+    int rc = 0;
+
+    while (!is_done(helped) && rc != -EINTR && rc != -ECANCELED) {
+        if ((flags & MP_INTERRUPTIBLE) && handlers(flags) != before)
+            return -EINTR;
+        rc = mp__lot_wait(&helped->done, 0, HUB_FOREVER, how);
+    }
+    return rc;
+}
+
 /* Its result outlives it: it may be used again as soon as it is given back. */
-static long wait_for(struct helped *helped, unsigned flags)
+static long wait_for(struct helped *helped, unsigned flags, uint32_t before)
 {
     long result;
+    int rc;
 
     {
         __attribute__((cleanup(finish))) struct helped *guard = helped;
-        int rc = 0;
 
-        while (!is_done(guard) && rc != -EINTR)
-            rc = mp__lot_wait(&guard->done, 0, HUB_FOREVER, flags);
+        rc = wait_until_done(guard, flags, before);
         stop(guard);
         result = guard->rc;
     }
-    return result;
+    if (result != -EINTR)
+        return result;
+    if (flags & MP_CANCEL)
+        mp__testcancel();
+    return rc == -ECANCELED ? rc : result;
 }
 
 long mp__helped_wait(mp__helped_call *function, void *call, unsigned flags)
 {
-    struct helped *helped = mp__may_park() ? take() : NULL;
+    uint32_t before = handlers(flags);
+    struct helped *helped;
 
+    if (flags & MP_CANCEL)
+        mp__testcancel();
+    helped = mp__may_park() ? take() : NULL;
     if (helped == NULL)
         return function(call);
     *helped = (struct helped){ .function = function, .call = call };
@@ -175,5 +212,11 @@ long mp__helped_wait(mp__helped_call *function, void *call, unsigned flags)
         mp__stats.native_waits++;
         return function(call);
     }
-    return wait_for(helped, flags);
+    return wait_for(helped, flags, before);
+}
+
+/* Another thread may have held it. */
+void mp__helped_forked(void)
+{
+    lock = false;
 }

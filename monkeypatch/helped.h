@@ -13,8 +13,11 @@ typedef long mp__helped_call(void *call);
 
 /* Park until function(call) has returned.  When a signal's handler ends the wait
  * (flags as for mp__wait_fd()) the call is interrupted: -EINTR, unless it had
- * done its work by then.  A cancellation waits for it, too, and then unwinds.
- * Where there is no thread to be had it waits here. */
+ * done its work by then; so it is by a cancellation, which then unwinds.  Where
+ * there is no thread to be had it waits here. */
 long mp__helped_wait(mp__helped_call *function, void *call, unsigned flags);
+void mp__helped_forked(void);
+/* It is ours, and the program is not to see it. */
+bool mp__helped_handler(void (*handler)(int));
 
 #endif

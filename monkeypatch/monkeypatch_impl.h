@@ -48,7 +48,6 @@ struct mp__thread {
     unsigned parked_flags;
     uint64_t signals_pending; /* atomic: sent to this thread, not yet handled */
     struct mp__queued_signal *signal_queue; /* signal_queue.c */
-    struct mp__job *job; /* the call that a helper makes for it: offload.c */
     uint64_t signals_wanted; /* while in sigwait(): those that it takes */
     stack_t signal_stack;    /* ss_size 0: none of its own */
     int64_t cpu_ns;          /* cpu_clock.c */
@@ -138,7 +137,8 @@ bool mp__may_park(void);
 enum {
     MP_CANCEL = 1,       /* cancellation point: may unwind, may end -ECANCELED */
     MP_INTERRUPTIBLE = 2, /* may end with -EINTR when a signal handler ran */
-    MP_RESTARTS = 4       /* but not after one with SA_RESTART (signal(7)) */
+    MP_RESTARTS = 4,      /* but not after one with SA_RESTART (signal(7)) */
+    MP_CANCEL_ENDS = 8    /* a cancellation ends it with -EINTR; the caller acts */
 };
 
 /* Park.  All return 0, -ETIMEDOUT, -EINTR; deadline as in hub.h.  Must not be
@@ -217,7 +217,6 @@ void mp__signals_start(void);
 void mp__signals_thread_begins(struct mp__thread *thread);
 void mp__signals_thread_ends(struct mp__thread *thread);
 void mp__signals_forked(struct mp__thread *self);
-uint64_t mp__signals_mask(void); /* the kernel thread's */
 /* signal_thread.c: run the handlers of what was sent to the calling thread. */
 void mp__signals_deliver(struct mp__thread *self);
 /* cpu_clock.c: somebody asks for the CPU time of threads; called whenever

@@ -9,6 +9,7 @@
  * Built in: libraries whose threads wait for each other by system calls that go
  * past libc, so that mapped ones would wait for ever. */
 #include "monkeypatch/native_threads.h"
+#include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
 
 #include <dlfcn.h>

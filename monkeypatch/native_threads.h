@@ -24,8 +24,4 @@ void mp__natives_forked(void);
 
 extern uint32_t mp__natives; /* lot word: native ones of the program alive */
 
-/* signal_mask.c: the kernel thread has the caller's own mask meanwhile. */
-void mp__own_mask_begins(void);
-void mp__own_mask_ends(void);
-
 #endif

@@ -11,8 +11,8 @@
  * can block it, wait for it or replace its handler.  Libc's own use of it is
  * passed on. */
 #include "monkeypatch/io_impl.h"
-#include "monkeypatch/per_thread.h"
 #include "monkeypatch/preempt.h"
+#include "monkeypatch/signal_impl.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -118,7 +118,7 @@ static bool may_switch(const struct mp__thread *self, const ucontext_t *context)
 /* Meanwhile others have changed what returning from a signal brings back. */
 static void renew(ucontext_t *context)
 {
-    uint64_t mask = mp__signals_mask();
+    uint64_t mask = mp__signal_mask_applied();
 
     memcpy(&context->uc_sigmask, &mask, sizeof mask);
     SYS_CALL(SYS_sigaltstack, NULL, &context->uc_stack, 0, 0, 0, 0);
@@ -130,8 +130,6 @@ static void give_way(struct mp__thread *self)
 
     hub->look_at = hub->switches; /* at the world outside, too */
     mp__yield_now();
-    if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
-        mp__signals_deliver(self);
     if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         mp__testcancel();
 }

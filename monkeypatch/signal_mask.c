@@ -2,7 +2,7 @@
  *
  * Each thread has its own word; the kernel thread blocks what all of them block,
  * so that a signal that one thread lets through arrives. */
-#include "monkeypatch/native_threads.h"
+#include "monkeypatch/io_impl.h"
 #include "monkeypatch/signal_impl.h"
 
 #include <stdlib.h>
@@ -149,6 +149,7 @@ void mp__own_mask_ends(void)
 
 void mp__vfork_begins(void)
 {
+    mp__fd_shared(); /* before the child has them */
     mp__init();
     mp__own_mask_begins();
 }

@@ -4,7 +4,6 @@
  * them stays with us: its handler runs when that thread runs next, at once if it
  * waits; or sigwait() takes it.  Signals that have no handler and are not
  * blocked act on the process and go to the kernel. */
-#include "monkeypatch/offload_impl.h"
 #include "monkeypatch/signal_impl.h"
 
 #include <stdlib.h>
@@ -29,8 +28,6 @@ static void end_wait(struct mp__thread *thread, bool restarts)
 
     if (thread->parked != NULL)
         mp__hub->wake(thread->parked, interrupts ? -EINTR : 0);
-    if (thread->job != NULL)
-        mp__job_interrupt(thread);
 }
 
 /* It is in sigwait() or its like for that one. */

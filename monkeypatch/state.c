@@ -129,7 +129,8 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
         *self->tell = waiter;
         self->tell = NULL;
     }
-    if ((flags & MP_CANCEL) || self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
+    if ((flags & (MP_CANCEL | MP_CANCEL_ENDS)) ||
+        self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         self->waiter = waiter;
     mp__stats.parks++;
 }
@@ -330,6 +331,8 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
         return real_thread_waits(address, expected, deadline, flags);
     if (flags & MP_CANCEL)
         mp__testcancel();
+    if ((flags & MP_CANCEL_ENDS) && cancel_is_due(self))
+        return -EINTR;
     wait_begins(self, &waiter, flags);
     expect(waiter.hub, 1);
     rc = mp__hub->lot_wait_on(&waiter, address, expected, deadline);
@@ -354,6 +357,25 @@ int mp__lot_wake(uint32_t *address, int n)
     if (woken < n && __atomic_load_n(&kernel_waiters, __ATOMIC_SEQ_CST) != 0)
         woken += kernel_wake(address, n - woken);
     return woken;
+}
+
+int mp__offload(void (*function)(void *), void *arg,
+                enum hub__offload_kind kind)
+{
+    if (mp__here == NULL || !mp__may_park()) {
+        function(arg);
+        return 0;
+    }
+    if (unlikely(mp__blocks_linked))
+        mp__unlink_blocks();
+    mp__stats.offloads++;
+    if (mp__hub->offload(function, arg, kind) < 0) {
+        mp__stats.native_waits++; /* no thread to be had: stop everybody */
+        function(arg);
+    }
+    if (likely(mp__self != NULL))
+        mp__runs_again(mp__self);
+    return 0;
 }
 
 void mp__yield(void)

@@ -4,18 +4,13 @@
  * inside libc acts on them.  A deferred request ends the cancelable wait that
  * its target is in; the wait's return acts on it (state.c). */
 #include "monkeypatch/native_threads.h"
-#include "monkeypatch/offload_impl.h"
 
 static void end_wait(struct mp__thread *thread)
 {
     struct hub__waiter *waiter = thread->waiter;
 
-    if (thread->cancel_state != PTHREAD_CANCEL_ENABLE)
-        return;
-    if (waiter != NULL)
+    if (waiter != NULL && thread->cancel_state == PTHREAD_CANCEL_ENABLE)
         mp__hub->wake(waiter, -ECANCELED);
-    if (thread->job != NULL)
-        mp__job_interrupt(thread);
 }
 
 MP_EXPORT int pthread_cancel(pthread_t handle)

@@ -9,6 +9,12 @@
 #include <aio.h>
 #include <netdb.h>
 
+/* A time-out is not waited for anew after a handler (signal(7)). */
+static unsigned how_to_wait(const struct timespec *timeout)
+{
+    return MP_CANCEL | MP_INTERRUPTIBLE | (timeout == NULL ? MP_RESTARTS : 0);
+}
+
 struct requests {
     const struct aiocb *const *list;
     int count;
@@ -34,8 +40,8 @@ MP_EXPORT int aio_suspend(const struct aiocb *const list[], int count,
     if (!MP_ACTIVE(file) || !mp__may_park())
         return original(list, count, timeout);
     mp__io_begin();
-    return (int)mp__io_end(mp__helped_wait(
-        suspend, &call, MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS));
+    return (int)mp__io_end(
+        mp__helped_wait(suspend, &call, how_to_wait(timeout)));
 }
 MP_SPELLING(aio_suspend, aio_suspend64);
 
@@ -65,8 +71,7 @@ MP_EXPORT int gai_suspend(const struct gaicb *const list[], int count,
     if (!MP_ACTIVE(dns) || !mp__may_park())
         return original(list, count, timeout);
     mp__io_begin();
-    if (mp__helped_wait(suspend_look_ups, &call,
-                        MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS) < 0)
+    if (mp__helped_wait(suspend_look_ups, &call, how_to_wait(timeout)) < 0)
         return EAI_INTR;
     return call.result;
 }

@@ -13,8 +13,10 @@ static ssize_t placed(const char *name, int fd, const struct iovec *vec,
                       int count, off_t at, bool write, bool one)
 {
     int64_t from = mp__now(), took;
-    ssize_t rc = mp__io_end(mp__placed(fd, vec, count, at, write, one));
+    ssize_t rc;
 
+    mp__testcancel();
+    rc = mp__io_end(mp__placed(fd, vec, count, at, write, one));
     took = mp__now() - from;
     if (took >= BLOCKED_NS && mp__options.files == MP_FILES_DIRECT)
         mp__later(name, took);

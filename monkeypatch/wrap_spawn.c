@@ -12,16 +12,12 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-/* signal.c */
-void mp__vfork_begins(void);
-void mp__vfork_ends(void);
-
 static void end_mask(const bool *on)
 {
     int before = errno;
 
     if (*on)
-        mp__vfork_ends();
+        mp__own_mask_ends();
     errno = before;
 }
 
@@ -31,7 +27,7 @@ static bool begin_mask(void)
 
     mp__fd_shared(); /* the child has what is open and not close-on-exec */
     if (on)
-        mp__vfork_begins();
+        mp__own_mask_begins();
     return on;
 }
 
