@@ -9,9 +9,10 @@
 #include <time.h>
 
 #define TIMERS 256
+#define BEING_SET UINT32_MAX
 
 static struct target {
-    uint32_t thread; /* atomic: its id; 0: the place is free */
+    uint32_t thread; /* atomic: its id; 0: free; BEING_SET: neither yet */
     timer_t timer;
 } targets[TIMERS];
 
@@ -25,7 +26,7 @@ struct mp__thread *mp__timer_target(const siginfo_t *info)
     for (int i = 0; i < TIMERS; i++) {
         uint32_t id = __atomic_load_n(&targets[i].thread, __ATOMIC_ACQUIRE);
 
-        if (id != 0 && targets[i].timer == timer)
+        if (id != 0 && id != BEING_SET && targets[i].timer == timer)
             return id == mp__main.id ? &mp__main
                                      : mp__thread_by_id((pid_t)id);
     }
@@ -38,22 +39,25 @@ static int note_target(timer_t timer, uint32_t id)
     for (int i = 0; i < TIMERS; i++) {
         uint32_t nobody = 0;
 
-        if (__atomic_load_n(&targets[i].thread, __ATOMIC_RELAXED) != 0)
+        if (!__atomic_compare_exchange_n(&targets[i].thread, &nobody,
+                                         BEING_SET, false, __ATOMIC_ACQUIRE,
+                                         __ATOMIC_RELAXED))
             continue;
         targets[i].timer = timer;
-        if (__atomic_compare_exchange_n(&targets[i].thread, &nobody, id, false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-            return 0;
+        __atomic_store_n(&targets[i].thread, id, __ATOMIC_RELEASE);
+        return 0;
     }
     return EAGAIN;
 }
 
 static void forget_target(timer_t timer)
 {
-    for (int i = 0; i < TIMERS; i++)
-        if (__atomic_load_n(&targets[i].thread, __ATOMIC_RELAXED) != 0 &&
-            targets[i].timer == timer)
+    for (int i = 0; i < TIMERS; i++) {
+        uint32_t id = __atomic_load_n(&targets[i].thread, __ATOMIC_ACQUIRE);
+
+        if (id != 0 && id != BEING_SET && targets[i].timer == timer)
             __atomic_store_n(&targets[i].thread, 0, __ATOMIC_RELEASE);
+    }
 }
 
 #ifndef sigev_notify_thread_id
