@@ -302,9 +302,10 @@ int greenlet__arrive(struct greenlet *self, struct greenlet__cargo *cargo);
 int greenlet__deliver(struct greenlet *self, struct greenlet__cargo *cargo,
                       int rc, void **result);
 /* Ask a new g for its body (G-010).  Returns 0; a negative errno with a record
- * left; or 1 when g is not new any more, or has another thread now. */
+ * left; or 1 when g is not new any more, or has another thread now.  *gone: a
+ * hook gave up the last reference to g, which is no more, whatever is returned. */
 int greenlet__resolve(struct greenlet__thread *self, struct greenlet *g,
-                      struct greenlet_callable *body);
+                      struct greenlet_callable *body, bool *gone);
 /* What a hook gave, which is not used after all. */
 void greenlet__discard_body(const struct greenlet *g,
                             const struct greenlet_callable *body);

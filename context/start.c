@@ -71,10 +71,11 @@ void greenlet__discard_body(const struct greenlet *g,
 
 static __attribute__((noinline)) int ask_hook(struct greenlet__thread *self,
                                               struct greenlet *g,
-                                              struct greenlet_callable *body)
+                                              struct greenlet_callable *body,
+                                              bool *gone)
 {
     const struct greenlet_callable before = *body;
-    bool changed, gone;
+    bool changed;
     int rc;
 
     greenlet_ref(g); /* the hook may drop the last one */
@@ -82,30 +83,31 @@ static __attribute__((noinline)) int ask_hook(struct greenlet__thread *self,
     if (rc > 0)
         rc = 0; /* only a negative one says no */
     changed = rc == 0 && !same_callable(body, &before);
-    gone = greenlet__read(g->refs) == 1;
+    *gone = greenlet__read(g->refs) == 1;
     if (rc < 0 && rc != -ENODATA && greenlet_caught_peek() == NULL)
         greenlet__fail(rc, &greenlet_error_class, "looking up run failed");
-    if (rc == 0 && !gone && g->state == GREENLET_NEW &&
+    if (rc == 0 && !*gone && g->state == GREENLET_NEW &&
         greenlet__tree_of(g) == self) {
         if (!changed) /* what is set, as it is now */
             *body = callable_of(g);
     } else {
         if (changed && body->destroy != NULL)
             body->destroy(body->closure);
-        rc = rc < 0 && !gone ? rc : 1;
+        rc = rc < 0 ? rc : 1; /* what it raised, be g what it may: a kill, say */
     }
     greenlet_unref(g);
     return rc;
 }
 
 int greenlet__resolve(struct greenlet__thread *self, struct greenlet *g,
-                      struct greenlet_callable *body)
+                      struct greenlet_callable *body, bool *gone)
 {
     int rc = 0;
 
+    *gone = false;
     *body = callable_of(g);
     if (unlikely(g->type != NULL && g->type->resolve_run != NULL))
-        rc = ask_hook(self, g, body);
+        rc = ask_hook(self, g, body, gone);
     if (rc == 0 && unlikely(body->run == NULL))
         rc = greenlet__fail(-ENODATA, &greenlet_attribute_class, "run");
     return rc;
@@ -162,6 +164,7 @@ static struct greenlet *find_heir(struct greenlet *self,
 
     while (heir != NULL && (heir = greenlet__living(heir)) != NULL) {
         int rc = greenlet__same_tree(self->thread, heir);
+        bool gone = false;
 
         if (unlikely(self->thread->special & SPECIAL_TESTED) &&
             GREENLET__SWITCH_FAILS())
@@ -170,19 +173,20 @@ static struct greenlet *find_heir(struct greenlet *self,
         if (rc == 0 && greenlet__is_active(heir))
             return heir;
         if (rc == 0)
-            rc = greenlet__resolve(self->thread, heir, &body);
+            rc = greenlet__resolve(self->thread, heir, &body, &gone);
         if (rc == 0 && self->parent == first) {
             greenlet__start(heir, &body);
             return heir;
         }
         if (rc < 0) {
-            heir = greenlet__parent_of(heir);
+            if (!gone)
+                heir = greenlet__parent_of(heir);
             replace_by_raised(self, rc, cargo);
         } else if (rc == 0) {
             greenlet__discard_body(heir, &body);
         }
-        if (rc > 0 || self->parent != first) /* a hook saw to it, or a kill */
-            heir = first = self->parent;
+        if (rc > 0 || gone || self->parent != first)
+            heir = first = self->parent; /* a hook saw to it, or a kill */
     }
     no_heir(self);
 }

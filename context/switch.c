@@ -273,6 +273,7 @@ static int find_target(struct greenlet__thread *self, struct greenlet *g,
                        struct greenlet **target,
                        struct greenlet_callable *body)
 {
+    bool gone;
     int rc;
 
     do { /* a hook may have started it, or moved it: look again (G-045) */
@@ -282,7 +283,7 @@ static int find_target(struct greenlet__thread *self, struct greenlet *g,
             GREENLET__SWITCH_FAILS())
             rc = fail_injected(*target);
         else if (*target != NULL && (*target)->state == GREENLET_NEW)
-            rc = greenlet__resolve(self, *target, body);
+            rc = greenlet__resolve(self, *target, body, &gone);
     } while (rc > 0);
     return rc;
 }
