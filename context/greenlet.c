@@ -293,6 +293,11 @@ void greenlet__left(struct greenlet *g)
     }
 }
 
+void greenlet__arrived_seen(struct greenlet__transfer transfer)
+{
+    greenlet__arrived(transfer);
+}
+
 /* ---- counting and freeing ---- */
 
 struct greenlet *greenlet_ref(struct greenlet *g)

@@ -50,6 +50,10 @@ static inline void greenlet__arrived(struct greenlet__transfer transfer)
     }
 }
 
+/* The same, compiled with the sanitizer that looks, for tools.c which is not: it
+ * must see that the previous one's end is announced to other threads. */
+void greenlet__arrived_seen(struct greenlet__transfer transfer);
+
 /* What is the running greenlet's own besides its registers.  errno: others that
  * run on its TLS block, the hub among them, change it meanwhile. */
 struct greenlet__own {

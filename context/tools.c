@@ -149,5 +149,5 @@ void greenlet__jump_slowly(struct greenlet *from, struct greenlet *to)
     transfer = greenlet__jump_bare(from->thread, from, to->thread, to);
     greenlet__cxx_restore(from);
     greenlet__tools_arrive(from, transfer.data);
-    greenlet__arrived(transfer);
+    greenlet__arrived_seen(transfer);
 }

@@ -1,10 +1,11 @@
 /* stress.c - random operations on many threads, checked against a model
  *
- * usage: stress [--ops N] [--threads T] [--seed S]
+ * usage: stress [--ops N] [--threads T] [--seed S] [--seeds K]
  *
- * N operations in all.  Each thread lives several lives: of every two the first
- * drops what it has made, the second exits with greenlets suspended and leaves
- * its references to the others.  In the end nothing may be left. */
+ * N operations in all, shared among K seeds from S on.  Each thread lives several
+ * lives: of every two the first drops what it has made, the second exits with
+ * greenlets suspended and leaves its references to the others.  In the end
+ * nothing may be left. */
 #include "stress.h"
 
 #include <string.h>
@@ -115,8 +116,8 @@ static void drop_shared(void)
     struct thread thread = {.closing = true};
 
     self = &thread;
-    for (int i = 0; i < SHARED; i++)
-        let_go(shared[i].g);
+    for (size_t i = 0; i < SHARED; i++)
+        share(i, NULL);
     self = NULL;
 }
 
@@ -153,16 +154,21 @@ int main(int argc, char **argv)
     long ops = number(argc, argv, "--ops", 100000);
     int threads = (int)number(argc, argv, "--threads", 2);
     uint64_t seed = (uint64_t)number(argc, argv, "--seed", 1);
+    long seeds = number(argc, argv, "--seeds", 1);
     struct worker *workers;
 
-    CHECK(threads > 0);
+    CHECK(threads > 0 && seeds > 0);
     (void)greenlet_current();
     for (int i = 0; i < 4; i++)
         vars[i] = greenlet_var_new("v", value_free);
     workers = calloc((size_t)threads, sizeof *workers);
     CHECK(workers != NULL);
-    live_all(workers, threads, ops, seed);
-    drop_shared();
+    for (long i = 0; i < seeds; i++) {
+        printf("seed %llu\n", (unsigned long long)seed + (unsigned long long)i);
+        fflush(stdout);
+        live_all(workers, threads, ops / seeds, seed + (uint64_t)i);
+        drop_shared();
+    }
     free(workers);
     for (int i = 0; i < 4; i++)
         greenlet_var_unref(vars[i]);

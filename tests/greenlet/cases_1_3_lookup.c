@@ -132,6 +132,47 @@ CASE(G_046c, "a throw whose lookup started the target goes where that waits")
     greenlet_unref(g);
 }
 
+static struct greenlet *child;
+
+/* The last reference to g is its child's. */
+static int gives_up_and_raises(struct greenlet *g, struct greenlet_callable *run)
+{
+    (void)g;
+    (void)run;
+    CHECK_INT(greenlet_set_parent(child, main_greenlet), 0);
+    return raise_here(&some_error, V(7));
+}
+
+static const struct greenlet_type fleeting = {"fleeting", gives_up_and_raises,
+                                              NULL};
+
+CASE(G_046d, "what a lookup raises counts, also when it gave its greenlet up")
+{
+    struct greenlet *g = make_of(&fleeting, returns_value);
+
+    main_greenlet = greenlet_current();
+    child = make(returns_value);
+    CHECK_PTR(SWITCH(child, V(1)), V(1));
+    CHECK_INT(greenlet_set_parent(child, g), 0); /* dead: g stands for it */
+    greenlet_unref(g);
+    CHECK_INT(greenlet_switch(child, V(2), NULL), -EPROTO);
+    CHECK_CAUGHT(some_error, V(7));
+    greenlet_unref(child);
+}
+
+CASE(G_031d, "so it does when a child ends: the next ancestor gets the error")
+{
+    struct greenlet *g = make_of(&fleeting, returns_value);
+
+    main_greenlet = greenlet_current();
+    child = make_below(returns_value, g);
+    greenlet_unref(g);
+    CHECK_INT(greenlet_switch(child, V(2), NULL), -EPROTO);
+    CHECK_CAUGHT(some_error, V(7));
+    CHECK(greenlet_dead(child));
+    greenlet_unref(child);
+}
+
 /* A thread that has a greenlet, and stays until it is told. */
 static struct other {
     pthread_t thread;

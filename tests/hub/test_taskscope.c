@@ -266,7 +266,8 @@ START_TEST(the_end_of_the_hub_cancels_what_is_left_in_it)
     cleaned = dropped = 0;
     hub_task_create(hub_scope_of_hub(), NULL, waits, NULL, NULL);
     hub_task_create(hub_scope_of_hub(), &task, gives, order, drop);
-    hub_sleep(3 * MS);
+    while (!hub_task_done(task))
+        hub_sleep(MS);
     ck_assert_int_eq(hub_destroy(), 0);
     ck_assert_int_eq(cleaned, 1);
     ck_assert_int_eq(dropped, 1);
