@@ -36,7 +36,7 @@ int greenlet_set_parent(struct greenlet *g, struct greenlet *parent)
         greenlet__tree_of(parent) != greenlet__read(g->thread))
         return greenlet__fail(-EXDEV, &greenlet_value_class,
                               "parent cannot be on a different thread");
-    greenlet__write(g->parent, greenlet_ref(parent)); /* see tree_of() */
+    greenlet__set_parent(g, greenlet_ref(parent));
     if (old != NULL)
         greenlet_unref(old);
     return 0;

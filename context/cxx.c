@@ -50,7 +50,7 @@ void greenlet_cxx_runtime(void *(*get_globals)(void))
 
 void greenlet__cxx_save(struct greenlet *from)
 {
-    uintptr_t *globals = from->thread->cxx_globals;
+    uintptr_t *globals = greenlet__read(from->thread)->cxx_globals;
 
     if (likely((globals[0] | globals[1]) == 0))
         return;
@@ -63,7 +63,7 @@ void greenlet__cxx_restore(struct greenlet *to)
 {
     if (!(to->has & HAS_CXX))
         return;
-    memcpy(to->thread->cxx_globals, to->cxx, sizeof to->cxx);
+    memcpy(greenlet__read(to->thread)->cxx_globals, to->cxx, sizeof to->cxx);
     to->has &= (uint8_t)~HAS_CXX;
 }
 

@@ -122,7 +122,7 @@ void greenlet__prepare(struct greenlet *g, void *top,
 {
     char *bottom = g->slot.base + g->slot.guard;
 
-    if (unlikely(g->thread->tools != 0))
+    if (unlikely(greenlet__read(g->thread)->tools != 0))
         greenlet__tools_fresh(g, bottom, top);
     g->entry = entry;
     __atomic_store_n(&g->state, GREENLET_ACTIVE, __ATOMIC_RELEASE);
@@ -236,7 +236,7 @@ _Noreturn void greenlet__first(struct greenlet__transfer transfer)
     struct greenlet *self;
 
     self = greenlet__word->current;
-    if (unlikely(self->thread->tools != 0))
+    if (unlikely(greenlet__read(self->thread)->tools != 0))
         greenlet__tools_arrive(self, transfer.data);
     greenlet__arrived(transfer);
     self->entry(self);
@@ -246,7 +246,8 @@ _Noreturn void greenlet__first(struct greenlet__transfer transfer)
 _Noreturn void greenlet__leave(struct greenlet *to)
 {
     struct greenlet *self = greenlet__word->current;
-    struct greenlet__thread *left = self->thread, *entered = to->thread;
+    struct greenlet__thread *left = greenlet__read(self->thread),
+                            *entered = greenlet__read(to->thread);
 
     if (entered != left)
         greenlet__set_thread_pointer(entered->thread_pointer);

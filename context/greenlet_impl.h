@@ -321,6 +321,9 @@ int greenlet__same_tree(struct greenlet__thread *self,
 /* The identity that g belongs to: the one it was started in; that of the main at
  * the top of its chain while it is new (G-127). */
 struct greenlet__thread *greenlet__tree_of(const struct greenlet *g);
+/* So that greenlet__tree_of() in another thread finds no parent that is gone: the
+ * old one may be given up after it.  The new one's reference is g's. */
+void greenlet__set_parent(struct greenlet *g, struct greenlet *parent);
 /* Its parent: the loop of its hub, or else its thread's main, for a greenlet that
  * was made without one; NULL for a main. */
 struct greenlet *greenlet__parent_of(const struct greenlet *g);

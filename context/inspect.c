@@ -118,7 +118,7 @@ int greenlet_stack_use(const struct greenlet *g, struct greenlet_stack_use *use)
         use->reserved = g->slot.size;
         use->high_water =
             touched(g->slot.base + g->slot.guard, g->slot.base + g->slot.size);
-    } else if (g->thread == greenlet__thread_self()) {
+    } else if (greenlet__read(g->thread) == greenlet__thread_self()) {
         top = own_stack_top();
     }
     if (top != NULL && greenlet_state_of(g) == GREENLET_IS_SUSPENDED)

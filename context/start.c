@@ -163,17 +163,18 @@ static struct greenlet *find_heir(struct greenlet *self,
     struct greenlet_callable body;
 
     while (heir != NULL && (heir = greenlet__living(heir)) != NULL) {
-        int rc = greenlet__same_tree(self->thread, heir);
+        int rc = greenlet__same_tree(greenlet__read(self->thread), heir);
         bool gone = false;
 
-        if (unlikely(self->thread->special & SPECIAL_TESTED) &&
+        if (unlikely(greenlet__read(self->thread)->special & SPECIAL_TESTED) &&
             GREENLET__SWITCH_FAILS())
             rc = greenlet__fail(-ENOSYS, &greenlet_system_class,
                                 "Failed to switch stacks at the end.");
         if (rc == 0 && greenlet__is_active(heir))
             return heir;
         if (rc == 0)
-            rc = greenlet__resolve(self->thread, heir, &body, &gone);
+            rc = greenlet__resolve(greenlet__read(self->thread), heir, &body,
+                                   &gone);
         if (rc == 0 && self->parent == first) {
             greenlet__start(heir, &body);
             return heir;
@@ -229,8 +230,10 @@ static inline bool ends_plainly(const struct greenlet *self, int rc)
     const struct greenlet *parent = self->parent;
 
     return rc == 0 && ((unsigned)self->has | self->arrival) == 0 &&
-           self->thread->special == 0 && parent->state == GREENLET_ACTIVE &&
-           parent->thread == self->thread && greenlet__read(self->refs) != 0;
+           greenlet__read(self->thread)->special == 0 &&
+           parent->state == GREENLET_ACTIVE &&
+           greenlet__read(parent->thread) == greenlet__read(self->thread) &&
+           greenlet__read(self->refs) != 0;
 }
 
 static __attribute__((noinline, noreturn)) void
@@ -274,7 +277,7 @@ void greenlet__run(struct greenlet *self)
         struct greenlet *parent = self->parent;
 
         parent->value = value;
-        greenlet__leave_in(self->thread, self, parent);
+        greenlet__leave_in(greenlet__read(self->thread), self, parent);
     }
     end_specially(self, rc, value);
 }

@@ -25,7 +25,7 @@ void greenlet__cargo_clear(struct greenlet__cargo *cargo)
 
 /* ---- who is meant, and who may ---- */
 
-struct greenlet__thread *greenlet__tree_of(const struct greenlet *g)
+static struct greenlet__thread *tree_of_new(const struct greenlet *g)
 {
     const struct greenlet *parent;
 
@@ -33,6 +33,33 @@ struct greenlet__thread *greenlet__tree_of(const struct greenlet *g)
            (parent = greenlet__read(g->parent)) != NULL)
         g = parent;
     return greenlet__read(g->thread);
+}
+
+/* The ancestors of a new one may be given up meanwhile by another thread, whose
+ * it is; not so while the lock is held: see greenlet__set_parent(). */
+struct greenlet__thread *greenlet__tree_of(const struct greenlet *g)
+{
+    struct greenlet__thread *tree;
+
+    if (likely(greenlet__read(g->state) != GREENLET_NEW))
+        return greenlet__read(g->thread);
+    if (__libc_single_threaded)
+        return tree_of_new(g);
+    pthread_mutex_lock(&greenlet__threads_lock);
+    tree = tree_of_new(g);
+    pthread_mutex_unlock(&greenlet__threads_lock);
+    return tree;
+}
+
+void greenlet__set_parent(struct greenlet *g, struct greenlet *parent)
+{
+    if (__libc_single_threaded) {
+        greenlet__write(g->parent, parent);
+        return;
+    }
+    pthread_mutex_lock(&greenlet__threads_lock);
+    greenlet__write(g->parent, parent);
+    pthread_mutex_unlock(&greenlet__threads_lock);
 }
 
 static bool has_ended(const struct greenlet *g)
@@ -132,12 +159,12 @@ static int may_switch(struct greenlet__thread *self, const struct greenlet *g)
  * by whom it runs. */
 static void note_origin(struct greenlet *from, struct greenlet *target)
 {
-    bool traced = (from->thread->special & SPECIAL_TRACED) != 0;
+    bool traced = (greenlet__read(from->thread)->special & SPECIAL_TRACED) != 0;
     bool dropped = greenlet__read(from->refs) == 0 && from != target;
 
     if (likely(!traced && !dropped))
         return;
-    from->thread->special &= (uint8_t)~SPECIAL_DROPPED;
+    greenlet__read(from->thread)->special &= (uint8_t)~SPECIAL_DROPPED;
     target->origin = greenlet_ref(from);
     target->arrival |= ARRIVES_DROP;
     if (traced)
@@ -175,7 +202,7 @@ int greenlet__arrive(struct greenlet *self, struct greenlet__cargo *cargo)
         greenlet_message_free(before);
     greenlet__drop_unused(self);
     if (flags & ARRIVES_TRACED)
-        rc = greenlet__trace(self->thread,
+        rc = greenlet__trace(greenlet__read(self->thread),
                              flags & ARRIVES_THROWN ? GREENLET_THREW
                                                     : GREENLET_SWITCHED,
                              origin, self, &raised);
@@ -361,10 +388,10 @@ static inline bool starts_plainly(const struct greenlet__thread *self,
                                   const struct greenlet *g)
 {
     return self != NULL && greenlet__read(g->thread) == self &&
-           greenlet__read(g->state) == GREENLET_NEW &&
-           g->type == NULL && ((unsigned)g->has | self->special) == 0 &&
-           g->run != NULL && g->parent->state == GREENLET_ACTIVE &&
-           g->parent->thread == self &&
+           greenlet__read(g->state) == GREENLET_NEW && g->type == NULL &&
+           ((unsigned)g->has | self->special) == 0 && g->run != NULL &&
+           g->parent->state == GREENLET_ACTIVE &&
+           greenlet__read(g->parent->thread) == self &&
            greenlet__read(self->drop_queue) == NULL &&
            greenlet__read(greenlet__attention) == 0;
 }
@@ -548,12 +575,12 @@ void greenlet__kill(struct greenlet *g)
     int rc;
 
     greenlet__write(g->refs, 1);
-    g->parent = greenlet_ref(dropper);
+    greenlet__set_parent(g, greenlet_ref(dropper));
     greenlet__load(dropper, g, &cargo);
     greenlet__jump_from(self, dropper, self, g);
     rc = greenlet__arrive(dropper, &cargo);
     mine = g->parent;
-    g->parent = parent; /* G-088: whatever it set meanwhile */
+    greenlet__set_parent(g, parent); /* G-088: whatever it set meanwhile */
     if (rc < 0) { /* G-097 */
         greenlet__unraisable(g, &cargo.record);
         cargo.kind = 0;

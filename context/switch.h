@@ -161,7 +161,8 @@ greenlet__leave_in(struct greenlet__thread *thread, struct greenlet *self,
 static inline __attribute__((always_inline)) void
 greenlet__jump(struct greenlet *from, struct greenlet *to)
 {
-    struct greenlet__thread *left = from->thread, *entered = to->thread;
+    struct greenlet__thread *left = greenlet__read(from->thread),
+                            *entered = greenlet__read(to->thread);
 
     if (entered != left)
         greenlet__set_thread_pointer(entered->thread_pointer);
