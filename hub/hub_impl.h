@@ -486,6 +486,10 @@ void hub__watch_anew(struct hub *hub); /* waits go on with a new loop */
 /* reserve.c: fd numbers of ours at the top of the table */
 int hub__fd_to_top(int fd); /* moves; returns the new number or -errno */
 bool hub__fd_is_ours(int fd);
+/* For a moment, where the table may be full: false if it cannot be.  `before` is
+ * what is to be set again. */
+struct rlimit;
+bool hub__limit_raise(struct rlimit *before);
 int hub__fd_evacuate(int fd); /* the program wants this number: move ours */
 void hub__fd_forget(int fd);
 unsigned hub__fd_lowest(void); /* no fd of ours is below */

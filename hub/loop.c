@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -226,12 +227,22 @@ void hub__loop_close(struct hub *hub)
     hub->loop = NULL;
 }
 
+/* Where the soft limit was lowered below our numbers, and the table is full up to
+ * there, what is closed makes no room. */
 int hub__loop_forked(struct hub *hub)
 {
+    struct rlimit limit;
+    int rc;
+
     hub->ringing = 0; /* who did is not here */
     hub__loop_close(hub);
     hub__reserve_forked();
-    return hub__loop_open(hub);
+    rc = hub__loop_open(hub);
+    if (rc != -EMFILE || !hub__limit_raise(&limit))
+        return rc;
+    rc = hub__loop_open(hub);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return rc;
 }
 
 /* `most`: sleep no longer than that, in ns. */

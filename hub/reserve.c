@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define OURS_MAX 64
+#define ABOVE 64 /* numbers above the limit, in a full table */
 #define HIGHEST 65536 /* libev keeps an array up to the highest number */
 
 static int *slots[OURS_MAX]; /* where a number is kept, to change it; or NULL */
@@ -70,6 +71,22 @@ static int duplicate_high(int fd)
             close(copy);
     }
     return -EMFILE;
+}
+
+/* In a full table there is room above the soft limit, unless that is the hard
+ * one. */
+bool hub__limit_raise(struct rlimit *before)
+{
+    struct rlimit more;
+
+    if (getrlimit(RLIMIT_NOFILE, before) != 0 ||
+        before->rlim_cur >= before->rlim_max)
+        return false;
+    more = *before;
+    more.rlim_cur = before->rlim_max - before->rlim_cur > ABOVE
+                        ? before->rlim_cur + ABOVE
+                        : before->rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &more) == 0;
 }
 
 int hub__fd_to_top(int fd)

@@ -212,27 +212,15 @@ void hub__fd_events(struct hub *hub, const struct hub__fd_ready *ready,
 
 /* ---- the program closes or replaces a number ---- */
 
-#define ABOVE 64 /* numbers above the limit, for copies */
-
-/* In a full table there is room above the soft limit, unless that is the hard
- * one. */
 static int copy_of(int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    struct rlimit limit, more;
+    struct rlimit limit;
 
-    if (copy >= 0 || errno != EMFILE ||
-        getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
-        limit.rlim_cur >= limit.rlim_max)
+    if (copy >= 0 || errno != EMFILE || !hub__limit_raise(&limit))
         return copy;
-    more = limit;
-    more.rlim_cur = limit.rlim_max - limit.rlim_cur > ABOVE
-                        ? limit.rlim_cur + ABOVE
-                        : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &more) == 0) {
-        copy = fcntl(fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur);
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    copy = fcntl(fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur);
+    setrlimit(RLIMIT_NOFILE, &limit);
     return copy;
 }
 

@@ -1,4 +1,5 @@
-"""A Flask application: a plain view, two that wait 100 ms, one that asks Redis.
+"""A Flask application: a plain view, two that wait 100 ms, one that asks Redis,
+one that sends back what it gets.
 
 Run as a program it serves on Werkzeug's threaded server and prints its port;
 gunicorn imports `app`.  REDIS_PORT names the Redis of the /redis view.
@@ -6,6 +7,7 @@ gunicorn imports `app`.  REDIS_PORT names the Redis of the /redis view.
 import asyncio
 import os
 import resource
+import signal
 import sys
 import time
 
@@ -38,6 +40,12 @@ async def async_sleep():
     return text("awaited\n")
 
 
+@app.post("/echo")
+def echo():
+    return flask.Response(flask.request.get_data(),
+                          mimetype="application/octet-stream")
+
+
 @app.get("/redis")
 def count():
     return text("%d\n" % store.incr("hits"))
@@ -52,6 +60,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     werkzeug.serving.ThreadedWSGIServer.request_queue_size = 4096
+    signal.signal(signal.SIGUSR1, lambda *_: None)
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     server = werkzeug.serving.make_server("127.0.0.1", port, app,
                                           threaded=True)

@@ -3,11 +3,13 @@
  * HTTP/1.1 with keep-alive, blocking accept, recv and send, default stacks.
  * Prints the port that the kernel chose, then serves until a signal ends it.
  * It knows nothing of Vireo: the demo and the tests run it as it is, and again
- * under the preload.  GET /sleep waits 100 ms before it answers. */
+ * under the preload.  GET /sleep waits 100 ms before it answers; a POST is
+ * answered by its own body, piece by piece.  SIGUSR1 has a handler. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,13 +37,48 @@ static int send_all(int fd, const char *data, size_t size)
     return 0;
 }
 
-/* Answer every complete request in buf; return how many bytes they took, or
- * -1 when the peer is gone.  Requests have no body. */
-static ssize_t answer_requests(int fd, char *buf)
+/* Send the body back, of which `have` bytes are there; return how many of those
+ * were of it.  Not inlined: its buffer is not to be on every thread's stack. */
+static ssize_t __attribute__((noinline))
+echo(int fd, const char *head, const char *body, size_t have)
+{
+    const char *field = strcasestr(head, "\r\nContent-Length:");
+    size_t left = field != NULL && field < body ? strtoul(field + 17, NULL, 10)
+                                                : 0;
+    size_t used = have < left ? have : left;
+    char piece[4096];
+    int size = snprintf(piece, sizeof piece,
+                        "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", left);
+
+    if (send_all(fd, piece, (size_t)size) < 0 || send_all(fd, body, used) < 0)
+        return -1;
+    for (left -= used; left > 0;) {
+        size_t most = left < sizeof piece ? left : sizeof piece;
+        ssize_t n = recv(fd, piece, most, 0);
+
+        if (n <= 0 || send_all(fd, piece, (size_t)n) < 0)
+            return -1;
+        left -= (size_t)n;
+    }
+    return (ssize_t)used;
+}
+
+/* Answer every complete request of the `have` bytes in buf; return how many they
+ * took, or -1 when the peer is gone.  Only a POST has a body. */
+static ssize_t answer_requests(int fd, char *buf, size_t have)
 {
     char *start = buf, *end;
 
     while ((end = strstr(start, "\r\n\r\n")) != NULL) {
+        if (strncmp(start, "POST ", 5) == 0) {
+            ssize_t used = echo(fd, start, end + 4,
+                                have - (size_t)(end + 4 - buf));
+
+            if (used < 0)
+                return -1;
+            start = end + 4 + used;
+            continue;
+        }
         if (strncmp(start, "GET /sleep ", 11) == 0)
             usleep(100 * 1000);
         if (send_all(fd, answer, sizeof answer - 1) < 0)
@@ -65,7 +102,7 @@ static void *serve(void *arg)
             break;
         have += (size_t)n;
         buf[have] = '\0';
-        used = answer_requests(fd, buf);
+        used = answer_requests(fd, buf, have);
         if (used < 0)
             break;
         have -= (size_t)used;
@@ -73,6 +110,11 @@ static void *serve(void *arg)
     }
     close(fd);
     return NULL;
+}
+
+static void on_signal(int number)
+{
+    (void)number;
 }
 
 static int listen_on(uint16_t port)
@@ -104,6 +146,7 @@ int main(int argc, char **argv)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    signal(SIGUSR1, on_signal);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     for (;;) {

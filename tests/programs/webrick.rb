@@ -1,5 +1,6 @@
 # webrick, a Ruby thread for each connection.  Prints the port that the kernel
-# chose.  GET /sleep waits 100 ms.
+# chose.  GET /sleep waits 100 ms; POST /echo gives back its body.  SIGUSR1 has a
+# handler.
 require 'webrick'
 
 # RequestTimeout counts from the last answer: held connections are idle long.
@@ -22,6 +23,12 @@ server.mount_proc('/sleep') do |_request, response|
   answer(response)
 end
 
+server.mount_proc('/echo') do |request, response|
+  response['Content-Type'] = 'application/octet-stream'
+  response.body = request.body || ''
+end
+
+Signal.trap('USR1') {}
 puts server.listeners[0].addr[1]
 $stdout.flush
 server.start
