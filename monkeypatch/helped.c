@@ -5,6 +5,7 @@
  * not shown that handler (signal.c shows it its own table); should it ask for
  * this very signal later, another is taken for the waits that begin then. */
 #include "monkeypatch/helped.h"
+#include "monkeypatch/signal_own.h"
 #include "monkeypatch/sys.h"
 
 #include <limits.h>
@@ -24,6 +25,7 @@ struct helped {
     uint32_t stop; /* atomic */
     uint32_t tid;  /* atomic; 0: not running yet */
     int kick;      /* the signal that ends its calls; <= 0: none */
+    struct mp__raised raised;
 };
 
 static struct helped *unused;
@@ -100,6 +102,7 @@ static void *help(void *arg)
     while (rc == -EINTR && !__atomic_load_n(&helped->stop, __ATOMIC_ACQUIRE))
         rc = helped->function(helped->call);
     helped->rc = rc;
+    mp__raised_take(&helped->raised);
     __atomic_store_n(&helped->done, 1, __ATOMIC_RELEASE);
     mp__lot_wake(&helped->done, INT_MAX);
     return NULL;
@@ -178,6 +181,7 @@ static int wait_until_done(struct helped *helped, unsigned flags,
 /* Its result outlives it: it may be used again as soon as it is given back. */
 static long wait_for(struct helped *helped, unsigned flags, uint32_t before)
 {
+    struct mp__raised raised;
     long result;
     int rc;
 
@@ -187,7 +191,9 @@ static long wait_for(struct helped *helped, unsigned flags, uint32_t before)
         rc = wait_until_done(guard, flags, before);
         stop(guard);
         result = guard->rc;
+        raised = guard->raised;
     }
+    mp__raised_give(&raised);
     if (result != -EINTR)
         return result;
     if (flags & MP_CANCEL)

@@ -1,9 +1,13 @@
 /* signal_mask.c - a signal mask for each mapped thread
  *
  * Each thread has its own word; the kernel thread blocks what all of them block,
- * so that a signal that one thread lets through arrives. */
+ * so that a signal that one thread lets through arrives.  Two signals come from
+ * what the running thread calls, and are nobody else's: while one that blocks
+ * them runs, so does the kernel thread, and what came is taken from it before
+ * another runs. */
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/signal_impl.h"
+#include "monkeypatch/signal_own.h"
 
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -11,7 +15,10 @@
 static unsigned blocked_by[MP_SIGNALS]; /* threads whose mask has the bit */
 static unsigned bits_blocked; /* sum of blocked_by: 0 in most programs */
 static unsigned counted;      /* threads */
-static uint64_t applied;      /* the kernel thread's mask */
+static uint64_t common;       /* what all block */
+static uint64_t applied;      /* the kernel thread's mask: that, and ... */
+static struct mp__thread *holder; /* ... what this one blocks of OWN */
+bool mp__signal_own;
 
 /* glibc's own two real-time signals, SIGKILL and SIGSTOP cannot be blocked. */
 #define NEVER                                                     \
@@ -29,24 +36,88 @@ static void kernel_mask(uint64_t word)
                      sizeof word);
 }
 
+/* Write to who does not read, and write beyond the limit. */
+#define OWN (mp__signal_bit(SIGPIPE) | mp__signal_bit(SIGXFSZ))
+
+static uint64_t own_of(const struct mp__thread *thread)
+{
+    return thread != NULL ? thread->signal_mask & OWN : 0;
+}
+
 /* Unblocking lets signals in at once, and their handler asks for `applied`. */
-static void apply(void)
+static void apply(struct mp__thread *self)
 {
     uint64_t wanted = 0;
 
     for (unsigned i = 0; i < MP_SIGNALS; i++)
         if (blocked_by[i] == counted)
             wanted |= (uint64_t)1 << i;
-    applied = wanted;
-    kernel_mask(wanted);
+    common = wanted;
+    holder = self;
+    applied = common | own_of(self);
+    kernel_mask(applied);
+}
+
+/* What the kernel thread has pending of `set`: false, nothing. */
+static bool take(uint64_t set, siginfo_t *info)
+{
+    const struct timespec zero = { 0, 0 };
+
+    return SYS_CALL(SYS_rt_sigtimedwait, &set, info, &zero, sizeof set, 0, 0) >
+           0;
+}
+
+void mp__raised_take(struct mp__raised *raised)
+{
+    raised->count = 0;
+    while (raised->count < 2 && take(OWN, &raised->info[raised->count]))
+        raised->count++;
+}
+
+void mp__raised_give(const struct mp__raised *raised)
+{
+    struct mp__thread *self = mp__self;
+
+    if (likely(raised->count == 0) || self == NULL)
+        return;
+    for (int i = 0; i < raised->count; i++)
+        mp__signal_enqueue(self, &raised->info[i]);
+    if ((self->signals_pending & ~self->signal_mask) != 0)
+        mp__signals_deliver(self);
+}
+
+/* What its calls have raised waits for the thread that has run until now. */
+static void take_own(void)
+{
+    uint64_t own = applied & ~common;
+    siginfo_t info;
+
+    while (unlikely(own != 0) && holder != NULL && take(own, &info))
+        mp__signal_enqueue(holder, &info);
+}
+
+void mp__signal_own_enter(struct mp__thread *self)
+{
+    uint64_t wanted = common | own_of(self);
+    int saved = errno;
+
+    if (holder == self)
+        return;
+    take_own();
+    holder = self;
+    if (wanted != applied) {
+        applied = wanted;
+        kernel_mask(wanted);
+    }
+    errno = saved;
 }
 
 /* All threads block what the kernel thread does and nothing more: then one more
  * or one less of them changes nothing. */
 static bool all_masks_equal(void)
 {
-    return bits_blocked ==
-           counted * (unsigned)__builtin_popcountll(applied);
+    return applied == common &&
+           bits_blocked == counted * (unsigned)__builtin_popcountll(common);
 }
 
 static void count(uint64_t word, int by)
@@ -64,11 +135,14 @@ void mp__signal_mask_set(struct mp__thread *self, uint64_t word)
 
     word &= ~NEVER;
     kernel_mask(all); /* a handler that counts, too, must not come between */
+    take_own();
     before = self->signal_mask;
     count(before & ~word, -1);
     count(word & ~before, 1);
     self->signal_mask = word;
-    apply();
+    if (unlikely((word & OWN) != 0))
+        mp__signal_own = true;
+    apply(self);
     if (unlikely((self->signals_pending & ~word) != 0))
         mp__signals_deliver(self);
 }
@@ -165,7 +239,7 @@ void mp__signal_masks_start(void)
 {
     mp__real.syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &applied,
                      sizeof applied);
-    mp__main.signal_mask = applied;
+    mp__main.signal_mask = common = applied;
     counted = 1;
     count(applied, 1);
 }
@@ -181,6 +255,7 @@ void mp__signals_thread_begins(struct mp__thread *thread)
 
 void mp__signals_thread_ends(struct mp__thread *thread)
 {
+    take_own();
     counted--;
     if (thread->signal_mask != 0)
         count(thread->signal_mask, -1);
@@ -189,7 +264,8 @@ void mp__signals_thread_ends(struct mp__thread *thread)
     if (unlikely(mp__signal_stacks))
         mp__signal_stack_leave(thread);
     if (counted > 0 && !all_masks_equal())
-        apply();
+        apply(NULL);
+    holder = NULL;
 }
 
 void mp__signals_forked(struct mp__thread *self)
@@ -198,7 +274,8 @@ void mp__signals_forked(struct mp__thread *self)
     bits_blocked = 0;
     counted = 1;
     count(self->signal_mask, 1);
-    applied = self->signal_mask;
+    applied = common = self->signal_mask;
+    holder = self;
     mp__signal_queue_forked();
     self->signals_pending = 0;
     self->signal_queue = NULL;

@@ -1,6 +1,7 @@
 /* state.c - who the caller is, and how it waits */
 #include "monkeypatch/monkeypatch_impl.h"
 #include "monkeypatch/native_threads.h"
+#include "monkeypatch/signal_own.h"
 #include "monkeypatch/sys.h"
 #include "thread_pointer.h"
 
@@ -137,9 +138,12 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
 
 void mp__runs_again(struct mp__thread *self)
 {
-    if (unlikely(mp__signal_stacks || mp__cpu_clocks) && self == mp__self) {
+    if (unlikely(mp__signal_stacks || mp__signal_own || mp__cpu_clocks) &&
+        self == mp__self) {
         if (mp__signal_stacks)
             mp__signal_stack_enter(self);
+        if (mp__signal_own)
+            mp__signal_own_enter(self);
         if (mp__cpu_clocks)
             mp__cpu_switch(self);
     }
@@ -359,22 +363,50 @@ int mp__lot_wake(uint32_t *address, int n)
     return woken;
 }
 
+/* A call on a helper, and what it raised there. */
+struct helped_call {
+    void (*function)(void *);
+    void *arg;
+    struct mp__raised raised;
+};
+
+static void call_on_helper(void *arg)
+{
+    struct helped_call *call = arg;
+
+    call->function(call->arg);
+    mp__raised_take(&call->raised);
+}
+
+/* Without a helper to be had everybody stops. */
+static void offload(struct helped_call *call, enum hub__offload_kind kind)
+{
+    mp__stats.offloads++;
+    if (mp__hub->offload(call_on_helper, call, kind) == 0)
+        return;
+    mp__stats.native_waits++;
+    call->function(call->arg);
+}
+
 int mp__offload(void (*function)(void *), void *arg,
                 enum hub__offload_kind kind)
 {
+    struct helped_call call;
+
     if (mp__here == NULL || !mp__may_park()) {
         function(arg);
         return 0;
     }
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
-    mp__stats.offloads++;
-    if (mp__hub->offload(function, arg, kind) < 0) {
-        mp__stats.native_waits++; /* no thread to be had: stop everybody */
-        function(arg);
-    }
-    if (likely(mp__self != NULL))
-        mp__runs_again(mp__self);
+    call.function = function;
+    call.arg = arg;
+    call.raised.count = 0;
+    offload(&call, kind);
+    if (unlikely(mp__self == NULL))
+        return 0;
+    mp__runs_again(mp__self);
+    mp__raised_give(&call.raised);
     return 0;
 }
 

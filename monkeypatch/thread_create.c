@@ -2,6 +2,7 @@
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/preempt.h"
+#include "monkeypatch/signal_own.h"
 #include "monkeypatch/thread_impl.h"
 
 #include <stdlib.h>
@@ -118,6 +119,8 @@ static void thread_entry(struct greenlet *g)
     mp__hub->tls_enter();
     if (unlikely(mp__signal_stacks))
         mp__signal_stack_enter(self);
+    if (unlikely(mp__signal_own))
+        mp__signal_own_enter(self);
     if (unlikely(mp__cpu_clocks))
         mp__cpu_switch(self);
     if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
