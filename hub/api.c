@@ -1,6 +1,7 @@
 /* api.c - the table that the preload library takes (api.h) */
 #include "hub/api.h"
 #include "hub/schedule.h"
+#include "hub/timer_impl.h"
 #include "thread_pointer.h"
 
 static struct hub *get_hub(void)
@@ -35,6 +36,33 @@ static uint32_t owner_id(void)
     return g != NULL ? hub__owner_id(g) : 0;
 }
 
+/* ---- mapped threads ---- */
+
+#define OTHERS 16 /* the main thread's timers, and the hub's own */
+
+static uint32_t mapped; /* of one OS thread */
+
+/* Where POSIX has no error for want of memory, as in nanosleep(), there is memory:
+ * each thread can wait until a time. */
+static struct greenlet__mapped *map_thread(size_t stack_size, size_t guard,
+                                           size_t room, void *memory)
+{
+    struct hub *hub = hub__get();
+    struct greenlet__mapped *made;
+
+    if (hub == NULL || hub__timers_reserve(hub, mapped + 1 + OTHERS) < 0)
+        return NULL;
+    made = greenlet__map_thread(stack_size, guard, room, memory);
+    mapped += made != NULL;
+    return made;
+}
+
+static void unmap_thread(struct greenlet__mapped *thread)
+{
+    mapped--;
+    greenlet__unmap_thread(thread);
+}
+
 static const struct hub__api table = {
     .version = HUB__API_VERSION,
     .size = sizeof table,
@@ -53,8 +81,8 @@ static const struct hub__api table = {
     .overflow_report = greenlet__overflow_report,
     .fork_child = greenlet__fork_child,
     .forked = hub__forked,
-    .map_thread = greenlet__map_thread,
-    .unmap_thread = greenlet__unmap_thread,
+    .map_thread = map_thread,
+    .unmap_thread = unmap_thread,
     .prepare = greenlet__prepare,
     .ready = hub__ready,
     .leave = hub__leave,

@@ -159,6 +159,14 @@ void hub__exit_slow(struct hub *hub)
     hub__lot_run_deferred(hub);
 }
 
+/* Stacks of other threads may be unmapped, and none is looked at.  The memory
+ * stays: the child's waits find it. */
+static void forget_timers(struct hub__heap *heap)
+{
+    heap->count = heap->due_count = heap->slots = 0;
+    heap->free = HUB__NO_INDEX;
+}
+
 /* Nothing that waited is known any more. */
 static void forget_all(struct hub *hub)
 {
@@ -166,7 +174,7 @@ static void forget_all(struct hub *hub)
     hub->late.queued = 0;
     hub->active = 0;
     if (hub__lenient)
-        hub__timers_free(hub); /* stacks of other threads may be unmapped */
+        forget_timers(&hub->heap);
     else
         hub__timers_forked(hub);
     hub->remote = NULL;

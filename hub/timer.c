@@ -8,6 +8,7 @@
  * run; then fire the deadlines of waits and of scopes: who leaves the scope because
  * of an event that came in time has not timed out. */
 #include "hub/hub_impl.h"
+#include "hub/timer_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -101,6 +102,15 @@ static int grow(struct hub__heap *heap)
         heap->free = HUB__NO_INDEX;
     if (rc == 0)
         heap->room = room;
+    return rc;
+}
+
+int hub__timers_reserve(struct hub *hub, uint32_t count)
+{
+    int rc = 0;
+
+    while (hub->heap.room < count && rc == 0)
+        rc = grow(&hub->heap);
     return rc;
 }
 

@@ -111,6 +111,20 @@ static void set_kernels(sigset_t *set, uint64_t word)
     memcpy(set, &word, sizeof word);
 }
 
+/* Who handles overflows of its own is told once, and where natively there would
+ * have been more room. */
+static void report_overflow(const struct mp__thread *self, const void *address)
+{
+    static bool reported;
+    const struct greenlet__slot *slot;
+
+    if (reported || self == NULL || self->mapped == NULL)
+        return;
+    slot = &self->identity->main.slot;
+    if (slot->size - slot->guard == mp__options.stack)
+        reported = mp__hub->overflow_report(address);
+}
+
 /* As the kernel does it: the handler may change the mask that is in `context`,
  * which is the thread's when it returns. */
 void mp__signal_run(int number, siginfo_t *info, void *context)
@@ -126,7 +140,7 @@ void mp__signal_run(int number, siginfo_t *info, void *context)
     if (action.flags & (int)SA_RESETHAND)
         mp__signal_forget_handler(number);
     if (number == SIGSEGV)
-        mp__hub->overflow_report(info->si_addr);
+        report_overflow(self, info->si_addr);
     handler_runs(number, &action);
     if (self == NULL || mp__in_vfork_child) {
         call(&action, number, info, context);

@@ -53,6 +53,26 @@ static void wants_none(uint64_t *wanted)
         mp__self->signals_wanted = 0;
 }
 
+/* Without a descriptor or memory to be had. */
+#define LOOK_OFTEN_NS 5000000
+
+static int look_often(const sigset_t *set, siginfo_t *info, int64_t deadline)
+{
+    for (;;) {
+        int64_t slice = mp__now() + LOOK_OFTEN_NS;
+        int rc = mp__sleep_until(slice < deadline ? slice : deadline,
+                                 MP_CANCEL | MP_INTERRUPTIBLE);
+        int number = take(set, info);
+
+        if (number != -EAGAIN)
+            return number;
+        if (rc != 0 && rc != -ETIMEDOUT)
+            return rc;
+        if (slice >= deadline)
+            return -EAGAIN;
+    }
+}
+
 static int wait_signal(const sigset_t *set, siginfo_t *info, int64_t deadline)
 {
     __attribute__((cleanup(wants_none))) uint64_t wanted = 0;
@@ -74,6 +94,8 @@ static int wait_signal(const sigset_t *set, siginfo_t *info, int64_t deadline)
         if (number != -EAGAIN)
             return number;
     }
+    if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)
+        return look_often(set, info, deadline);
     return rc == -ETIMEDOUT ? -EAGAIN : rc;
 }
 

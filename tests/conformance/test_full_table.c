@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -352,6 +353,43 @@ START_TEST(numbers_are_looked_up_in_a_full_table)
 }
 END_TEST
 
+static void *wait_for_a_signal(void *argument)
+{
+    struct timespec soon = {0, 20 * CONF_MS};
+    siginfo_t info;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    CONF_CHECK(sigtimedwait(&set, NULL, &soon) == -1 && errno == EAGAIN);
+    CONF_CHECK(sem_post(argument) == 0);
+    CONF_CHECK(sigwaitinfo(&set, &info) == SIGUSR1);
+    CONF_CHECK(info.si_pid == getpid());
+    return NULL;
+}
+
+START_TEST(signals_are_waited_for_in_a_full_table)
+{
+    sigset_t set, mask;
+    pthread_t thread;
+    sem_t ready;
+
+    ck_assert_int_eq(sem_init(&ready, 0, 0), 0);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &set, &mask), 0);
+    fill_table();
+    thread = start_thread(wait_for_a_signal, &ready);
+    CONF_CHECK(sem_wait(&ready) == 0);
+    let_block();
+    CONF_CHECK(kill(getpid(), SIGUSR1) == 0);
+    join_thread(thread);
+    clear_table();
+    ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, &mask, NULL), 0);
+    ck_assert_int_eq(sem_destroy(&ready), 0);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
     conf_test(tcase, calls_that_make_one_say_so, 1);
@@ -362,6 +400,7 @@ static void add(TCase *tcase)
     conf_test(tcase, files_are_used_in_a_full_table, 1);
     conf_test(tcase, children_are_waited_for_in_a_full_table, 1);
     conf_test(tcase, a_descriptor_that_is_sent_is_cut_off, 1);
+    conf_test(tcase, signals_are_waited_for_in_a_full_table, 1);
     conf_test(tcase, numbers_are_looked_up_in_a_full_table, 1);
 }
 

@@ -172,6 +172,10 @@ class Program:
             total["cpu_s"] += (int(fields[11]) + int(fields[12])) / TICK
         return total
 
+    def line(self, timeout):
+        """The next line of a standard output that is a pipe."""
+        return _read_line(self.popen.stdout, timeout)
+
     def wait(self, timeout):
         return self.popen.wait(timeout)
 
@@ -259,7 +263,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def _wait_for_port(program, port, limit):
+def wait_for_port(program, port, limit=30):
     end = time.monotonic() + limit
     while time.monotonic() < end:
         if program.popen.poll() is not None:
@@ -279,7 +283,7 @@ def start_server(make_command, mode=NATIVE, env=None, limit=30, **more):
     for _ in range(3):
         port = free_port()
         program = Program(make_command(port), mode, env, **more)
-        if _wait_for_port(program, port, limit):
+        if wait_for_port(program, port, limit):
             program.port = port
             return program
         said = program.output()

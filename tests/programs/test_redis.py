@@ -2,7 +2,10 @@
 # label: ci
 """Clients of Redis: python3-redis from many threads, and redis-cli."""
 import os
+import signal
+import subprocess
 import sys
+import tempfile
 
 import harness
 from harness import NATIVE, check
@@ -20,6 +23,41 @@ def test_python_client():
           "natively %s", native)
     for mode, result in done.items():
         check(result == native, "%s: %s", mode, result)
+
+
+def redis_on(port, folder):
+    return harness.Program([
+        "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save",
+        "", "--appendonly", "no", "--dir", folder, "--daemonize", "no"])
+
+
+def lines_of_killed(mode, folder):
+    """What the client prints when its Redis is killed and started anew."""
+    port = harness.free_port()
+    script = os.path.join(harness.HERE, "redis_killed.py")
+    with redis_on(port, folder) as server:
+        harness.wait_for_port(server, port)
+        with harness.Program([harness.PYTHON, script, str(port)], mode,
+                             stdout=subprocess.PIPE) as client:
+            lines = [client.line(30)]
+            server.stop(signal.SIGKILL)
+            lines.append(client.line(40))
+            with redis_on(port, folder):
+                lines.append(client.line(60))
+                client.wait(30)
+            check(client.popen.returncode == 0, "%s: %s", mode,
+                  client.output())
+    return lines
+
+
+def test_killed_server():
+    harness.need("redis-server")
+    wanted = ["at work\n", "told 10 ['ConnectionError']\n",
+              "again 10 others go on True\n"]
+    with tempfile.TemporaryDirectory(prefix="vireo-redis-") as folder:
+        for mode in harness.modes():
+            lines = lines_of_killed(mode, folder)
+            check(lines == wanted, "%s: %s", mode, lines)
 
 
 def test_redis_cli():
