@@ -1,13 +1,14 @@
 """The demo's servers for a long time, under Vireo, with clients that do not
 behave (soak_load.c), signals, and stops and continuations.
 
-usage: soak.py [--seconds N] [--clients N] [--gap MS] [--native] server...
+usage: soak.py [--seconds N] [--clients N] [--gap MS] [--slack X] [--seed N]
+               [--native] server...
 
 Servers are run two at a time, N seconds a pair.  That time is cut into spells,
 each of which is followed by a silence.  In silence there must be as many
 descriptors and mapped threads as in the silence at half time, and in the second
 half the memory must not grow.  All clients must get what they sent, and in time.
-VIREO_TEST_SEED=n repeats a sequence of clients.
+--seed repeats a sequence of clients.
 """
 import argparse
 import contextlib
@@ -251,9 +252,8 @@ def parse():
     parser.add_argument("--gap", type=int, default=5)
     parser.add_argument("--slack", type=float, default=1)
     parser.add_argument("--native", action="store_true")
-    options = parser.parse_args()
-    options.seed = int(os.environ.get("VIREO_TEST_SEED") or time.time())
-    return options
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    return parser.parse_args()
 
 
 def main():
@@ -261,7 +261,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     harness.need("redis-server", "microsocks", "gunicorn")
     mode = NATIVE if options.native else VIREO
-    print("VIREO_TEST_SEED=%d, %s, %d seconds a pair of servers, %d clients "
+    print("--seed %d, %s, %d seconds a pair of servers, %d clients "
           "each%s" % (options.seed, mode, options.seconds, options.clients,
                       " (reduced: the soak is 1800 seconds)"
                       if options.seconds < 1800 else ""), flush=True)
