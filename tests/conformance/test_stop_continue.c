@@ -140,7 +140,8 @@ static void on_continue(int number)
     continued++;
 }
 
-static int told[2]; /* the child tells that its threads wait */
+static int told[2]; /* the child tells that its threads wait, ... */
+static int over[2]; /* ... and is told that it will not be stopped again */
 
 static void wait_over_a_stop(void)
 {
@@ -159,6 +160,7 @@ static void wait_over_a_stop(void)
     conf_write_all(told[1], "w", 1);
     for (int i = 0; i < count - 1; i++)
         join_thread(threads[i]);
+    conf_read_all(over[0], (char[1]){0}, 1);
     conf_write_all(pairs[1], "x", 1);
     join_thread(threads[count - 1]);
 }
@@ -169,7 +171,7 @@ static void wait_with_a_handler(void)
 
     CONF_CHECK(sigaction(SIGCONT, &handler, NULL) == 0);
     wait_over_a_stop();
-    CONF_CHECK(continued == 3);
+    CONF_CHECK(continued >= 1); /* a stop discards one that is pending */
 }
 
 /* ---- the parent ---- */
@@ -180,6 +182,7 @@ static int stop_child(void (*body)(void), int times)
     int status;
 
     conf_pipe(told);
+    conf_pipe(over);
     fflush(NULL);
     child = fork();
     CONF_CHECK(child >= 0);
@@ -199,8 +202,10 @@ static int stop_child(void (*body)(void), int times)
         CONF_CHECK(WIFCONTINUED(status));
         sleep_ms(10);
     }
+    conf_write_all(over[1], "o", 1);
     status = conf_child_status(child);
     conf_close_both(told);
+    conf_close_both(over);
     return status;
 }
 
