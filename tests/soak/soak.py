@@ -41,8 +41,11 @@ GROWTH = 0.03
 # All of these do nothing, or call a handler of the program's.
 HARMLESS = [signal.SIGWINCH, signal.SIGURG, signal.SIGCHLD, signal.SIGCONT]
 FLASK = "/,/sleep,/async,/redis"
-REDIS_POOL = 8      # redis-py keeps as many connections as it once used at a time
+# What grows with the most that were at work at a time, and is kept: connections of
+# redis-py, threads of gunicorn.
 POOL = 48
+REDIS = {"fds": 16}
+GUNICORN = {"fds": 16, "mapped": POOL}
 
 
 def webrick(mode):
@@ -51,19 +54,19 @@ def webrick(mode):
         ["ruby", os.path.join(harness.HERE, "webrick.rb")], mode)
 
 
-# name: how it is started, paths, whether it has a handler of SIGUSR1, how many
-# descriptors it may keep
+# name: how it is started, paths, whether it has a handler of SIGUSR1, what it may
+# keep more of than at half time
 SERVERS = {
-    "httpd": (lambda mode, _: harness.start_httpd(mode), "/,/sleep", True, 0),
+    "httpd": (lambda mode, _: harness.start_httpd(mode), "/,/sleep", True, {}),
     "threading_http": (lambda mode, _: harness.start_threading_http(mode),
-                       "/,/sleep", True, 0),
+                       "/,/sleep", True, {}),
     "werkzeug": (lambda mode, redis: harness.start_werkzeug(mode, redis),
-                 FLASK, True, REDIS_POOL),
+                 FLASK, True, REDIS),
     "gunicorn": (lambda mode, redis: harness.start_gunicorn(
-        mode, redis, threads=POOL), FLASK, True, REDIS_POOL),
-    "webrick": (lambda mode, _: webrick(mode), "/,/sleep", True, 0),
+        mode, redis, threads=POOL), FLASK, True, GUNICORN),
+    "webrick": (lambda mode, _: webrick(mode), "/,/sleep", True, {}),
     "microsocks": (lambda mode, _: harness.start_microsocks(mode), "/",
-                   False, 0),
+                   False, {}),
 }
 
 
@@ -85,7 +88,7 @@ class Soak:
 
     def __init__(self, name, mode, options, redis_port, target_port):
         start, self.paths, has_handler, keeps = SERVERS[name]
-        self.may_grow = {"fds": keeps, "mapped": 0, "tasks": 0}
+        self.may_grow = {"fds": 0, "mapped": 0, "tasks": 0, **keeps}
         self.name, self.options, self.target = name, options, target_port
         self.signals = HARMLESS + [signal.SIGUSR1] * has_handler
         self.random = random.Random("%s %d" % (name, options.seed))
