@@ -7,7 +7,8 @@
  * name.  `none` takes the built-in list away.
  *
  * Built in: libraries whose threads wait for each other by system calls that go
- * past libc, so that mapped ones would wait for ever. */
+ * past libc, so that mapped ones would wait for ever, and objects that say by a
+ * note that they are such (native_notes.c). */
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
@@ -74,6 +75,9 @@ static bool routine_fits(start_routine *start)
 {
     Dl_info info;
 
+    if (with_built_in &&
+        mp__object_has_own_waits((void *)(uintptr_t)start))
+        return true;
     if (dladdr((void *)(uintptr_t)start, &info) == 0)
         return false;
     if (info.dli_fname != NULL &&

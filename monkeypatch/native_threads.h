@@ -9,6 +9,8 @@
 bool mp__native_threads_parse(const char *text);
 /* A thread of that start routine, made by the caller, is to be native. */
 bool mp__native_thread(void *(*start)(void *));
+/* The object that the address is in carries the note of Go's linker. */
+bool mp__object_has_own_waits(const void *address);
 /* As pthread_create(). */
 int mp__native_thread_create(pthread_t *handle, const pthread_attr_t *attr,
                              void *(*start)(void *), void *arg);
