@@ -11,6 +11,7 @@
  * note that they are such (native_notes.c). */
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
+#include "monkeypatch/preempt.h"
 #include "monkeypatch/sys.h"
 
 #include <dlfcn.h>
@@ -75,9 +76,13 @@ static bool routine_fits(start_routine *start)
 {
     Dl_info info;
 
+    /* Its code, when a mapped thread calls it, runs on stacks that are too small
+     * for a signal, and with locks that no other mapped thread can wait for. */
     if (with_built_in &&
-        mp__object_has_own_waits((void *)(uintptr_t)start))
+        mp__object_has_own_waits((void *)(uintptr_t)start)) {
+        mp__preempt_never();
         return true;
+    }
     if (dladdr((void *)(uintptr_t)start, &info) == 0)
         return false;
     if (info.dli_fname != NULL &&

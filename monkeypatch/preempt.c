@@ -38,6 +38,7 @@ struct kernel_action {
 static struct kernel_action libcs;
 static bool refused; /* this system cannot do it, or the user will not have it */
 static bool ticking;
+static int timer = -1;
 
 #if defined(__x86_64__)
 #define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RIP])
@@ -171,7 +172,6 @@ static bool start_timer(void)
 {
     struct itimerspec every = {{0, SLICE_NS}, {0, SLICE_NS}};
     struct sigevent event;
-    int timer;
 
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_THREAD_ID;
@@ -196,8 +196,17 @@ void mp__preempt_begin(void)
     refused = (libcs.handler == NULL && !take_signal()) || !start_timer();
 }
 
+void mp__preempt_never(void)
+{
+    refused = true;
+    if (timer >= 0)
+        SYS_CALL(SYS_timer_delete, timer, 0, 0, 0, 0, 0);
+    timer = -1;
+}
+
 /* The child has its parent's handlers and none of its timers. */
 void mp__preempt_forked(void)
 {
     ticking = false;
+    timer = -1;
 }

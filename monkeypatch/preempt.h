@@ -4,6 +4,8 @@
 
 /* A second thread is there now; on the hub's OS thread. */
 void mp__preempt_begin(void);
+/* From now on nobody is interrupted. */
+void mp__preempt_never(void);
 void mp__preempt_forked(void);
 
 #endif

@@ -99,12 +99,35 @@ START_TEST(main_ends_their_wait)
     }
 END_TEST
 
+/* Some 50 ms a call. */
+static void *compute(void *argument)
+{
+    own_compute_locked(20 * 1000 * 1000);
+    own_compute_locked(20 * 1000 * 1000);
+    return argument;
+}
+
+START_TEST(others_compute_with_its_locks_held)
+    {
+        struct own_player player = {&turn, 0, 1, 1, visit};
+        pthread_t threads[THREADS];
+
+        turn = 0;
+        join_thread(start_thread(own_take_turns, &player));
+        for (int i = 0; i < THREADS; i++)
+            threads[i] = start_thread(compute, NULL);
+        for (int i = 0; i < THREADS; i++)
+            join_thread(threads[i]);
+    }
+END_TEST
+
 static void add(TCase *tcase)
 {
     conf_test(tcase, they_end_each_others_waits, 1);
     conf_test(tcase, they_share_locks_with_other_threads, 1);
     conf_test(tcase, main_waits_their_way_for_one_of_them, 1);
     conf_test(tcase, main_ends_their_wait, 1);
+    conf_test(tcase, others_compute_with_its_locks_held, 1);
 }
 
 int main(void)

@@ -67,3 +67,21 @@ void *own_take_turns(void *data)
     }
     return data;
 }
+
+/* 0: free; 1: taken; 2: somebody waits, too. */
+static volatile int taken;
+
+void own_compute_locked(long rounds)
+{
+    int seen = __sync_val_compare_and_swap(&taken, 0, 1);
+
+    while (seen != 0) {
+        if (seen == 2 || __sync_val_compare_and_swap(&taken, 1, 2) != 0)
+            own_call(SYS_futex, &taken, FUTEX_WAIT_PRIVATE, 2);
+        seen = __sync_val_compare_and_swap(&taken, 0, 2);
+    }
+    for (volatile long i = 0; i < rounds; i++)
+        continue;
+    if (__atomic_exchange_n(&taken, 0, __ATOMIC_SEQ_CST) == 2)
+        own_call(SYS_futex, &taken, FUTEX_WAKE_PRIVATE, 1);
+}

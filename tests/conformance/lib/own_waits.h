@@ -15,5 +15,7 @@ void *own_take_turns(void *player);
  */
 void own_wait(volatile int *word, int value);
 void own_set(volatile int *word, int value);
+/* Compute with a lock held for which others wait by system calls of its own. */
+void own_compute_locked(long rounds);
 
 #endif
