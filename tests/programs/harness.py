@@ -68,19 +68,52 @@ def preload():
     return os.path.join(BUILD_DIR, "lib", "libvireo-preload.so")
 
 
-def c_program(name, *flags, source=None):
-    """Path of tests/programs/NAME.c compiled; CMake has usually done it."""
+def built(name, source, command):
+    """Path of `source` compiled by `command`, once for all tests."""
     path = os.path.join(BUILD_DIR, "tests", "programs", name)
-    source = source or os.path.join(HERE, name + ".c")
     if (os.path.exists(path)
             and os.path.getmtime(path) >= os.path.getmtime(source)):
         return path
     os.makedirs(os.path.dirname(path), exist_ok=True)
     partial = "%s.%d" % (path, os.getpid())
-    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall",
-                    "-pthread", "-o", partial, source, *flags], check=True)
+    subprocess.run([command[0], "-O2", "-g", "-Wall", "-pthread", "-o",
+                    partial, source, *command[1:]], check=True)
     os.replace(partial, path)
     return path
+
+
+def c_program(name, *flags, source=None):
+    """Path of tests/programs/NAME.c compiled; CMake has usually done it."""
+    return built(name, source or os.path.join(HERE, name + ".c"),
+                 ["cc", "-std=gnu11", "-D_GNU_SOURCE", *flags])
+
+
+def c_client(name, *packages):
+    """Path of tests/programs/clients/NAME.c compiled with these packages of
+    pkg-config."""
+    need("cc", "pkg-config")
+    found = subprocess.run(["pkg-config", "--cflags", "--libs", *packages],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if found.returncode != 0:
+        raise Skip("not installed: " + found.stderr.decode().strip())
+    return c_program(name, *found.stdout.decode().split(),
+                     source=os.path.join(HERE, "clients", name + ".c"))
+
+
+def python_client(name):
+    return os.path.join(HERE, "clients", name + ".py")
+
+
+def same_as_native(command, limit=60, env=None, wanted=None):
+    """Run a program in all modes: status, stdout and stderr are the native
+    ones, and the native stdout is `wanted`, where that is given."""
+    done = {mode: run(command, mode, env, limit) for mode in modes()}
+    native = done[NATIVE]
+    check(native[0] == 0 and wanted in (None, native[1]), "natively %s",
+          native)
+    for mode, result in done.items():
+        check(result == native, "%s: %s, natively %s", mode, result, native)
+    return native
 
 
 def _in_child():
