@@ -386,15 +386,22 @@ def start_microsocks(mode=NATIVE, **more):
 
 
 @contextlib.contextmanager
-def redis_server():
-    """A Redis with nothing on disk; gives its port."""
+def start_redis():
+    """A Redis with nothing on disk."""
     need("redis-server")
     with tempfile.TemporaryDirectory(prefix="vireo-redis-") as where:
         with start_server(lambda port: [
                 "redis-server", "--port", str(port), "--bind", "127.0.0.1",
                 "--save", "", "--appendonly", "no", "--dir", where,
                 "--daemonize", "no", "--maxclients", "15000"]) as server:
-            yield server.port
+            yield server
+
+
+@contextlib.contextmanager
+def redis_server():
+    """The port of such a Redis."""
+    with start_redis() as server:
+        yield server.port
 
 
 class Load:

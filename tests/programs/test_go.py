@@ -1,0 +1,56 @@
+#!/usr/bin/python3
+# label: long
+"""Go, which makes system calls and threads its own way.  A program with cgo runs
+as natively, all its threads being the kernel's; a static one, which nothing can
+be preloaded into, runs natively, or is refused by `vireo run` with a line; a
+library in Go is called from mapped threads."""
+import os
+import subprocess
+import sys
+import tempfile
+
+import harness
+from harness import PYTHON, VIREO, check
+
+WANTED = "right 50\nchild\nuser defined signal 1\n"
+
+
+def built(name, source, *flags, cgo="1"):
+    """Path of clients/SOURCE.go compiled."""
+    harness.need("go", "gcc")
+    path = os.path.join(harness.BUILD_DIR, "tests", "programs", name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="vireo-go-") as cache:
+        subprocess.run(
+            ["go", "build", *flags, "-o", path,
+             os.path.join(harness.HERE, "clients", source + ".go")],
+            check=True, env=dict(
+                os.environ, CGO_ENABLED=cgo, GO111MODULE="off", GOPATH=cache,
+                GOFLAGS="", GOCACHE=os.path.join(cache, "cache")))
+    return path
+
+
+def test_with_cgo():
+    program = built("goroutines", "goroutines")
+    harness.same_as_native([program], wanted=WANTED)
+
+
+def test_static():
+    program = built("goroutines_static", "goroutines", cgo="0")
+    harness.same_as_native([program], wanted=WANTED)
+    if VIREO in harness.modes():
+        done = harness.run([os.path.join(harness.BUILD_DIR, "bin", "vireo"),
+                            "run", program])
+        check(done[0] == 126 and done[2].startswith("vireo: ")
+              and "static" in done[2] and done[2].count("\n") == 1, "%s", done)
+
+
+def test_a_library_in_go():
+    library = built("golibrary.so", "golibrary", "-buildmode=c-shared")
+    harness.same_as_native(
+        [PYTHON, harness.python_client("golibrary"), library],
+        wanted="called 950:20\n")
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))

@@ -1,0 +1,22 @@
+#!/usr/bin/python3
+# label: long
+"""PyMySQL, which is written in Python, and mysqlclient, which is libmariadb,
+from 100 threads: transactions, waits for rows, errors, lost queries."""
+import sys
+
+import databases
+import harness
+
+
+def test_pymysql():
+    databases.client_as_natively(databases.mariadb_server, "database",
+                                 "pymysql", module="pymysql")
+
+
+def test_mysqlclient():
+    databases.client_as_natively(databases.mariadb_server, "database",
+                                 "MySQLdb", module="MySQLdb")
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))

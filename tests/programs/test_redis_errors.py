@@ -1,0 +1,17 @@
+#!/usr/bin/python3
+# label: long
+"""python3-redis from 100 threads where something goes wrong: pools that are
+empty, timeouts, connections that are cut off, a server that is killed."""
+import sys
+
+import databases
+import harness
+
+
+def test_python_client():
+    databases.client_as_natively(databases.redis_server, "redis_errors",
+                                 module="redis")
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))
