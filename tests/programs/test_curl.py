@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: ci
+# timeout: 600
 """libcurl in a C program: easy handles in threads, multi handles, its resolver's
 threads, wake-ups from another thread, timeouts with and without SIGALRM."""
 import sys

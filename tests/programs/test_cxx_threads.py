@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: ci
+# timeout: 600
 """A program with all that C++20 has for threads: by g++ and clang++, with the
 libraries of both."""
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: ci
+# timeout: 600
 """A GLib main loop beside threads: locks, pools, queues, sources from threads,
 signals, children, sockets, tasks."""
 import sys

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: long
+# timeout: 600
 """PyMySQL, which is written in Python, and mysqlclient, which is libmariadb,
 from 100 threads: transactions, waits for rows, errors, lost queries."""
 import sys

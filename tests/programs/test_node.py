@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: long
+# timeout: 600
 """Node.js: its event loop beside worker threads, and the thread pool with its
 look-ups, files, keys and archives."""
 import os

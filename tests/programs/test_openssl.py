@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: ci
+# timeout: 600
 """A C server of OpenSSL's with a thread for each connection, and `openssl
 s_server` and `s_client`: sessions again, half close, 100 clients at once, rude
 ones."""

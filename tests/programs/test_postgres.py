@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: long
+# timeout: 600
 """psycopg2 from 100 threads: transactions, waits for rows, errors, cancelled
 and lost queries, a pool, LISTEN, COPY."""
 import sys

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: long
+# timeout: 600
 """python3-redis from 100 threads where something goes wrong: pools that are
 empty, timeouts, connections that are cut off, a server that is killed."""
 import sys

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: long
+# timeout: 600
 """requests from 100 threads against a ThreadingHTTPServer: sessions, streams,
 redirects, errors, timeouts, a server that is killed."""
 import contextlib

@@ -124,17 +124,24 @@ def take_too_long(n):
 
 
 def be_cancelled(n):
-    """Another thread ends the query."""
-    connection = connect()
-    own = connect()
-    timer = threading.Timer(0.3, connection.cancel if POSTGRES else
-                            lambda: execute(own, "kill query %d"
-                                            % connection.thread_id()))
-    timer.start()
+    """Another thread ends the query; again, if it came before the query."""
+    connection, own = connect(), connect()
+    ended = threading.Event()
+
+    def cancel():
+        while not ended.wait(0.3):
+            if POSTGRES:
+                connection.cancel()
+            else:
+                execute(own, "kill query %d" % connection.thread_id())
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
     try:
         return str(execute(connection, SLEEP, 60))
     finally:
-        timer.join()
+        ended.set()
+        canceller.join()
         own.close()
         connection.close()
 

@@ -122,6 +122,8 @@ async function children() {
 }
 
 async function signals() {
+  const busy = setInterval(() => {}, 1000); // a handler alone does not keep on
+
   await new Promise((resolve) => {
     let count = 0;
     process.on('SIGUSR2', () => {
@@ -133,6 +135,7 @@ async function signals() {
     });
     process.kill(process.pid, 'SIGUSR2');
   });
+  clearInterval(busy);
   console.log('signals');
 }
 
