@@ -1,0 +1,52 @@
+"""A PostgreSQL of Debian's with its data in a temporary folder, on a port of
+the kernel's choice.  It refuses to be root's: then it is nobody's."""
+import contextlib
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import harness
+from harness import NATIVE, Skip, check
+
+
+def program(name):
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/" + name))
+    if not found:
+        raise Skip("postgresql is not installed")
+    return found[-1]
+
+
+def as_somebody(command):
+    """The command line that runs it as nobody, where we are root."""
+    if os.geteuid() != 0:
+        return command
+    harness.need("setpriv")
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+            "--pdeathsig=KILL", *command]
+
+
+@contextlib.contextmanager
+def server(mode=NATIVE, env=None):
+    """Gives the port; user postgres, database postgres, no password."""
+    initdb, postgres = program("initdb"), program("postgres")
+    with tempfile.TemporaryDirectory(prefix="vireo-postgres-") as folder:
+        if os.geteuid() == 0:
+            shutil.chown(folder, "nobody", "nogroup")
+        data = os.path.join(folder, "data")
+        done = subprocess.run(
+            as_somebody([initdb, "-D", data, "-U", "postgres", "-A", "trust",
+                         "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, cwd=folder)
+        check(done.returncode == 0, "initdb: %s", done.stdout[-800:])
+        running = harness.start_server(lambda port: as_somebody(
+            [postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1",
+             "-k", folder, "-c", "fsync=off"]), mode, env, cwd=folder)
+        try:
+            yield running.port
+        finally:
+            # Its processes have sessions of their own: it ends them.
+            running.stop(signal.SIGINT, timeout=20)
