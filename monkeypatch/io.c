@@ -288,7 +288,7 @@ bool mp__readable(const void *address, size_t len)
     if (len == 0)
         return true;
     last = len > 8 ? at + len - 8 : at;
-    for (; at < last; at = (at | (page - 1)) + 1)
+    for (; at / page < last / page; at = (at | (page - 1)) + 1)
         if (!is_readable(at))
             return false;
     return is_readable(last);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # label: long
-# timeout: 1800
+# timeout: 2400
 # serial
 """The servers of test_async_web.py are not slower than natively: medians of
 rounds that take turns."""

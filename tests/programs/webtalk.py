@@ -157,7 +157,12 @@ def conversation(port, together):
             one_after_another(port)]
 
 
-def compare(what, start, together=TOGETHER):
+def short_conversation(port, together):
+    return [one_after_another(port), errors(port),
+            at_once(port, together, 5), aborts(port)]
+
+
+def compare(what, start, together=TOGETHER, conversation=conversation):
     """The conversation, and how the server ends, of both runs."""
     said = {}
     for mode in harness.modes():
@@ -204,8 +209,8 @@ def judge(what, rates, times):
     return ratio
 
 
-def race(what, start, paths=("/", "/async"), connections=50, pairs=4,
-         rounds=3, seconds=1.5, warm=1):
+def race(what, start, paths=("/", "/async"), connections=50, pairs=3,
+         rounds=3, seconds=1.0, warm=1):
     """Both servers run, one is asked at a time.  Several pairs: where its
     memory happens to lie makes one process faster than the next."""
     harness.session_nice = SESSION_NICE
