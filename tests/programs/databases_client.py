@@ -1,6 +1,6 @@
 """python3-databases and asyncpg against the PostgreSQL of argument 1, a URL:
-prints what came back.  With `rate` as argument 2 it asks for as many seconds as
-each line of its input says, and prints queries/s and CPU time a query."""
+prints what came back.  With `rate` as argument 2 it asks for as many seconds
+as each line of its input says, and prints queries/s and CPU time a query."""
 import asyncio
 import sys
 import threading

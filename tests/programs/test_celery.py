@@ -23,8 +23,8 @@ def environment(redis_port, number=0):
 
 def worker(mode, env):
     return harness.Program(
-        [PYTHON, "-m", "celery", "-A", "celery_tasks", "worker", "-P", "threads",
-         "-c", "20", "--without-gossip", "--without-mingle", "-l", "WARNING",
+        [PYTHON, "-m", "celery", "-A", "celery_tasks", "worker",
+         "-P", "threads", "-c", "20", "--without-gossip", "--without-mingle", "-l", "WARNING",
          "-n", "test@localhost"], mode, env, cwd=harness.HERE)
 
 

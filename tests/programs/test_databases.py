@@ -16,7 +16,7 @@ from harness import NATIVE, VIREO, PYTHON, check
 
 CLIENT = os.path.join(harness.HERE, "databases_client.py")
 PAIRS = 4
-ROUNDS = 3
+ROUNDS = 5
 
 
 def url(port):
