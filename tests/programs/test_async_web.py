@@ -49,6 +49,12 @@ def test_quart_on_uvicorn():
     compare("Quart on uvicorn", webtalk.uvicorn("async_quart:app"))
 
 
+def test_quart_on_uvicorn_with_asyncio():
+    webtalk.module("quart", "uvicorn")
+    compare("Quart on uvicorn, asyncio's loop", webtalk.uvicorn(
+        "async_quart:app", "--loop", "asyncio", "--http", "h11"))
+
+
 def test_quart_on_hypercorn():
     webtalk.module("quart", "hypercorn")
     compare("Quart on hypercorn", webtalk.hypercorn("async_quart:app"))

@@ -38,7 +38,7 @@ def python_server(name, *arguments):
     """A starter for a server that prints its port, of this folder."""
     command = [PYTHON, os.path.join(harness.HERE, name + ".py"), *arguments]
     return lambda mode: harness.start_printing_server(command, mode,
-                                                      SAME)
+                                                      SAME, limit=90)
 
 
 def uvicorn(app, *options):
