@@ -2,14 +2,14 @@
  *
  * In a program that links libvireo.so the greenlets of a hub share the TLS block
  * of their OS thread, so one struct stands for all of them.  Nothing of a
- * thread's life is in it: to pthread_*, signals and credentials such a thread
- * is a real one (mp__self is NULL there), only its waits park. */
+ * thread's life is in it: to pthread_*, signal masks and credentials such a thread
+ * is a real one (mp__self is NULL there), only its waits park, and end by its
+ * handlers. */
 #include "monkeypatch/monkeypatch_impl.h"
 
 bool mp__hosts;
 
-static __thread struct mp__thread host
-    __attribute__((tls_model("initial-exec")));
+__thread struct mp__thread mp__host;
 
 /* From libvireo.so, on the OS thread that has a hub now.  A mapped thread is
  * known already. */
@@ -17,9 +17,9 @@ static void hub_made(struct greenlet__thread *identity)
 {
     if (mp__here != NULL || mp__in_vfork_child != 0)
         return;
-    host.host = 1;
-    host.identity = identity;
-    mp__here = &host;
+    mp__host.host = 1;
+    mp__host.identity = identity;
+    mp__here = &mp__host;
 }
 
 void mp__hosts_start(void)
@@ -28,4 +28,5 @@ void mp__hosts_start(void)
     mp__self_offset =
         (char *)&mp__self - (char *)__builtin_thread_pointer();
     *mp__hub->hub_made = hub_made;
+    mp__signals_start_hosts();
 }

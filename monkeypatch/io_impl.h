@@ -167,7 +167,7 @@ long mp__receive_rest(int fd, struct msghdr *msg, size_t room, size_t done,
 struct mp__masked_wait {
     bool masked;
     sigset_t before;
-    uint32_t seen; /* mp__handlers_run */
+    uint32_t seen; /* handlers */
 };
 bool mp__mask_begin(struct mp__masked_wait *wait, const sigset_t *mask);
 void mp__mask_end(struct mp__masked_wait *wait);

@@ -51,8 +51,8 @@ struct mp__thread {
     uint64_t signals_wanted; /* while in sigwait(): those that it takes */
     stack_t signal_stack;    /* ss_size 0: none of its own */
     int64_t cpu_ns;          /* cpu_clock.c */
-    uint32_t handlers_run;   /* as mp__handlers_run, its own */
-    uint32_t handlers_interrupting;
+    uint32_t handlers_run; /* how many of the program's, round and round */
+    uint32_t handlers_interrupting; /* those without SA_RESTART */
     struct mp__thread *joining;        /* whom it waits for */
     uint64_t signal_mask;
     void *handler_frame; /* of what called the program's signal handler */
@@ -111,6 +111,8 @@ void mp__say(int level, const char *format, ...)
 
 /* host.c: greenlets of the program's own park too */
 extern bool mp__hosts; /* the program has, or may have, hubs of its own */
+extern __thread struct mp__thread mp__host
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 void mp__hosts_start(void);
 
 /* linked.c */
@@ -201,19 +203,16 @@ void mp__unlink_blocks(void);
 void mp__foreign_greenlet(const char *path);
 
 /* signal.c */
-extern uint32_t mp__handlers_run; /* counts the program's handlers */
-extern uint32_t mp__handlers_interrupting; /* those without SA_RESTART */
-/* Of the calling thread; those of all where that is none of ours. */
+/* Counts the handlers that ran on the calling thread; on a real one all of its
+ * greenlets have them. */
 static inline uint32_t *mp__handler_count(bool interrupting)
 {
-    struct mp__thread *self = mp__self;
+    struct mp__thread *self = mp__self != NULL ? mp__self : &mp__host;
 
-    if (interrupting)
-        return self != NULL ? &self->handlers_interrupting
-                            : &mp__handlers_interrupting;
-    return self != NULL ? &self->handlers_run : &mp__handlers_run;
+    return interrupting ? &self->handlers_interrupting : &self->handlers_run;
 }
 void mp__signals_start(void);
+void mp__signals_start_hosts(void); /* threads are real; see signal.c */
 void mp__signals_thread_begins(struct mp__thread *thread);
 void mp__signals_thread_ends(struct mp__thread *thread);
 void mp__signals_forked(struct mp__thread *self);

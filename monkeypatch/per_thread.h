@@ -30,6 +30,13 @@ long mp__credential_syscall(long number, long a, long b, long c,
                             bool *handled);
 
 /* signal.c */
+
+/* The program's handlers are called by ours: where threads are mapped, and where
+ * greenlets of the program's park. */
+static inline bool mp__signals_tracked(void)
+{
+    return (mp__self != NULL || mp__hosts) && mp__in_vfork_child == 0;
+}
 bool mp__signal_has_handler(int number, bool *restarts);
 /* The program's handler, on the calling thread, with its mask. */
 void mp__signal_run(int number, siginfo_t *info, void *context);

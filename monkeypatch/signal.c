@@ -6,7 +6,11 @@
  *
  * Of a signal to the process: the thread that runs, if it does not block it,
  * else main, else any that does not.  A handler that runs on another thread
- * than main ends waits of main, too, since natively it would be main's. */
+ * than main ends waits of main, too, since natively it would be main's.
+ *
+ * Where threads are real and have hubs (host.c) the kernel gives a signal to the
+ * thread it takes, with its mask.  Ours calls the program's handler, and ends the
+ * waits of that thread's greenlets. */
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/signal_impl.h"
@@ -23,10 +27,7 @@ struct action {
     sigset_t mask;
 };
 
-static struct action actions[MP_SIGNALS + 1]; /* the program's; valid if mapped */
-
-uint32_t mp__handlers_run; /* how many, round and round */
-uint32_t mp__handlers_interrupting;
+static struct action actions[MP_SIGNALS + 1]; /* the program's, if tracked */
 
 static bool is_handler(void (*handler)(int))
 {
@@ -55,7 +56,19 @@ bool mp__signal_is_ignored(int number)
 
 /* ---- running one ---- */
 
-/* handler_frame: preempt.c lets it go on to its end. */
+/* Another thread may be setting one. */
+static struct action action_now(int number)
+{
+    struct action *kept = &actions[number], action = { .mask = kept->mask };
+
+    action.handler.simple =
+        __atomic_load_n(&kept->handler.simple, __ATOMIC_ACQUIRE);
+    action.flags = __atomic_load_n(&kept->flags, __ATOMIC_RELAXED);
+    return action;
+}
+
+/* Both kinds get all that the full one wants, as the kernel has it.
+ * handler_frame: preempt.c lets it go on to its end. */
 static void call(const struct action *action, int number, siginfo_t *info,
                  void *context)
 {
@@ -64,10 +77,8 @@ static void call(const struct action *action, int number, siginfo_t *info,
 
     if (self != NULL)
         self->handler_frame = __builtin_frame_address(0);
-    if (action->flags & SA_SIGINFO)
+    if (is_handler(action->handler.simple))
         action->handler.full(number, info, context);
-    else if (is_handler(action->handler.simple))
-        action->handler.simple(number);
     if (self != NULL)
         self->handler_frame = outer;
 }
@@ -80,21 +91,31 @@ static void count_run(struct mp__thread *thread, bool restarts)
                            __ATOMIC_SEQ_CST);
 }
 
-/* What handlers do to the waits of others. */
+static void end_waits(const struct mp__thread *thread, bool restarts)
+{
+    struct hub *hub = thread->identity->os->hub;
+
+    if (hub != NULL)
+        mp__hub->signal_seen(hub, restarts);
+}
+
+/* What handlers do to the waits of others.  In the child of a vfork() the hubs are
+ * its parent's. */
 static void handler_runs(int number, const struct action *action)
 {
     bool restarts = (action->flags & SA_RESTART) != 0;
 
-    __atomic_add_fetch(&mp__handlers_run, 1, __ATOMIC_SEQ_CST);
-    if (!restarts)
-        __atomic_add_fetch(&mp__handlers_interrupting, 1, __ATOMIC_SEQ_CST);
-    if (mp__self != NULL)
-        count_run(mp__self, restarts);
-    if ((mp__main.signal_mask & mp__signal_bit(number)) != 0)
+    if (mp__in_vfork_child)
+        return;
+    count_run(mp__self != NULL ? mp__self : &mp__host, restarts);
+    if (mp__here != NULL && mp__here->host)
+        end_waits(mp__here, restarts);
+    if (mp__main.identity == NULL ||
+        (mp__main.signal_mask & mp__signal_bit(number)) != 0)
         return;
     if (mp__self != &mp__main)
         count_run(&mp__main, restarts);
-    mp__hub->signal_seen(mp__main.identity->os->hub, restarts);
+    end_waits(&mp__main, restarts);
 }
 
 void mp__signal_forget_handler(int number)
@@ -129,7 +150,7 @@ static void report_overflow(const struct mp__thread *self, const void *address)
  * which is the thread's when it returns. */
 void mp__signal_run(int number, siginfo_t *info, void *context)
 {
-    struct action action = actions[number];
+    struct action action = action_now(number);
     struct mp__thread *self = mp__self;
     ucontext_t *interrupted = context;
     uint64_t before = self != NULL ? self->signal_mask : 0;
@@ -139,7 +160,7 @@ void mp__signal_run(int number, siginfo_t *info, void *context)
         mask |= mp__signal_bit(number);
     if (action.flags & (int)SA_RESETHAND)
         mp__signal_forget_handler(number);
-    if (number == SIGSEGV)
+    if (number == SIGSEGV && self != NULL)
         report_overflow(self, info->si_addr);
     handler_runs(number, &action);
     if (self == NULL || mp__in_vfork_child) {
@@ -172,9 +193,12 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
 static void remember(int number, const struct sigaction *action)
 {
-    actions[number].handler.simple = action->sa_handler;
-    actions[number].flags = action->sa_flags;
-    actions[number].mask = action->sa_mask;
+    struct action *kept = &actions[number];
+
+    kept->mask = action->sa_mask;
+    __atomic_store_n(&kept->flags, action->sa_flags, __ATOMIC_RELAXED);
+    __atomic_store_n(&kept->handler.simple, action->sa_handler,
+                     __ATOMIC_RELEASE);
 }
 
 static void recall(int number, struct sigaction *action)
@@ -206,20 +230,41 @@ static void discard_pending(int number)
         mp__signal_discard(thread, mp__signal_bit(number));
 }
 
-static int change_action(int number, const struct sigaction *action)
+static int change_action(int number, const struct sigaction *action,
+                         struct sigaction *kernels)
 {
     struct action kept = actions[number];
     struct sigaction ours = ours_for(action);
+    bool first = is_handler(action->sa_handler);
     int rc;
 
-    /* The table first: the signal may come at once. */
-    remember(number, action);
-    rc = mp__real.sigaction(number, &ours, NULL);
-    if (rc < 0)
+    /* Ours finds in the table what it is to call: it may come at once, and another
+     * thread may be on its way there. */
+    if (first)
+        remember(number, action);
+    rc = mp__real.sigaction(number, &ours, kernels);
+    if (rc < 0 && first)
         actions[number] = kept;
-    else if (mp__signal_is_ignored(number))
+    else if (rc == 0 && !first)
+        remember(number, action);
+    if (rc == 0 && mp__self != NULL && mp__signal_is_ignored(number))
         discard_pending(number);
     return rc;
+}
+
+/* Where no threads are mapped a handler of libvireo.so's may be what is there. */
+static bool is_in_table(const struct sigaction *kernels)
+{
+    return (mp__self != NULL && !mp__in_vfork_child) ||
+           kernels->sa_sigaction == on_signal;
+}
+
+static int change_or_ask(int number, const struct sigaction *action,
+                         struct sigaction *kernels)
+{
+    return action != NULL && mp__signals_tracked()
+               ? change_action(number, action, kernels)
+               : mp__real.sigaction(number, action, kernels);
 }
 
 static int set_action(int number, const struct sigaction *action,
@@ -228,19 +273,16 @@ static int set_action(int number, const struct sigaction *action,
     struct sigaction before, kernels;
     int rc;
 
-    if (mp__self == NULL || mp__in_vfork_child || number < 1 ||
-        number > MP_SIGNALS) {
-        rc = mp__real.sigaction(number, action, old);
-        if (rc == 0 && old != NULL && mp__helped_handler(old->sa_handler))
-            old->sa_handler = SIG_DFL;
-        return rc;
-    }
+    if (number < 1 || number > MP_SIGNALS)
+        return mp__real.sigaction(number, action, old);
     recall(number, &before);
-    rc = action != NULL ? change_action(number, action)
-                        : mp__real.sigaction(number, NULL, &kernels);
-    if (rc == 0 && old != NULL)
-        *old = before;
-    return rc;
+    rc = change_or_ask(number, action, &kernels);
+    if (rc < 0 || old == NULL)
+        return rc;
+    *old = is_in_table(&kernels) ? before : kernels;
+    if (mp__helped_handler(old->sa_handler))
+        old->sa_handler = SIG_DFL;
+    return 0;
 }
 
 MP_EXPORT int sigaction(int number, const struct sigaction *action,
@@ -264,7 +306,7 @@ MP_EXPORT __sighandler_t signal(int number, __sighandler_t handler)
     struct sigaction old;
 
     mp__init();
-    if (mp__self == NULL)
+    if (!mp__signals_tracked())
         return mp__real.signal(number, handler);
     if (handler == SIG_ERR || number < 1 || number > MP_SIGNALS) {
         errno = EINVAL;
@@ -278,22 +320,33 @@ MP_EXPORT __sighandler_t signal(int number, __sighandler_t handler)
 MP_SPELLING(signal, bsd_signal);
 MP_SPELLING(signal, ssignal);
 
+/* What the program has set before, or what was set for it. */
+static void take_over(int number)
+{
+    struct sigaction now, ours;
+
+    if (mp__real.sigaction(number, NULL, &now) < 0 ||
+        now.sa_sigaction == on_signal)
+        return;
+    if (mp__helped_handler(now.sa_handler))
+        now.sa_handler = SIG_DFL;
+    remember(number, &now);
+    if (!is_handler(now.sa_handler))
+        return;
+    ours = ours_for(&now);
+    mp__real.sigaction(number, &ours, NULL);
+}
+
+void mp__signals_start_hosts(void)
+{
+    for (int number = 1; number <= MP_SIGNALS; number++)
+        if (number != 32 && number != 33)
+            take_over(number);
+}
+
 void mp__signals_start(void)
 {
-    for (int number = 1; number <= MP_SIGNALS; number++) {
-        struct sigaction now, ours;
-
-        if (number == 32 || number == 33 ||
-            mp__real.sigaction(number, NULL, &now) < 0)
-            continue;
-        if (mp__helped_handler(now.sa_handler))
-            now.sa_handler = SIG_DFL;
-        remember(number, &now);
-        if (!is_handler(now.sa_handler))
-            continue;
-        ours = ours_for(&now);
-        mp__real.sigaction(number, &ours, NULL);
-    }
+    mp__signals_start_hosts();
     mp__signal_masks_start();
     mp__signal_stacks_start();
 }

@@ -120,7 +120,7 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
     mp__hub->waiter_init(waiter);
-    if ((flags & MP_INTERRUPTIBLE) && self == &mp__main)
+    if ((flags & MP_INTERRUPTIBLE) && (self == &mp__main || self->host))
         waiter->interruptible = flags & MP_RESTARTS
                                     ? HUB_INTERRUPTED_UNLESS_RESTART
                                     : HUB_ALWAYS_INTERRUPTED;
@@ -183,6 +183,14 @@ static int park(struct mp__thread *self, struct hub__waiter *waiter,
     return mp__hub->park(waiter, deadline);
 }
 
+/* What the hub knows nothing of may end the wait: a thread that unlocks, a signal
+ * handler.  Its loop has something to wait for. */
+static void expect(struct hub *hub, int by)
+{
+    if (unlikely(mp__hosts) && hub != NULL)
+        hub->active += by;
+}
+
 static int watch_and_park(struct mp__thread *self, struct hub__fd_wait *wait,
                           int64_t deadline, unsigned flags)
 {
@@ -242,8 +250,10 @@ int mp__wait_fds(struct hub__fd_wait *waits, unsigned count, int64_t deadline,
         waits[watched].exclusive = 0;
         rc = mp__hub->watch(hub, &waits[watched]);
     }
+    expect(waiter.hub, 1);
     if (rc == 0 || !mp__hub->waiter_close(&waiter))
         rc = park(self, &waiter, deadline, flags);
+    expect(waiter.hub, -1);
     while (watched-- > 0)
         mp__hub->unwatch(hub, &waits[watched]);
     wait_ends(self);
@@ -259,7 +269,9 @@ int mp__sleep_until(int64_t deadline, unsigned flags)
     if (flags & MP_CANCEL)
         mp__testcancel();
     wait_begins(self, &waiter, flags);
+    expect(waiter.hub, 1);
     rc = park(self, &waiter, deadline, flags);
+    expect(waiter.hub, -1);
     wait_ends(self);
     return wait_result(self, rc, flags);
 }
@@ -288,14 +300,6 @@ static int kernel_wake(uint32_t *address, int n)
 {
     return (int)SYS_CALL(SYS_futex, address, FUTEX_WAKE_PRIVATE, n, NULL, NULL,
                          0);
-}
-
-/* A thread that the hub knows nothing of may unlock: its loop has something to wait
- * for. */
-static void expect(struct hub *hub, int by)
-{
-    if (unlikely(mp__hosts) && hub != NULL)
-        hub->active += by;
 }
 
 static void native_wait_left(bool *noted)

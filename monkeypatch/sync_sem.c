@@ -93,7 +93,7 @@ static uint32_t handlers_run(int64_t deadline)
 /* What a helper waits for no signal ends: look for those that came. */
 static bool interrupted(const struct sem_waiter *waiter, int64_t deadline)
 {
-    struct mp__thread *self = mp__self;
+    struct mp__thread *self = mp__here;
 
     if (self == NULL)
         return false;

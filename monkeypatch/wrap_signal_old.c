@@ -121,8 +121,7 @@ OLD(int, siginterrupt, (int number, int on))
         interrupts |= (uint64_t)1 << (number - 1);
     else
         interrupts &= ~((uint64_t)1 << (number - 1));
-    if (mp__self == NULL || mp__in_vfork_child != 0 ||
-        sigaction(number, NULL, &action) < 0)
+    if (!mp__signals_tracked() || sigaction(number, NULL, &action) < 0)
         return 0;
     if (on)
         action.sa_flags &= ~SA_RESTART;

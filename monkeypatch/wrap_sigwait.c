@@ -157,7 +157,7 @@ MP_EXPORT int pause(void)
 {
     int (*original)(void) = MP_REAL(pause);
 
-    if (!mp__mapped() || !may_park())
+    if (!may_park())
         return original();
     return mp__fail(mp__sleep_until(HUB_FOREVER, MP_CANCEL | MP_INTERRUPTIBLE));
 }
@@ -178,7 +178,7 @@ MP_EXPORT int sigsuspend(const sigset_t *mask)
     uint32_t *count = mp__handler_count(false);
     uint32_t seen = __atomic_load_n(count, __ATOMIC_SEQ_CST);
 
-    if (!mp__mapped() || !may_park())
+    if (!may_park())
         return original(mask);
     __attribute__((cleanup(restore_mask))) sigset_t before;
     pthread_sigmask(SIG_SETMASK, mask, &before);
