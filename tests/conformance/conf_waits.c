@@ -17,14 +17,16 @@ void conf_scene_put(struct conf_scene *scene)
     conf_write_all(scene->ends[1], "x", 1);
 }
 
-/* What was taken goes on to the other side for a while, and makes room. */
-static void fill(int fd)
+/* What was taken goes on to the other side for a while, and makes room; of TCP,
+ * what the other side had no room for is sent again after 200 ms, and more. */
+static void fill(int fd, enum conf_stream kind)
 {
     static char bytes[65536];
     int flags = fcntl(fd, F_GETFL), idle = 0;
+    int quiet = kind == CONF_TCP ? 300 : 3;
 
     CONF_CHECK(fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
-    while (idle < 3) {
+    while (idle < quiet) {
         size_t length = sizeof bytes;
 
         idle++;
@@ -48,7 +50,7 @@ void conf_scene_full(struct conf_scene *scene, enum conf_stream kind)
     scene->ends[0] = ends[1];
     scene->ends[1] = ends[0];
     scene->full = true;
-    fill(scene->ends[0]);
+    fill(scene->ends[0], kind);
 }
 
 static void *drain(void *argument)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,52 @@ static void check_kill(void)
     greenlet_unref(g);
     close(ends[0]);
     close(ends[1]);
+}
+
+/* ---- a signal's handler ends the greenlet's read(), or the kernel's rule
+ * starts it again ---- */
+
+static volatile sig_atomic_t rang;
+static ssize_t read_result;
+static int read_errno;
+
+static void ring(int number)
+{
+    (void)number;
+    rang++;
+}
+
+static void read_once(void *arg)
+{
+    (void)arg;
+    read_result = read(ends[0], &got, 1);
+    read_errno = errno;
+}
+
+static void check_signal(int flags)
+{
+    struct sigaction action = { .sa_handler = ring, .sa_flags = flags };
+    struct greenlet *g;
+
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    CHECK(pipe(ends) == 0);
+    rang = 0;
+    g = hub_spawn_raw(read_once, NULL);
+    CHECK(usleep(1000) == 0);
+    CHECK(raise(SIGUSR1) == 0 && rang == 1);
+    CHECK(usleep(1000) == 0);
+    CHECK(write(ends[1], "x", 1) == 1);
+    CHECK(hub_join(g, HUB_FOREVER) == 0);
+    if (flags & SA_RESTART)
+        CHECK(read_result == 1);
+    else
+        CHECK(read_result == -1 && read_errno == EINTR);
+    greenlet_unref(g);
+    close(ends[0]);
+    close(ends[1]);
+    CHECK(sigaction(SIGUSR1, NULL, &action) == 0);
+    CHECK(action.sa_handler == ring);
+    CHECK(signal(SIGUSR1, SIG_DFL) == ring);
 }
 
 /* ---- a full socket: shutdown() wakes who is parked to write ---- */
@@ -349,6 +396,8 @@ int main(int argc, char **argv)
     check_pipe();
     check_main();
     check_kill();
+    check_signal(0);
+    check_signal(SA_RESTART);
     check_shutdown();
     check_owners();
     check_threads(mapped);
