@@ -5,8 +5,12 @@
  * while another writes.  Errors of all calls: those of recv() and send(), -EBADMSG
  * for what is no good TLS or what the other side refused, -EKEYREJECTED for a
  * certificate that is not trusted or of another name, -ECONNRESET for an end that
- * the other side has not announced, -EBADF after hub_tls_close(), and why a wait
- * ended early.  hub_tls_error() has the words. */
+ * the other side has not announced, -EBADF after hub_tls_close(), -ENOMEM, and why
+ * a wait ended early.  hub_tls_error() has the words.
+ *
+ * OpenSSL's "internal error" is -ENOMEM, since that is what it says of most memory
+ * that it could not have.  In a handshake it may say that there is "no suitable
+ * signature algorithm", or just "EC lib", for the same reason: that is -EBADMSG. */
 #ifndef VIREO_TLS_H
 #define VIREO_TLS_H
 
@@ -35,8 +39,8 @@ HUB_API void hub_tls_context_unref(struct hub_tls_context *context);
 
 /* Show the certificates of a PEM file, ours first, whose key is in another, or in
  * the same (NULL).  They block: before serving.
- * Returns 0; -ENOENT or what else keeps a file from being read; -EBADMSG for one
- * that is none; -EKEYREJECTED when the two do not belong together. */
+ * Returns 0; -ENOMEM; -ENOENT or what else keeps a file from being read; -EBADMSG
+ * for one that is none; -EKEYREJECTED when the two do not belong together. */
 HUB_API int hub_tls_use_certificate(struct hub_tls_context *context,
                                     const char *chain_file,
                                     const char *key_file);

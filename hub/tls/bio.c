@@ -10,22 +10,26 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* errno is for what OpenSSL's memory says: see tls_impl.h. */
 static int take_input(BIO *bio, char *buffer, int size)
 {
     struct hub_tls *tls = BIO_get_data(bio);
+    int before = errno, error;
     ssize_t got;
 
     BIO_clear_retry_flags(bio);
     do {
         got = recv(tls->fd, buffer, (size_t)size, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
+    error = errno;
+    errno = before;
     tls->input_ended = got == 0;
     if (got >= 0)
         return (int)got;
-    if (errno == EAGAIN)
+    if (error == EAGAIN)
         BIO_set_retry_read(bio);
     else
-        tls->failed = -errno;
+        tls->failed = -error;
     return -1;
 }
 

@@ -10,15 +10,28 @@
 
 /* ---- errors ---- */
 
+void hub__tls_errors_clear(void)
+{
+    ERR_clear_error();
+    errno = 0;
+}
+
+bool hub__tls_starved(void)
+{
+    return errno == ENOMEM;
+}
+
+/* An internal error of OpenSSL's is what it says of most memory that it lacked. */
 int hub__tls_error_of(char *text, size_t room)
 {
+    bool no_memory = hub__tls_starved();
     unsigned long error = ERR_peek_last_error(), first = ERR_peek_error(), at;
-    bool no_memory = false;
 
     while ((at = ERR_get_error()) != 0)
-        no_memory |= ERR_GET_REASON(at) == ERR_R_MALLOC_FAILURE;
-    if (ERR_SYSTEM_ERROR(first)) {
-        int number = ERR_GET_REASON(first);
+        no_memory |= ERR_GET_REASON(at) == ERR_R_MALLOC_FAILURE ||
+                     ERR_GET_REASON(at) == ERR_R_INTERNAL_ERROR;
+    if (no_memory || ERR_SYSTEM_ERROR(first)) {
+        int number = no_memory ? ENOMEM : ERR_GET_REASON(first);
 
         snprintf(text, room, "%s", strerror(number));
         return -number;
@@ -28,19 +41,21 @@ int hub__tls_error_of(char *text, size_t room)
         return -EBADMSG;
     }
     ERR_error_string_n(error, text, room);
-    if (no_memory)
-        return -ENOMEM;
     if (ERR_GET_LIB(error) == ERR_LIB_X509 &&
         ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH)
         return -EKEYREJECTED;
     return -EBADMSG;
 }
 
-static int error_now(void)
+/* Of a call on a context: also what has gone well, but for a part that there was
+ * no memory for. */
+static int result_of(bool done)
 {
     char text[256];
 
-    return hub__tls_error_of(text, sizeof text);
+    if (!done || hub__tls_starved())
+        return hub__tls_error_of(text, sizeof text);
+    return 0;
 }
 
 /* ---- life ---- */
@@ -108,23 +123,33 @@ static int choose_protocol(SSL *native, const unsigned char **out,
     return SSL_TLSEXT_ERR_OK;
 }
 
-static void set_up(struct hub_tls_context *context)
+/* A certificate that could not be looked at for want of memory is called weak, or
+ * its chain too long; the alert that says so then clears errno. */
+static int judge(int good, X509_STORE_CTX *chain)
+{
+    if (!good && hub__tls_starved())
+        X509_STORE_CTX_set_error(chain, X509_V_ERR_OUT_OF_MEM);
+    return good;
+}
+
+static int set_up(struct hub_tls_context *context)
 {
     SSL_CTX *native = context->native;
 
+    hub__tls_errors_clear();
     SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
     SSL_CTX_set_options(native, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(native, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                  SSL_MODE_RELEASE_BUFFERS);
     if (context->side == HUB_TLS_CLIENT) {
-        SSL_CTX_set_verify(native, SSL_VERIFY_PEER, NULL);
-        SSL_CTX_set_default_verify_paths(native);
-        return;
+        SSL_CTX_set_verify(native, SSL_VERIFY_PEER, judge);
+        return result_of(SSL_CTX_set_default_verify_paths(native) == 1);
     }
     SSL_CTX_set_tlsext_servername_callback(native, choose_name);
     SSL_CTX_set_tlsext_servername_arg(native, context);
-    SSL_CTX_set_session_id_context(native, (const unsigned char *)"vireo", 5);
+    return result_of(SSL_CTX_set_session_id_context(
+                         native, (const unsigned char *)"vireo", 5) == 1);
 }
 
 struct hub_tls_context *hub_tls_context_new(enum hub_tls_side side)
@@ -137,11 +162,10 @@ struct hub_tls_context *hub_tls_context_new(enum hub_tls_side side)
     context->side = side;
     context->native = SSL_CTX_new(
         side == HUB_TLS_SERVER ? TLS_server_method() : TLS_client_method());
-    if (context->native == NULL) {
-        OPENSSL_free(context);
+    if (context->native == NULL || set_up(context) < 0) {
+        hub_tls_context_unref(context);
         return NULL;
     }
-    set_up(context);
     return context;
 }
 
@@ -155,14 +179,15 @@ void *hub_tls_context_native(struct hub_tls_context *context)
 int hub_tls_use_certificate(struct hub_tls_context *context,
                             const char *chain_file, const char *key_file)
 {
-    ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(context->native, chain_file) != 1 ||
-        SSL_CTX_use_PrivateKey_file(context->native,
+    SSL_CTX *native = context->native;
+
+    hub__tls_errors_clear();
+    return result_of(
+        SSL_CTX_use_certificate_chain_file(native, chain_file) == 1 &&
+        SSL_CTX_use_PrivateKey_file(native,
                                     key_file != NULL ? key_file : chain_file,
-                                    SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(context->native) != 1)
-        return error_now();
-    return 0;
+                                    SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(native) == 1);
 }
 
 int hub_tls_trust(struct hub_tls_context *context, const char *file,
@@ -172,12 +197,11 @@ int hub_tls_trust(struct hub_tls_context *context, const char *file,
 
     if (store == NULL)
         return -ENOMEM;
-    ERR_clear_error();
+    hub__tls_errors_clear();
     SSL_CTX_set_cert_store(context->native, store);
-    if ((file != NULL || folder != NULL) &&
-        SSL_CTX_load_verify_locations(context->native, file, folder) != 1)
-        return error_now();
-    return 0;
+    return result_of((file == NULL && folder == NULL) ||
+                     SSL_CTX_load_verify_locations(context->native, file,
+                                                   folder) == 1);
 }
 
 int hub_tls_set_verify(struct hub_tls_context *context,
@@ -192,7 +216,7 @@ int hub_tls_set_verify(struct hub_tls_context *context,
 
     if ((int)verify < HUB_TLS_VERIFY_NONE || verify > HUB_TLS_VERIFY_REQUIRED)
         return -EINVAL;
-    SSL_CTX_set_verify(context->native, modes[verify], NULL);
+    SSL_CTX_set_verify(context->native, modes[verify], judge);
     return 0;
 }
 

@@ -39,7 +39,7 @@ static int failure(struct hub_tls *tls)
     if (tls->failed != 0)
         return say(tls, tls->failed, strerror(-tls->failed));
     rc = hub__tls_error_of(tls->error, sizeof tls->error);
-    if (rc == -ENOMEM || verdict == X509_V_ERR_OUT_OF_MEM)
+    if (rc == -ENOMEM || tls->starved || verdict == X509_V_ERR_OUT_OF_MEM)
         return say(tls, -ENOMEM, strerror(ENOMEM));
     if (ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return say(tls, -ECONNRESET, "the other side is gone unannounced");
@@ -71,8 +71,10 @@ static int wait_to_send(struct hub_tls *tls, int64_t deadline_ns)
 /* After a call that has not succeeded: 0 when it is to be made again. */
 static int after(struct hub_tls *tls, int result, int64_t deadline_ns)
 {
-    int kind = SSL_get_error(tls->native, result), rc;
+    int kind, rc;
 
+    tls->starved |= hub__tls_starved();
+    kind = SSL_get_error(tls->native, result);
     if (kind == SSL_ERROR_ZERO_RETURN)
         return -ENODATA;
     if (kind != SSL_ERROR_WANT_READ) {
@@ -105,7 +107,7 @@ static int begin(struct hub_tls *tls)
 {
     if (tls->fd < 0)
         return -EBADF;
-    ERR_clear_error();
+    hub__tls_errors_clear();
     return 0;
 }
 
@@ -230,7 +232,7 @@ ssize_t hub_tls_read(struct hub_tls *tls, void *buffer, size_t size,
 
     if (rc < 0 || size == 0)
         return rc;
-    for (;;) {
+    for (tls->starved = false;;) {
         rc = begin(tls);
         if (rc < 0)
             return rc;
@@ -253,6 +255,7 @@ ssize_t hub_tls_write(struct hub_tls *tls, const void *data, size_t size,
 
     if (rc == 0 && tls->said_end && size > 0)
         rc = -EPIPE;
+    tls->starved = false;
     if (rc == 0)
         rc = wait_to_send(tls, deadline_ns); /* what earlier calls have taken */
     while (rc == 0 && size > 0) {

@@ -1,7 +1,9 @@
 /* tls_impl.h - what the files of libvireo-tls share
  *
  * OpenSSL's queue of errors is the OS thread's: it is emptied before each call into
- * OpenSSL and read right after it, never across a switch. */
+ * OpenSSL and read right after it, never across a switch.  Of memory that it could
+ * not have it says nothing now and then, or something else; but malloc() has left
+ * ENOMEM in errno, which is handled in the same way. */
 #ifndef HUB_TLS_IMPL_H
 #define HUB_TLS_IMPL_H
 
@@ -30,6 +32,7 @@ struct hub_tls {
     int fd;
     int failed;         /* what recv() or send() said last, or what ends it */
     bool said_end, input_ended;
+    bool starved;       /* memory was short in the call that is made */
     unsigned char *out; /* made by OpenSSL, not sent yet */
     size_t out_size, out_room, out_sent;
     char protocol[256];
@@ -37,6 +40,8 @@ struct hub_tls {
 };
 
 /* context.c */
+void hub__tls_errors_clear(void);
+bool hub__tls_starved(void); /* since then */
 struct hub_tls_context *hub__tls_context_ref(struct hub_tls_context *context);
 /* What the queue says, for a failed call: a negative errno, and in words.  It is
  * empty then. */

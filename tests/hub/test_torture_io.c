@@ -140,8 +140,7 @@ static long play(const struct scene *scene, long n, int *outcome)
     seen = greenlet_test_fail(GREENLET_TEST_ALLOCATION, 0);
     *outcome = is_left(&before, fds)                 ? LEFT_SOMETHING
                : is_spoilt                           ? SPOILT
-               : no_memory == 0 && other_error > 0 &&
-                       !(scene->any_error && n > 0)  ? NOT_TOLD
+               : no_memory == 0 && other_error > 0   ? NOT_TOLD
                : seen < n                            ? NOT_REACHED
                                                      : PASSED;
     if (*outcome == SPOILT || *outcome == NOT_TOLD)

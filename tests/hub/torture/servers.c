@@ -129,8 +129,8 @@ static void play_datagram_server(void)
 }
 
 const struct scene torture_servers[] = {
-    { "server", play_server, false },
-    { "stopping", play_stopping, false },
-    { "datagram_server", play_datagram_server, false },
-    { NULL, NULL, false }
+    { "server", play_server },
+    { "stopping", play_stopping },
+    { "datagram_server", play_datagram_server },
+    { NULL, NULL }
 };

@@ -317,9 +317,9 @@ static void play_two_hubs(void)
 }
 
 const struct scene torture_sockets[] = {
-    { "sockets", play_sockets, false },   { "connect", play_connect, false },
-    { "datagrams", play_datagrams, false }, { "passing", play_passing, false },
-    { "poll", play_poll, false },         { "counters", play_counters, false },
-    { "watchers", play_watchers, false }, { "two_hubs", play_two_hubs, false },
-    { NULL, NULL, false }
+    { "sockets", play_sockets }, { "connect", play_connect },
+    { "datagrams", play_datagrams }, { "passing", play_passing },
+    { "poll", play_poll }, { "counters", play_counters },
+    { "watchers", play_watchers }, { "two_hubs", play_two_hubs },
+    { NULL, NULL }
 };

@@ -173,8 +173,8 @@ static void play_file(void)
 }
 
 const struct scene torture_streams[] = {
-    { "streams", play_streams, false },
-    { "pipe", play_pipe, false },
-    { "file", play_file, false },
-    { NULL, NULL, false }
+    { "streams", play_streams },
+    { "pipe", play_pipe },
+    { "file", play_file },
+    { NULL, NULL }
 };

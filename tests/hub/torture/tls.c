@@ -8,18 +8,26 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+/* As malloc() says it. */
+static void *given(void *memory, size_t size)
+{
+    if (memory == NULL && size > 0)
+        errno = ENOMEM;
+    return memory;
+}
+
 static void *give(size_t size, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return greenlet__malloc(size);
+    return given(greenlet__malloc(size), size);
 }
 
 static void *give_more(void *memory, size_t size, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return greenlet__realloc(memory, size);
+    return given(greenlet__realloc(memory, size), size);
 }
 
 static void take(void *memory, const char *file, int line)
@@ -85,6 +93,20 @@ void torture_tls_end(void)
 
 /* ---- scenes ---- */
 
+/* OpenSSL forgets, in these places, that it had no memory, and the library cannot
+ * know: tls.h says so. */
+static int opened(int rc)
+{
+    static const char *const taken_for[] = { "no suitable signature algorithm",
+                                             "EC lib" };
+
+    for (size_t i = 0; i < sizeof taken_for / sizeof *taken_for; i++)
+        if (rc == -EBADMSG &&
+            strstr(hub_tls_open_error(), taken_for[i]) != NULL)
+            return -ENOMEM;
+    return rc;
+}
+
 static struct hub_tls_context *contexts[2];
 
 static bool make_contexts(void)
@@ -113,7 +135,8 @@ static void serves(struct party *party)
     char data[5000];
     ssize_t got;
 
-    if (!see(hub_tls_open(contexts[0], party->fd, NULL, HUB_FOREVER, &tls)))
+    if (!see(opened(hub_tls_open(contexts[0], party->fd, NULL, HUB_FOREVER,
+                                 &tls))))
         return;
     party->fd = -1;
     stream = hub_stream_new(&hub_tls_transport, tls);
@@ -157,8 +180,8 @@ static void play_tls(void)
         see(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, ends))) {
         server.fd = ends[1];
         enter(&server);
-        if (see(hub_tls_open(contexts[1], ends[0], "good.test", HUB_FOREVER,
-                             &tls))) {
+        if (see(opened(hub_tls_open(contexts[1], ends[0], "good.test",
+                                    HUB_FOREVER, &tls)))) {
             ask(tls);
             hub_tls_free(tls);
         } else {
@@ -170,7 +193,4 @@ static void play_tls(void)
     ERR_clear_error();
 }
 
-/* OpenSSL does not always say why a certificate cannot be read, and the other side is
- * told nothing of it. */
-const struct scene torture_tls[] = { { "tls", play_tls, true },
-                                     { NULL, NULL, false } };
+const struct scene torture_tls[] = { { "tls", play_tls }, { NULL, NULL } };

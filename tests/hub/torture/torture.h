@@ -19,7 +19,6 @@
 struct scene {
     const char *name;
     void (*play)(void);
-    bool any_error; /* also one that does not say that memory was short */
 };
 extern const struct scene torture_sockets[], torture_streams[],
     torture_servers[], torture_tls[]; /* up to a name NULL */
