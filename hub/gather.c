@@ -37,8 +37,23 @@ static int link_all(struct several *several)
     return rc;
 }
 
+/* Those that are there twice once, at the place of the first. */
+static size_t drop_doubles(struct hub_task **tasks, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!tasks[i]->listed) {
+            tasks[i]->listed = true;
+            tasks[kept++] = tasks[i];
+        }
+    for (size_t i = 0; i < kept; i++)
+        tasks[i]->listed = false;
+    return kept;
+}
+
 static int open_several(struct several *several, struct hub_task *const *tasks,
-                        size_t n)
+                        size_t n, bool each_once)
 {
     int rc = 0;
 
@@ -50,8 +65,12 @@ static int open_several(struct several *several, struct hub_task *const *tasks,
     several->tasks = greenlet__calloc(n + 1, sizeof(struct hub_task *));
     if (several->tasks == NULL)
         return -ENOMEM;
+    if (n > 0)
+        memcpy(several->tasks, tasks, n * sizeof(struct hub_task *));
+    if (each_once)
+        n = drop_doubles(several->tasks, n);
     for (; several->n < n; several->n++)
-        several->tasks[several->n] = hub__task_ref(tasks[several->n]);
+        hub__task_ref(several->tasks[several->n]);
     rc = link_all(several);
     if (rc < 0)
         close_several(several);
@@ -129,7 +148,7 @@ static int gather(struct hub_task *const *tasks, size_t n, int64_t deadline_ns,
 
     if (results != NULL)
         memset(results, 0, n * sizeof *results);
-    rc = open_several(&several, tasks, n);
+    rc = open_several(&several, tasks, n, false);
     if (rc < 0)
         return rc;
     rc = wait_for_all(&several, deadline_ns, first_failure);
@@ -177,7 +196,7 @@ int hub_task_wait(struct hub_task *const *tasks, size_t n, int64_t deadline_ns,
 
     if ((unsigned)until > HUB_FIRST_EXCEPTION)
         return -EINVAL;
-    rc = open_several(&several, tasks, n);
+    rc = open_several(&several, tasks, n, true);
     if (rc < 0)
         return rc;
     do
@@ -205,7 +224,7 @@ struct hub_as_completed *hub_as_completed_new(struct hub_task *const *tasks,
 
     if (as_completed == NULL)
         return NULL;
-    if (open_several(&as_completed->several, tasks, n) < 0) {
+    if (open_several(&as_completed->several, tasks, n, true) < 0) {
         free(as_completed);
         return NULL;
     }

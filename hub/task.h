@@ -166,13 +166,14 @@ enum hub_wait_until {
 };
 /* Wait for some of tasks[0 ... n-1]; hub_task_done() tells which.  Nothing is
  * taken, and nothing cancelled.  Switches.
- * Returns how many are done, also when the deadline came first; -EINVAL,
- * -ENOMEM, or why the wait ended early. */
+ * Returns how many are done, also when the deadline came first, one that is
+ * there twice counting once; -EINVAL, -ENOMEM, or why the wait ended early. */
 HUB_API int hub_task_wait(struct hub_task *const *tasks, size_t n,
                           int64_t deadline_ns, enum hub_wait_until until);
 
 /* Tasks one by one, as they end: new, next until it returns 0, free.  new
- * returns NULL when there is no memory; the array is copied. */
+ * returns NULL when there is no memory; the array is copied.  One that is there
+ * twice comes once. */
 struct hub_as_completed;
 HUB_API struct hub_as_completed *
 hub_as_completed_new(struct hub_task *const *tasks, size_t n);

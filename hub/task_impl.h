@@ -25,6 +25,7 @@ struct hub_task {
     bool seen;   /* somebody knows what it failed with */
     bool cancel; /* it was told to end */
     bool released; /* nobody asks for it: it goes when it has ended */
+    bool listed; /* while a list is looked through: it is in front already */
 };
 
 /* Inside of a struct hub_scope. */

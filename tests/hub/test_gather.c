@@ -187,6 +187,41 @@ START_TEST(as_completed_gives_them_as_they_end)
 }
 END_TEST
 
+START_TEST(one_that_is_there_twice_is_waited_for_once)
+{
+    struct hub_as_completed *each;
+    struct hub_task *list[4], *next;
+
+    create(50, 5, 0);
+    list[0] = list[2] = list[3] = task[0];
+    list[1] = task[1];
+    each = hub_as_completed_new(list, 4);
+    ck_assert_int_eq(hub_as_completed_next(each, HUB_FOREVER, &next), 1);
+    ck_assert_ptr_eq(next, task[1]);
+    ck_assert_int_eq(hub_as_completed_next(each, HUB_FOREVER, &next), 1);
+    ck_assert_ptr_eq(next, task[0]);
+    ck_assert_int_eq(hub_as_completed_next(each, HUB_FOREVER, &next), 0);
+    hub_as_completed_free(each);
+    ck_assert_int_eq(hub_task_wait(list, 4, HUB_FOREVER, HUB_ALL_COMPLETED), 2);
+    hub_scope_end(&scope);
+}
+END_TEST
+
+START_TEST(a_deadline_that_has_passed_cancels_what_has_not_ended)
+{
+    void *result;
+
+    create(0, 60000, 60000);
+    hub_sleep(5 * MS);
+    ck_assert(hub_task_done(task[0]));
+    ck_assert_int_eq(hub_task_wait_for(task[0], HUB_NOWAIT, &result), 0);
+    ck_assert_int_eq(hub_task_wait_for(task[1], HUB_NOWAIT, &result),
+                     -ETIMEDOUT);
+    ck_assert(hub_task_cancelled(task[1]));
+    hub_scope_end(&scope);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = order_case();
@@ -200,5 +235,7 @@ int main(void)
     tcase_add_test(tcase, wait_ends_when_it_was_told_to);
     tcase_add_test(tcase, the_first_exception_ends_it);
     tcase_add_test(tcase, as_completed_gives_them_as_they_end);
+    tcase_add_test(tcase, one_that_is_there_twice_is_waited_for_once);
+    tcase_add_test(tcase, a_deadline_that_has_passed_cancels_what_has_not_ended);
     return unit_run("gather", tcase);
 }
