@@ -6,11 +6,11 @@
 #define VIREO_TESTS_UNIT_H
 
 #include "context/greenlet_impl.h"
+#include "left.h"
 #include "runner.h"
 #include "sanitizers.h"
 
 #include <check.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,15 +29,7 @@ __attribute__((constructor)) static void unit_without_monitor(void)
 
 static inline unsigned unit_count_fds(void)
 {
-    DIR *folder = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    if (folder == NULL)
-        return 0;
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
+    return (unsigned)left_fds();
 }
 
 static inline void unit_setup(void)

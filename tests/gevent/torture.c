@@ -4,10 +4,11 @@
  * left: the call that had no memory has said so, and done nothing. */
 #include "script.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <vireo/inspect.h>
+
+#include "../left.h"
 
 #define LAST 100 /* allocations of a script: the later ones are of the same kinds */
 
@@ -18,49 +19,19 @@ enum { ENDED = 0, NOT_REACHED = 10, LEFT_SOMETHING = 11 };
 /* Of libraries that were built with tests; GREENLET_TEST_ALLOCATION is 0. */
 extern long greenlet_test_fail(int fault, long n) __attribute__((weak));
 
-static unsigned count_fds(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    if (folder == NULL)
-        return 0;
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
-}
-
-static int is_left(const struct greenlet_counts *before, unsigned fds)
-{
-    struct greenlet_counts now;
-
-    greenlet_count(&now);
-    if (now.greenlets > before->greenlets)
-        printf("left: %ld greenlets\n",
-               (long)(now.greenlets - before->greenlets));
-    if (now.slots_used > before->slots_used)
-        printf("left: %ld stacks\n",
-               (long)(now.slots_used - before->slots_used));
-    if (count_fds() > fds)
-        printf("left: %u descriptors\n", count_fds() - fds);
-    return now.greenlets > before->greenlets ||
-           now.slots_used > before->slots_used || count_fds() > fds;
-}
-
 static void torture_one(const struct script_entry *entry, long n)
 {
-    struct greenlet_counts before;
-    unsigned fds = count_fds();
+    struct left before, now;
     bool left;
 
     script_t = HUB_MILLISECOND;
-    greenlet_count(&before);
+    before = left_now();
     script_silent();
     greenlet_test_fail(0, n);
     script_run(entry);
     n -= greenlet_test_fail(0, 0);
-    left = is_left(&before, fds);
+    now = left_now();
+    left = left_told(&now, &before);
     fflush(stdout);
     exit(left ? LEFT_SOMETHING : n > 0 ? NOT_REACHED : ENDED);
 }

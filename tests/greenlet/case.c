@@ -4,7 +4,8 @@
  * written without stdio. */
 #include "main.h"
 
-#include <dirent.h>
+#include "../left.h"
+
 #include <signal.h>
 #include <stdarg.h>
 #include <strings.h>
@@ -315,23 +316,10 @@ int in_child(void (*function)(void *argument), void *argument, char *text,
 /* ---- the leak check -------------------------------------------------------
  */
 
-static size_t count_fds(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    size_t count = 0;
-
-    if (folder == NULL)
-        return 0;
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
-}
-
 void case_state(struct case_state *now)
 {
     greenlet_count(&now->counts);
-    now->fds = count_fds();
+    now->fds = (size_t)left_fds();
 }
 
 bool case_grew(const struct case_state *before, const struct case_state *now,

@@ -9,7 +9,8 @@
 #include "context/testhook.h"
 #include "context/greenlet_impl.h"
 
-#include <dirent.h>
+#include "../left.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -89,56 +90,31 @@ static void reported(struct hub *hub, const struct greenlet *context,
 
 /* ---- one allocation ---- */
 
-static unsigned count_fds(void)
+static bool is_left(const struct left *before)
 {
-    DIR *folder = opendir("/proc/self/fd");
-    unsigned count = 0;
+    struct left now = left_now();
 
-    if (folder == NULL)
-        return 0;
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
-}
-
-static bool is_left(const struct greenlet_counts *before, unsigned fds)
-{
-    struct greenlet_counts now;
-    unsigned fds_now;
-
-    for (int i = 0; i < 1000 && count_fds() > fds; i++)
+    for (int i = 0; i < 1000 && now.fds > before->fds; i++) {
         usleep(1000); /* threads of the pool end */
-    greenlet_count(&now);
-    fds_now = count_fds();
-    if (now.greenlets > before->greenlets)
-        printf("left: %ld greenlets\n",
-               (long)(now.greenlets - before->greenlets));
-    if (now.slots_used > before->slots_used)
-        printf("left: %ld stacks\n",
-               (long)(now.slots_used - before->slots_used));
-    if (fds_now > fds)
-        printf("left: %u descriptors\n", fds_now - fds);
-    return now.greenlets > before->greenlets ||
-           now.slots_used > before->slots_used || fds_now > fds;
+        now = left_now();
+    }
+    return left_told(&now, before);
 }
 
 /* In a process of its own.  n 0: none fails; returns how many there were. */
 static long play(const struct scene *scene, long n, int *outcome)
 {
-    struct greenlet_counts before;
-    unsigned fds = count_fds();
+    struct left before = left_now();
     long seen;
 
     alarm(LIMIT);
-    greenlet_count(&before);
     greenlet_test_fail(GREENLET_TEST_ALLOCATION, n != 0 ? n : LONG_MAX);
     while (hub_set_error_handler(reported, NULL) == -ENOMEM)
         see(-ENOMEM);
     scene->play();
     see(hub_destroy());
     seen = greenlet_test_fail(GREENLET_TEST_ALLOCATION, 0);
-    *outcome = is_left(&before, fds)                 ? LEFT_SOMETHING
+    *outcome = is_left(&before)                      ? LEFT_SOMETHING
                : is_spoilt                           ? SPOILT
                : no_memory == 0 && other_error > 0   ? NOT_TOLD
                : seen < n                            ? NOT_REACHED

@@ -6,11 +6,12 @@
  * too.  One that hangs is ended by SIGALRM. */
 #include "torture.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <vireo/inspect.h>
+
+#include "../left.h"
 
 #define LAST 400
 #define HANGS_AFTER 60 /* s */
@@ -19,10 +20,6 @@ enum { ENDED = 0, NOT_REACHED = 10, LEFT_SOMETHING, WRONG, WRONG_AFTERWARDS };
 
 /* Of libraries that were built with tests; GREENLET_TEST_ALLOCATION is 0. */
 extern long greenlet_test_fail(int fault, long n) __attribute__((weak));
-
-struct left {
-    long greenlets, stacks, fds;
-};
 
 static struct tortured *all;
 static long last = LAST; /* VIREO_TEST_TORTURE */
@@ -54,41 +51,14 @@ void must_be(bool condition, const char *text, const char *file, int line)
 
 /* ---- what is left ---- */
 
-static long count_fds(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    long count = 0;
-
-    must(folder != NULL);
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
-}
-
-static struct left look(void)
-{
-    struct greenlet_counts counts;
-
-    greenlet_count(&counts);
-    return (struct left){ (long)counts.greenlets, (long)counts.slots_used,
-                          count_fds() };
-}
-
-static bool is_more(const struct left *now, const struct left *before)
-{
-    return now->greenlets > before->greenlets || now->stacks > before->stacks ||
-           now->fds > before->fds;
-}
-
 /* Threads and greenlets of the library's come to their ends by themselves. */
 static struct left settle(const struct left *allowed)
 {
-    struct left now = look();
+    struct left now = left_now();
 
-    for (int i = 0; i < 500 && is_more(&now, allowed); i++) {
+    for (int i = 0; i < 500 && left_more(&now, allowed); i++) {
         hub_sleep(10 * MS);
-        now = look();
+        now = left_now();
     }
     return now;
 }
@@ -118,7 +88,7 @@ static void measure(const struct tortured *entry, int to)
     struct left before, after;
 
     hub_yield();
-    before = look();
+    before = left_now();
     if (run(entry, 0) != ENDED)
         exit(WRONG);
     after = settle(&before);
@@ -137,7 +107,7 @@ static void torture_one(const struct tortured *entry, long n,
 
     alarm(HANGS_AFTER);
     hub_yield();
-    allowed = look();
+    allowed = left_now();
     allowed.greenlets += leaves->greenlets;
     allowed.stacks += leaves->stacks;
     allowed.fds += leaves->fds;
@@ -146,7 +116,7 @@ static void torture_one(const struct tortured *entry, long n,
     if (rc == ENDED)
         rc = run(entry, 0);
     now = settle(&allowed);
-    if (rc == ENDED && is_more(&now, &allowed)) {
+    if (rc == ENDED && left_more(&now, &allowed)) {
         printf("%s, allocation %ld: left %ld greenlets, %ld stacks, %ld "
                "descriptors more than it may\n",
                entry->name, n, now.greenlets - allowed.greenlets,
