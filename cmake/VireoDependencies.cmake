@@ -12,7 +12,7 @@ set_target_properties(EV::ev PROPERTIES
 # c-ares is opened when a program chooses it: only its header is needed here.
 find_path(CARES_INCLUDE_DIR ares.h REQUIRED)
 
-# jump_fcontext, make_fcontext, ontop_fcontext.  The archive: newer releases
+# jump_fcontext.  The archive: newer releases
 # hide these names in the shared library.
 find_library(BOOST_CONTEXT_ARCHIVE libboost_context.a REQUIRED)
 add_library(Boost::fcontext STATIC IMPORTED)

@@ -3,7 +3,7 @@
  * Who frees: the one whose reference was the last.  A greenlet that is suspended,
  * or leaving its stack, is freed by its own thread alone: others queue it there.
  * Once it is dead its thread does not touch it any more, unless by a reference. */
-#include "context/slot.h"
+#include "context/fresh.h"
 #include "context/switch.h"
 #include "context/testhook.h"
 
@@ -12,52 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void greenlet__entry(struct greenlet__transfer transfer);
 _Noreturn void greenlet__first(struct greenlet__transfer transfer);
 
 /* ---- making ---- */
-
-/* Fields that are set together: state ... refs, one reference and nothing else;
- * has_weak and odd_slot, neither. */
-typedef uint64_t __attribute__((may_alias)) several;
-#define ONE_REFERENCE ((uint64_t)1 << 32)
-_Static_assert(offsetof(struct greenlet, state) == 32 &&
-                   offsetof(struct greenlet, refs) == 36 &&
-                   offsetof(struct greenlet, has_weak) == 56 &&
-                   offsetof(struct greenlet, hub_data) == 64 &&
-                   offsetof(struct greenlet, vars) == 120,
-               "see clear()");
-
-/* What a new one starts with: two cache lines, in as few stores as that takes.
- * gcc makes `rep stos` of a larger memset(), which takes longer to start than the
- * rest of a spawn.  What lies behind is good only where something says so: `has`,
- * for the hub's fields its own. */
-static inline __attribute__((always_inline)) void
-clear(struct greenlet *g, struct greenlet__thread *self,
-      const struct greenlet_type *type, greenlet_run *run,
-      struct greenlet *parent)
-{
-    g->context = NULL;
-    greenlet__write(g->thread, self); /* others look: see make_orphan() */
-    g->next = NULL;
-    g->value = NULL;
-    greenlet__write(*(several *)(void *)&g->state, ONE_REFERENCE);
-    g->parent = parent;
-    g->run = run;
-    *(several *)(void *)&g->has_weak = 0;
-    memset((char *)g + 64, 0, 64);
-    g->type = type;
-}
-
-/* Others look at them without a lock. */
-static inline void count_made(struct greenlet__os *os)
-{
-    long live = greenlet__read(os->live) + 1;
-
-    greenlet__write(os->live, live);
-    if (unlikely(live > greenlet__read(os->peak)))
-        greenlet__write(os->peak, live);
-}
 
 static __attribute__((noinline)) struct greenlet *
 take_slot(struct greenlet__thread *self, size_t size,
@@ -75,37 +32,20 @@ take_slot(struct greenlet__thread *self, size_t size,
     if (greenlet__slot_take(&self->os->pool, size, 4096, &slot) < 0)
         return NULL;
     g = greenlet__in_slot(&slot);
-    clear(g, self, type, run, parent);
+    greenlet__clear(g, self, type, run, parent);
     g->slot = slot;
     standard = self->os->pool.standard;
     g->odd_slot = standard == NULL || slot.size != standard->stride ||
                   slot.guard != standard->guard;
     greenlet__slot_owner(&slot, g);
-    count_made(self->os);
+    greenlet__count_made(self->os);
     return g;
 }
 
 static inline __attribute__((always_inline)) bool
 may_reuse(const struct greenlet__thread *self, size_t stack_size)
 {
-    const struct greenlet__size_class *standard = self->os->pool.standard;
-
-    return stack_size == 0 && standard != NULL && standard->free != NULL;
-}
-
-/* In a slot of the default size that has been in use: `slot` is good. */
-static inline __attribute__((always_inline)) struct greenlet *
-make_again(struct greenlet__thread *self, const struct greenlet_type *type,
-           greenlet_run *run, struct greenlet *parent)
-{
-    struct greenlet__os *os = self->os;
-    struct greenlet__link *top = greenlet__slot_pop(os->pool.standard);
-    struct greenlet *g = greenlet__below(top);
-
-    clear(g, self, type, run, parent);
-    greenlet__write(top->next, (uintptr_t)g);
-    count_made(os);
-    return g;
+    return stack_size == 0 && greenlet__may_reuse(self->os);
 }
 
 struct greenlet *greenlet__make(size_t stack_size)
@@ -113,21 +53,15 @@ struct greenlet *greenlet__make(size_t stack_size)
     struct greenlet__thread *self = greenlet__thread_self();
 
     if (likely(may_reuse(self, stack_size)))
-        return make_again(self, NULL, NULL, NULL);
+        return greenlet__make_again(self, NULL, NULL, NULL);
     return take_slot(self, stack_size, NULL, NULL, NULL);
 }
 
 void greenlet__prepare(struct greenlet *g, void *top,
                        void (*entry)(struct greenlet *g))
 {
-    char *bottom = g->slot.base + g->slot.guard;
-
-    if (unlikely(greenlet__read(g->thread)->tools != 0))
-        greenlet__tools_fresh(g, bottom, top);
-    g->entry = entry;
+    greenlet__prepare_inline(g, top, entry);
     __atomic_store_n(&g->state, GREENLET_ACTIVE, __ATOMIC_RELEASE);
-    g->context =
-        make_fcontext(top, (size_t)((char *)top - bottom), greenlet__entry);
 }
 
 static struct greenlet *refused_new(const struct greenlet_callable *callable,
@@ -174,7 +108,7 @@ new_slowly(const struct greenlet_type *type,
     if (unlikely(self->cxx_asked != greenlet__read(greenlet__cxx_asks)))
         greenlet__cxx_thread(self);
     if (likely(may_reuse(self, stack_size)))
-        g = make_again(self, type, callable->run, parent);
+        g = greenlet__make_again(self, type, callable->run, parent);
     else
         g = take_slot(self, stack_size, type, callable->run, parent);
     if (unlikely(g == NULL)) {
@@ -226,22 +160,10 @@ struct greenlet *greenlet_new(greenlet_run *run, struct greenlet *parent,
     if (parent == NULL)
         parent = self->current;
     greenlet__add_reference(parent);
-    return make_again(self, NULL, run, parent);
+    return greenlet__make_again(self, NULL, run, parent);
 }
 
 /* ---- the first frame, and leaving ---- */
-
-_Noreturn void greenlet__first(struct greenlet__transfer transfer)
-{
-    struct greenlet *self;
-
-    self = greenlet__word->current;
-    if (unlikely(greenlet__read(self->thread)->tools != 0))
-        greenlet__tools_arrive(self, transfer.data);
-    greenlet__arrived(transfer);
-    self->entry(self);
-    abort(); /* an entry never returns */
-}
 
 _Noreturn void greenlet__leave(struct greenlet *to)
 {
@@ -281,7 +203,7 @@ void greenlet__drop_itself(struct greenlet *g)
         greenlet__free(g);
 }
 
-void greenlet__left(struct greenlet *g)
+static inline __attribute__((always_inline)) void has_left(struct greenlet *g)
 {
     void (*on_left)(struct greenlet *) = g->on_left;
 
@@ -297,6 +219,25 @@ void greenlet__left(struct greenlet *g)
 void greenlet__arrived_seen(struct greenlet__transfer transfer)
 {
     greenlet__arrived(transfer);
+}
+
+void greenlet__left(struct greenlet *g)
+{
+    has_left(g);
+}
+
+/* Most often whoever ran before has ended. */
+_Noreturn void greenlet__first(struct greenlet__transfer transfer)
+{
+    struct greenlet *self = greenlet__word->current, *previous = transfer.data;
+
+    if (unlikely(greenlet__read(self->thread)->tools != 0))
+        greenlet__tools_arrive(self, previous);
+    previous->context = transfer.context;
+    if (previous->state == GREENLET_LEAVING)
+        has_left(previous);
+    self->entry(self);
+    abort(); /* an entry never returns */
 }
 
 /* ---- counting and freeing ---- */

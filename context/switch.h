@@ -12,8 +12,6 @@
 #include <stddef.h>
 
 struct greenlet__transfer jump_fcontext(greenlet__fcontext to, void *data);
-greenlet__fcontext make_fcontext(void *stack_top, size_t size,
-                                 void (*function)(struct greenlet__transfer));
 /* arch/: half a jump each, over the same frames.  The first time to `to`, which
  * greenlet__run() gets; the last time from `from`, which nobody resumes. */
 struct greenlet__transfer greenlet__begin(struct greenlet *from,

@@ -269,13 +269,13 @@ static inline struct hub *hub__peek(void)
     return thread != NULL ? thread->os->hub : NULL;
 }
 
-static inline void hub__enter(struct hub *hub)
+static inline __attribute__((always_inline)) void hub__enter(struct hub *hub)
 {
     hub->critical++;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 void hub__exit_slow(struct hub *hub);
-static inline void hub__exit(struct hub *hub)
+static inline __attribute__((always_inline)) void hub__exit(struct hub *hub)
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     hub->critical--;

@@ -67,6 +67,17 @@ hub__reschedule(struct hub *hub)
     greenlet__resume(next);
 }
 
+/* The running greenlet has ended: run `next`, and never come back. */
+static inline __attribute__((always_inline, noreturn)) void
+hub__leave_for(struct greenlet *self, struct greenlet *next)
+{
+    struct greenlet__thread *thread = self->thread;
+
+    if (likely(next->thread == thread))
+        greenlet__leave_in(thread, self, next);
+    greenlet__leave(next);
+}
+
 int hub__park_thread(struct hub__waiter *waiter, int64_t deadline_ns);
 int hub__park_prepare(struct hub__waiter *waiter, int64_t deadline_ns);
 void hub__park_finish(struct hub__waiter *waiter);

@@ -2,6 +2,7 @@
  *
  * A spawned greenlet holds a reference to itself from its start until it has left
  * its stack, so that it runs on when its maker is not interested. */
+#include "context/fresh.h"
 #include "hub/schedule.h"
 
 #include <errno.h>
@@ -69,10 +70,14 @@ static inline void wake_joiner(struct hub *hub, struct hub__waiter *waiter)
     hub__push_ready(hub, waiter->greenlet);
 }
 
+static inline struct hub__waiter *joiner(struct hub__link *link)
+{
+    return container_of(link, struct hub__wait_link, link)->waiter;
+}
+
 static void join_ends(struct hub__link *link)
 {
-    struct hub__waiter *waiter =
-        container_of(link, struct hub__wait_link, link)->waiter;
+    struct hub__waiter *waiter = joiner(link);
 
     hub__enter(waiter->hub);
     wake_joiner(waiter->hub, waiter);
@@ -85,27 +90,20 @@ static inline bool is_done(const struct greenlet *g)
            greenlet__read(g->state) >= GREENLET_LEAVING;
 }
 
-static inline void finish(struct greenlet *self, int rc, void *value)
+static inline void keep_result(struct greenlet *self, int rc, void *value)
 {
-    struct hub__own *own = hub__own(self);
-    struct hub__link *link = own->links;
-
     *hub__result(self) = value;
-    own->rc = rc;
-    own->flags |= HUB__DONE;
-    if (link == NULL)
-        return;
-    if (likely(link->next == link && link->notify == join_ends)) {
-        own->links = link->next = NULL;
-        join_ends(link);
-    } else {
-        hub__link_notify(&own->links);
-    }
+    hub__own(self)->rc = rc;
+    hub__own(self)->flags |= HUB__DONE;
 }
 
 void hub__finish(struct greenlet *g, int rc, void *value)
 {
-    finish(g, rc, value);
+    struct hub__own *own = hub__own(g);
+
+    keep_result(g, rc, value);
+    if (own->links != NULL)
+        hub__link_notify(&own->links);
 }
 
 /* ---- the beginning ---- */
@@ -128,11 +126,37 @@ static __attribute__((noinline)) int refuse_to_begin(struct greenlet *self)
 }
 
 /* The hub of one that was left suspended may have gone: then it ends in the next. */
-static inline void leave(const struct greenlet *self)
+static __attribute__((noinline, noreturn)) void
+leave(const struct greenlet *self)
 {
     struct hub *hub = self->thread->os->hub;
 
     hub__leave(likely(hub != NULL) ? hub : hub__get());
+}
+
+/* With nobody who waits for it, or one who joins: the frequent ends. */
+static inline __attribute__((always_inline, noreturn)) void
+finish_and_leave(struct greenlet *self, int rc, void *value)
+{
+    struct hub__link *link = hub__own(self)->links;
+    struct hub *hub = self->thread->os->hub;
+    struct greenlet *next;
+
+    keep_result(self, rc, value);
+    if (unlikely(hub == NULL ||
+                 (link != NULL &&
+                  (link->next != link || link->notify != join_ends)))) {
+        hub__link_notify(&hub__own(self)->links);
+        leave(self);
+    }
+    hub__enter(hub);
+    if (link != NULL) {
+        hub__own(self)->links = link->next = NULL;
+        wake_joiner(hub, joiner(link));
+    }
+    next = hub__next_to_run(hub);
+    hub__exit(hub);
+    hub__leave_for(self, next);
 }
 
 static void run_task(struct greenlet *self)
@@ -158,17 +182,23 @@ static void run_task(struct greenlet *self)
         rc = keep_failure(self, rc);
         value = NULL;
     }
-    finish(self, rc, value);
-    leave(self);
+    finish_and_leave(self, rc, value);
 }
 
 /* ---- making ---- */
 
-static inline struct greenlet *make(struct hub *hub, greenlet_run *run,
-                                    void *arg, size_t stack_size)
+static inline __attribute__((always_inline)) struct greenlet *
+make(struct hub *hub, greenlet_run *run, void *arg, size_t stack_size)
 {
-    struct greenlet *g = hub__in_handler() ? NULL : greenlet__make(stack_size);
+    struct greenlet__thread *self = greenlet__word;
+    struct greenlet *g;
 
+    if (unlikely((self->special & SPECIAL_SIGNAL) != 0))
+        return NULL;
+    if (likely(stack_size == 0 && greenlet__may_reuse(self->os)))
+        g = greenlet__make_again(self, NULL, NULL, NULL);
+    else
+        g = greenlet__make(stack_size);
     if (unlikely(g == NULL))
         return NULL;
     *(greenlet_run **)(void *)&g->hub_kept[HUB_KEPT_FUNCTION] = run;
@@ -182,8 +212,8 @@ static inline struct greenlet *make(struct hub *hub, greenlet_run *run,
 /* It waits to be run, as one does that has yielded. */
 static inline void start(struct hub *hub, struct greenlet *g)
 {
-    greenlet__prepare(g, g, run_task);
-    greenlet__write(g->state, GREENLET_WAITING);
+    greenlet__prepare_inline(g, g, run_task);
+    __atomic_store_n(&g->state, GREENLET_WAITING, __ATOMIC_RELEASE);
     hub__enter(hub);
     hub__push_ready(hub, g);
     hub__exit(hub);
@@ -230,8 +260,7 @@ static void run_raw(struct greenlet *self)
     function(self->hub_kept[HUB_KEPT_ARG]);
     if (self->has & HAS_MORE)
         greenlet__run_deferred(self);
-    finish(self, 0, NULL);
-    leave(self);
+    finish_and_leave(self, 0, NULL);
 }
 
 struct greenlet *hub_spawn_raw(void (*function)(void *arg), void *arg)
@@ -474,7 +503,10 @@ static inline void end_link(struct greenlet *g, struct hub__link *link)
 
     if (unlikely(!(own->flags & HUB__SPAWNED)) && g->on_left == NULL)
         g->on_left = left;
-    hub__link_add(&own->links, link);
+    if (likely(own->links == NULL))
+        own->links = link->next = link->prev = link;
+    else
+        hub__link_add(&own->links, link);
 }
 
 void hub__end_link(struct greenlet *g, struct hub__link *link)

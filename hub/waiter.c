@@ -108,9 +108,7 @@ void hub__leave(struct hub *hub)
     hub__enter(hub);
     next = hub__next_to_run(hub);
     hub__exit(hub);
-    if (likely(next->thread == self->thread))
-        greenlet__leave_in(self->thread, self, next);
-    greenlet__leave(next);
+    hub__leave_for(self, next);
 }
 
 /* Returns 0, or the error of what was thrown into it meanwhile. */

@@ -8,7 +8,8 @@
  * Who begins has nothing to load, who ends has nothing to keep. */
     .text
 
-/* make_fcontext() jumps here with the transfer in x0 (context) and x1 (data).
+/* The first jump to a greenlet (first_frame.h) ends here, with the transfer in x0
+ * (context) and x1 (data).
  * The link register is marked undefined, so that unwinders and gdb stop here
  * instead of running off the stack; what was thrown and not caught is told to
  * greenlet__personality() (cxx.c).  The nop is for unwinders that look for the

@@ -11,8 +11,8 @@
  * to load, who ends has nothing to keep. */
     .text
 
-/* make_fcontext() jumps here with the transfer in rdi (context) and rsi (data)
- * and the stack as after a call.  The return address is marked undefined, so
+/* The first jump to a greenlet (first_frame.h) ends here, with the transfer in rdi
+ * (context) and rsi (data) and the stack as after a call.  The return address is marked undefined, so
  * that unwinders and gdb stop here instead of running off the stack; what was
  * thrown and not caught is told to greenlet__personality() (cxx.c).  The nop is
  * for unwinders that look for the frame of a greenlet that has not yet run: they
