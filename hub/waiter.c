@@ -392,8 +392,27 @@ void hub__park_finish(struct hub__waiter *waiter)
     hub__exit(hub);
 }
 
+/* Of thousands of connections each has its own pages, and whoever runs next has
+ * not run for long: what a switch to it reads is fetched while others run, the
+ * control block first, which says where the rest is. */
+static inline __attribute__((always_inline)) void
+fetch_ahead(const struct hub *hub)
+{
+    const struct greenlet *first = hub != NULL ? hub->ready_head : NULL;
+    const struct greenlet *second = first != NULL ? first->next : NULL;
+
+    if (second == NULL)
+        return;
+    __builtin_prefetch((const char *)second->context);
+    __builtin_prefetch((const char *)second->context + 64);
+    __builtin_prefetch((const char *)second->context + 128);
+    __builtin_prefetch(second->thread);
+    __builtin_prefetch(second->next);
+}
+
 HUB__SWITCHES int hub__park(struct hub__waiter *waiter, int64_t deadline_ns)
 {
+    fetch_ahead(waiter->hub);
     return hub__park_inline(waiter, deadline_ns);
 }
 
