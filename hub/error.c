@@ -172,3 +172,25 @@ void hub__handle_error(struct hub *hub, const struct greenlet *context,
         greenlet_class_is(exception->cls, &greenlet_system_class))
         throw_into_main(hub, exception);
 }
+
+/* The record owns its text. */
+int hub__not_yours(const struct greenlet__thread *owner, const char *what)
+{
+    struct greenlet_exception record = {
+        .cls = &hub_invalid_thread_class,
+        .text = "it belongs to the hub of another thread",
+        .origin = __builtin_return_address(0)
+    };
+    char text[128];
+
+    snprintf(text, sizeof text,
+             "%s belongs to hub %u, and this thread has hub %u", what,
+             owner->os != NULL ? owner->os->hub_id : 0,
+             greenlet__thread_self()->os->hub_id);
+    record.payload = greenlet__strdup(text);
+    if (record.payload != NULL) {
+        record.text = record.payload;
+        record.destroy = free;
+    }
+    return greenlet_raise(&record);
+}

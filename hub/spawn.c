@@ -6,7 +6,6 @@
 #include "hub/schedule.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,11 +98,8 @@ static inline void keep_result(struct greenlet *self, int rc, void *value)
 
 void hub__finish(struct greenlet *g, int rc, void *value)
 {
-    struct hub__own *own = hub__own(g);
-
     keep_result(g, rc, value);
-    if (own->links != NULL)
-        hub__link_notify(&own->links);
+    hub__link_notify(&hub__own(g)->links);
 }
 
 /* ---- the beginning ---- */
@@ -334,28 +330,6 @@ int hub__run_at_once(struct hub *hub, greenlet_run *run, void *arg)
 }
 
 /* ---- whose it is ---- */
-
-/* The record owns its text. */
-int hub__not_yours(const struct greenlet__thread *owner, const char *what)
-{
-    struct greenlet_exception record = {
-        .cls = &hub_invalid_thread_class,
-        .text = "it belongs to the hub of another thread",
-        .origin = __builtin_return_address(0)
-    };
-    char text[128];
-
-    snprintf(text, sizeof text,
-             "%s belongs to hub %u, and this thread has hub %u", what,
-             owner->os != NULL ? owner->os->hub_id : 0,
-             greenlet__thread_self()->os->hub_id);
-    record.payload = greenlet__strdup(text);
-    if (record.payload != NULL) {
-        record.text = record.payload;
-        record.destroy = free;
-    }
-    return greenlet_raise(&record);
-}
 
 __attribute__((noinline, cold)) int hub__check_owner(const struct greenlet *g)
 {
