@@ -497,4 +497,25 @@ struct greenlet__tls_layout {
 };
 extern struct greenlet__tls_layout greenlet__tls;
 
+/* The thread pointer of a block whose highest byte is below `top`, and its
+ * lowest byte in *start.  x86-64 has TLS below the TCB, aarch64 above. */
+char *greenlet__tls_place(char *top, char **start);
+/* Struct pthread for a thread on `slot`, or on a stack that nobody knows (NULL).
+ * `model` is that of the OS thread that will run it, or that makes it. */
+void greenlet__tls_fill(char *pthread, const char *model,
+                        const struct greenlet__slot *slot);
+
+/* tls_bare.c: blocks for real threads that libc did not make.  `words` keeps
+ * malloc's part of the block from one thread to the next; zero at first. */
+struct greenlet__bare_words {
+    uintptr_t words[8];
+};
+/* In memory of greenlet__bare_size() bytes.  The thread pointer, or NULL: no
+ * memory.  greenlet__tls_find() must have succeeded. */
+size_t greenlet__bare_size(void);
+char *greenlet__bare_new(void *memory, const struct greenlet__bare_words *words);
+void greenlet__bare_end(char *pointer, struct greenlet__bare_words *words);
+/* First thing on the thread itself. */
+void greenlet__bare_enter(void);
+
 #endif

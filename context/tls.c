@@ -327,9 +327,8 @@ static void fill_robust(char *pthread, const char *model)
     memcpy(pthread + at + 8, model + at + 8, 8); /* futex offset */
 }
 
-/* `model` is the struct pthread of the OS thread that will run it. */
-static void fill_pthread(char *pthread, const char *model,
-                         const struct greenlet__slot *slot)
+void greenlet__tls_fill(char *pthread, const char *model,
+                        const struct greenlet__slot *slot)
 {
     const struct greenlet__tls_layout *tls = &greenlet__tls;
     const int32_t unset = -1;
@@ -345,7 +344,7 @@ static void fill_pthread(char *pthread, const char *model,
     fill_robust(pthread, model);
     if (tls->rseq >= 0)
         memcpy(pthread + tls->rseq + 4, &unset, sizeof unset);
-    if (tls->stackblock >= 0 && tls->stackblock_size >= 0) {
+    if (slot != NULL && tls->stackblock >= 0 && tls->stackblock_size >= 0) {
         put_word(pthread + tls->stackblock, (uintptr_t)slot->base);
         put_word(pthread + tls->stackblock_size, slot->size);
     }
@@ -358,9 +357,7 @@ static void share_malloc(char *thread_pointer, const char *model)
                model + greenlet__tls.shared[i], sizeof(uintptr_t));
 }
 
-/* The thread pointer of a block whose highest byte is below `top`, and its
- * lowest byte in *start.  x86-64 has TLS below the TCB, aarch64 above. */
-static char *place_block(char *top, char **start)
+char *greenlet__tls_place(char *top, char **start)
 {
     const struct greenlet__tls_layout *tls = &greenlet__tls;
     uintptr_t align = tls->static_align > 64 ? tls->static_align : 64;
@@ -431,7 +428,7 @@ struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
         return NULL;
     mapped = place(&slot, room);
     mapped->foreign = memory != NULL;
-    pointer = place_block((char *)mapped, &mapped->tls_start);
+    pointer = greenlet__tls_place((char *)mapped, &mapped->tls_start);
     memset(pthread_of(pointer), 0, greenlet__tls.pthread_size);
 #ifndef __x86_64__
     memset(pointer, 0, 16);
@@ -440,7 +437,8 @@ struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
         give_slot(os, &slot, memory != NULL);
         return NULL;
     }
-    fill_pthread(pthread_of(pointer), pthread_of(os->thread_pointer), &slot);
+    greenlet__tls_fill(pthread_of(pointer), pthread_of(os->thread_pointer),
+                       &slot);
     share_malloc(pointer, os->thread_pointer);
     greenlet__thread_init(&mapped->thread, os, pointer);
     mapped->thread.main.slot = slot;

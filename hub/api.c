@@ -1,6 +1,10 @@
 /* api.c - the table that the preload library takes (api.h) */
 #include "hub/api.h"
+#include "hub/config_impl.h"
+#include "hub/lot_impl.h"
+#include "hub/monitor.h"
 #include "hub/schedule.h"
+#include "hub/sight.h"
 #include "hub/timer_impl.h"
 #include "thread_pointer.h"
 
@@ -63,6 +67,22 @@ static void unmap_thread(struct greenlet__mapped *thread)
     greenlet__unmap_thread(thread);
 }
 
+/* The word that names the identity of a thread, in the block of that pointer. */
+static struct greenlet__thread **identity_in(char *pointer)
+{
+    return (struct greenlet__thread **)(void *)(pointer +
+           ((char *)&greenlet__word - (char *)greenlet__thread_pointer()));
+}
+
+static void watch_stuck(void (*stuck)(pid_t tid, const uint64_t words[9]))
+{
+    hub__options_read();
+    if (!hub__option(HUB_OPTION_MONITOR))
+        return;
+    hub__stuck = stuck;
+    hub_monitor_start();
+}
+
 static const struct hub__api table = {
     .version = HUB__API_VERSION,
     .size = sizeof table,
@@ -86,6 +106,14 @@ static const struct hub__api table = {
     .prepare = greenlet__prepare,
     .ready = hub__ready,
     .leave = hub__leave,
+    .bare_size = greenlet__bare_size,
+    .bare_new = greenlet__bare_new,
+    .bare_end = greenlet__bare_end,
+    .bare_enter = greenlet__bare_enter,
+    .identity_in = identity_in,
+    .callback_init = hub__callback_init,
+    .callback_push_remote = hub__callback_push_remote,
+    .clock = clock_gettime,
     .waiter_init = hub__waiter_init,
     .park = hub__park,
     .park_cancelable = park_cancelable,
@@ -96,6 +124,7 @@ static const struct hub__api table = {
     .unwatch = hub__unwatch,
     .lot_wait = hub__lot_wait,
     .lot_wait_on = hub__lot_wait_on,
+    .lot_wait_cancelable = hub__lot_wait_cancelable,
     .lot_wake = hub__lot_wake,
     .lot_requeue = hub__lot_requeue,
     .offload = hub__offload,
@@ -111,6 +140,7 @@ static const struct hub__api table = {
     .hub_made = &hub__made,
     .can_park = can_park,
     .owner_id = owner_id,
+    .watch_stuck = watch_stuck,
     .count = greenlet_count,
     .guard_kind = greenlet__guard_kind,
 };

@@ -8,7 +8,7 @@
 
 #include "hub/hub_impl.h"
 
-#define HUB__API_VERSION 2
+#define HUB__API_VERSION 3
 
 struct hub__api {
     unsigned version, size;
@@ -36,6 +36,16 @@ struct hub__api {
                     void (*entry)(struct greenlet *));
     void (*ready)(struct hub *, struct greenlet *);
     void (*leave)(struct hub *) __attribute__((noreturn));
+    /* real threads that libc did not make */
+    size_t (*bare_size)(void);
+    char *(*bare_new)(void *memory, const struct greenlet__bare_words *words);
+    void (*bare_end)(char *pointer, struct greenlet__bare_words *words);
+    void (*bare_enter)(void);
+    struct greenlet__thread **(*identity_in)(char *pointer);
+    /* calls that other OS threads ask the loop for */
+    void (*callback_init)(struct hub_callback *, struct hub *,
+                          void (*)(void *), void *);
+    void (*callback_push_remote)(struct hub_callback *);
     /* waiting */
     void (*waiter_init)(struct hub__waiter *);
     int (*park)(struct hub__waiter *, int64_t deadline);

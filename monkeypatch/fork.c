@@ -1,4 +1,6 @@
 /* fork.c - the child has the calling thread alone, on a loop of its own */
+#include "monkeypatch/clone.h"
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/native_threads.h"
@@ -45,8 +47,15 @@ static void child_begins(void)
     mp__cpu_forked(self);
     mp__helped_forked();
     mp__natives_forked();
+    mp__clones_forked();
+    mp__end_wait_forked();
     if (self != &mp__main)
         mp__main.ended = 1;
+}
+
+void mp__fork_child_begins(void)
+{
+    child_begins();
 }
 
 MP_EXPORT pid_t fork(void)

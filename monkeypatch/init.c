@@ -3,6 +3,8 @@
  * The constructor reads the options and opens libvireo.so (after a chroot it
  * could not be found); it makes no thread and no fd.  Everything else waits for
  * the first pthread_create(), so that a program without threads never sees it. */
+#include "monkeypatch/clone.h"
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/thread_impl.h"
 #include "thread_pointer.h"
@@ -356,11 +358,21 @@ static void adopt_main_thread(void)
     mp__here = main_thread;
 }
 
+int mp__tls_find(const char **why)
+{
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = mp__hub->tls_find(why);
+    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 int mp__start(void)
 {
     const char *why = "";
-    sigset_t all, before;
-    int rc;
 
     if (likely(started != 0))
         return started > 0 ? 0 : -ENOTSUP;
@@ -377,16 +389,13 @@ int mp__start(void)
                            "version");
     if (getpid() != (pid_t)mp__real.syscall(SYS_gettid))
         return stand_aside("the first thread was not made by the main one");
-    sigfillset(&all);
-    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = mp__hub->tls_find(&why);
-    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc < 0)
+    if (mp__tls_find(&why) < 0)
         return stand_aside(why);
     *mp__hub->lenient = true;
     if (mp__hub->get() == NULL)
         return stand_aside("no descriptor or memory for the loop");
     adopt_main_thread();
+    mp__end_wait_start();
     mp__signals_start();
     started = 1;
     mp__say(2, "runs, guards: %s", mp__hub->guard_kind());

@@ -41,6 +41,7 @@ struct mp__thread {
     uint8_t exiting;
     uint8_t cancel_state, cancel_type; /* PTHREAD_CANCEL_* */
     uint8_t cancel_pending;            /* atomic */
+    uint8_t end_wait; /* atomic: marks of other OS threads, end_wait.c */
     uint8_t deny_park;          /* > 0: no switch now */
     uint8_t host; /* stands for an OS thread with a hub: host.c */
     struct hub__waiter *waiter; /* the wait that pthread_cancel() ends */
@@ -186,6 +187,7 @@ void mp__owner_id_forked(void); /* the child of fork() has another tid */
 void mp__on_os_tcb(void (*function)(void *), void *arg);
 struct mp__thread *mp__thread_of(pthread_t handle); /* NULL: a real thread */
 struct mp__thread *mp__thread_by_id(pid_t id);      /* virtual tid; or NULL */
+#define MP_FIRST_ID 0x400000 /* above PID_MAX_LIMIT: no kernel thread has it */
 
 /* thread_*.c */
 int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
@@ -215,6 +217,8 @@ void mp__signals_start(void);
 void mp__signals_start_hosts(void); /* threads are real; see signal.c */
 void mp__signals_thread_begins(struct mp__thread *thread);
 void mp__signals_thread_ends(struct mp__thread *thread);
+/* Nobody can send it any more: what came after its end. */
+void mp__signals_thread_freed(struct mp__thread *thread);
 void mp__signals_forked(struct mp__thread *self);
 /* signal_thread.c: run the handlers of what was sent to the calling thread. */
 void mp__signals_deliver(struct mp__thread *self);

@@ -148,6 +148,11 @@ void mp__signal_discard(struct mp__thread *thread, uint64_t set)
         continue;
 }
 
+void mp__signals_thread_freed(struct mp__thread *thread)
+{
+    mp__signal_discard(thread, ~(uint64_t)0);
+}
+
 /* What is pending for a thread is not pending for a child. */
 void mp__signal_queue_forked(void)
 {

@@ -4,6 +4,7 @@
  * them stays with us: its handler runs when that thread runs next, at once if it
  * waits; or sigwait() takes it.  Signals that have no handler and are not
  * blocked act on the process and go to the kernel. */
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/signal_impl.h"
 
 #include <stdlib.h>
@@ -16,18 +17,6 @@ static int send_to_kernel(int number)
                                mp__real.syscall(SYS_gettid), number);
 
     return rc < 0 ? errno : 0;
-}
-
-/* The wait that it is in ends: with EINTR where signal(7) says so, else it only
- * looks again and goes on waiting. */
-static void end_wait(struct mp__thread *thread, bool restarts)
-{
-    unsigned flags = thread->parked_flags;
-    bool interrupts = (flags & MP_INTERRUPTIBLE) != 0 &&
-                      ((flags & MP_RESTARTS) == 0 || !restarts);
-
-    if (thread->parked != NULL)
-        mp__hub->wake(thread->parked, interrupts ? -EINTR : 0);
 }
 
 /* It is in sigwait() or its like for that one. */
@@ -51,9 +40,9 @@ static int leave_to(struct mp__thread *thread, const siginfo_t *info)
         return rc;
     mp__signal_has_handler(number, &restarts);
     if (!blocks(thread, number))
-        end_wait(thread, restarts);
-    else if (waits_for(thread, number) && thread->parked != NULL)
-        mp__hub->wake(thread->parked, 0);
+        mp__end_wait(thread, restarts ? MP_END_RESTART : MP_END_INTERRUPT);
+    else if (waits_for(thread, number))
+        mp__end_wait(thread, MP_END_LOOK);
     return 0;
 }
 
@@ -229,14 +218,32 @@ MP_EXPORT int pthread_sigqueue(pthread_t handle, int number,
     return rc;
 }
 
-MP_EXPORT int tgkill(pid_t group, pid_t id, int number)
+/* Returns an errno; -1: no mapped thread has that id. */
+static int send_to_id(pid_t id, int number)
 {
-    struct mp__thread *thread = id != 0 ? mp__thread_by_id(id) : NULL;
+    struct mp__thread *thread;
+    uint64_t before;
     int rc;
 
+    if (mp__self != NULL) {
+        thread = mp__thread_by_id(id);
+        return thread != NULL ? send_plain(thread, number) : -1;
+    }
+    before = mp__all_lock_elsewhere();
+    thread = mp__thread_by_id(id);
+    rc = thread != NULL ? send_plain(thread, number) : -1;
+    mp__all_unlock_elsewhere(before);
+    return rc;
+}
+
+MP_EXPORT int tgkill(pid_t group, pid_t id, int number)
+{
+    int rc = -1;
+
     mp__init();
-    if (thread == NULL || group != getpid())
+    if (id != 0 && group == getpid())
+        rc = send_to_id(id, number);
+    if (rc < 0)
         return mp__real.tgkill(group, id, number);
-    rc = send_plain(thread, number);
     return rc != 0 ? mp__fail(-rc) : 0;
 }

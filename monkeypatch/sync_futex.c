@@ -4,9 +4,11 @@
  * Waiters are in the lot, private or not: libstdc++ and others leave the
  * private flag out for words that nobody shares.  Without that flag another
  * process may be meant, so a wake-up also goes to the kernel, and a wait on a
- * page that really is shared is made in the kernel by a helper.  Where nobody
- * can say whether the page is shared, the wait is in the lot and looks at the
- * word now and then. */
+ * page that really is shared is made in the kernel by a helper, and so are all
+ * where the kernel may wake, as the end of a thread of clone()'s does.  Where
+ * nobody can say whether the page is shared, the wait is in the lot and looks at
+ * the word now and then. */
+#include "monkeypatch/clone.h"
 #include "monkeypatch/sync_impl.h"
 #include "monkeypatch/sys.h"
 
@@ -129,6 +131,8 @@ static long futex_wait(uint32_t *word, int op, uint32_t expected,
     if (SYNC_LOAD_ACQUIRE(word) != expected)
         return -EAGAIN;
     if ((op & FUTEX_PRIVATE_FLAG) == 0) {
+        if (unlikely(mp__tids_cleared))
+            return sync_kernel_wait(word, expected, deadline);
         switch (page_of(word)) {
         case PAGE_SHARED:
             return sync_kernel_wait(word, expected, deadline);

@@ -3,15 +3,8 @@
  * State, type and request are ours: glibc's own are never set, so that no call
  * inside libc acts on them.  A deferred request ends the cancelable wait that
  * its target is in; the wait's return acts on it (state.c). */
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/native_threads.h"
-
-static void end_wait(struct mp__thread *thread)
-{
-    struct hub__waiter *waiter = thread->waiter;
-
-    if (waiter != NULL && thread->cancel_state == PTHREAD_CANCEL_ENABLE)
-        mp__hub->wake(waiter, -ECANCELED);
-}
 
 MP_EXPORT int pthread_cancel(pthread_t handle)
 {
@@ -30,7 +23,7 @@ MP_EXPORT int pthread_cancel(pthread_t handle)
         return 0;
     __atomic_store_n(&thread->cancel_pending, 1, __ATOMIC_SEQ_CST);
     if (thread != mp__self)
-        end_wait(thread);
+        mp__end_wait(thread, MP_END_CANCEL);
     else if (thread->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         mp__testcancel();
     return 0;

@@ -1,4 +1,5 @@
 /* thread_create.c - pthread_create(): a greenlet with a TLS block of its own */
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/preempt.h"
@@ -8,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_ID 0x400000u /* above PID_MAX_LIMIT: no kernel thread has it */
 #define LAST_ID 0x1fffffffu /* those above are greenlets', up to FUTEX_TID_MASK */
 
-static uint32_t next_id = FIRST_ID;
+static uint32_t next_id = MP_FIRST_ID;
 
 /* Unique among the living: ids come round after a thousand million threads. */
 static uint32_t new_id(void)
@@ -20,8 +20,8 @@ static uint32_t new_id(void)
 
     do {
         id = next_id;
-        next_id = id == LAST_ID ? FIRST_ID : id + 1;
-    } while (unlikely(id < FIRST_ID));
+        next_id = id == LAST_ID ? MP_FIRST_ID : id + 1;
+    } while (unlikely(id < MP_FIRST_ID));
     return id;
 }
 
@@ -31,18 +31,20 @@ static void link_thread(struct mp__thread *thread)
     thread->all_next = mp__all;
     if (mp__all != NULL)
         mp__all->all_prev = thread;
-    mp__all = thread;
+    __atomic_store_n(&mp__all, thread, __ATOMIC_RELEASE);
     mp__live++;
 }
 
 static void unlink_thread(struct mp__thread *thread)
 {
+    mp__all_lock();
     if (thread->all_prev != NULL)
         thread->all_prev->all_next = thread->all_next;
     else
         mp__all = thread->all_next;
     if (thread->all_next != NULL)
         thread->all_next->all_prev = thread->all_prev;
+    mp__all_unlock();
 }
 
 /* Both words of a block that is not loaded: one is as far from the other as here.
@@ -58,6 +60,8 @@ static void set_self(char *pointer, struct mp__thread *thread)
 void mp__thread_free(struct mp__thread *thread)
 {
     mp__sched_free(thread);
+    if (unlikely(thread->signals_pending != 0))
+        mp__signals_thread_freed(thread);
     set_self(thread->identity->thread_pointer, NULL);
     mp__hub->unmap_thread(thread->mapped);
 }

@@ -1,0 +1,28 @@
+/* end_wait.h - ending the wait of a mapped thread from any thread */
+#ifndef END_WAIT_H
+#define END_WAIT_H
+
+#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/sys.h"
+
+enum {
+    MP_END_CANCEL = 1,    /* if it is a cancellation point */
+    MP_END_LOOK = 2,      /* it goes on to wait, when it has looked */
+    MP_END_INTERRUPT = 4, /* -EINTR, for a handler without SA_RESTART */
+    MP_END_RESTART = 8    /* for one with it */
+};
+
+/* Does nothing if it is in no wait.  Thread-safe; `thread` is valid until this
+ * returns. */
+void mp__end_wait(struct mp__thread *thread, unsigned why);
+void mp__end_wait_start(void);
+void mp__end_wait_forked(void);
+
+/* mp__all is changed by one OS thread.  It locks to take a thread out; another
+ * locks for as long as it walks the list or uses what it has found there. */
+void mp__all_lock(void);
+void mp__all_unlock(void);
+uint64_t mp__all_lock_elsewhere(void); /* with all signals blocked */
+void mp__all_unlock_elsewhere(uint64_t before);
+
+#endif

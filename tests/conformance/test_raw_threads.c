@@ -1,0 +1,442 @@
+/* Threads and processes made by clone()
+ *
+ * libc knows nothing of them.  Without CLONE_SETTLS such a thread has the TLS
+ * block of the thread that made it, so it may not allocate or look at errno; but
+ * it may use the locks that have no owner's checks, and calls that wait are its
+ * own. */
+#include "conf_threads.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STACK = 256 * 1024, BLOCK = 64 * 1024, RAW = 3, ROUNDS = 400 };
+
+#define THREAD                                                             \
+    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |    \
+     CLONE_SYSVSEM | CLONE_CHILD_CLEARTID | CLONE_PARENT_SETTID)
+
+struct raw {
+    int (*function)(void *);
+    char *stack, *block;
+    volatile int32_t tid;
+};
+
+static struct raw raws[RAW];
+
+/* ---- making one ---- */
+
+enum tls { MAKERS, EMPTY, COPIED, TLS_KINDS };
+
+#ifdef __x86_64__
+/* tcbhead_t: its address at 0 and 16, the guards at 40 and 48. */
+static char *fill_block(char *block, enum tls kind)
+{
+    char *pointer = block + BLOCK / 2;
+    const char *own = __builtin_thread_pointer();
+
+    if (kind == COPIED)
+        memcpy(pointer - 4096, own - 4096, 4096 + 704);
+    memcpy(pointer, &pointer, sizeof pointer);
+    memcpy(pointer + 16, &pointer, sizeof pointer);
+    memcpy(pointer + 40, own + 40, 16);
+    return pointer;
+}
+#else
+static char *fill_block(char *block, enum tls kind)
+{
+    char *pointer = block + BLOCK / 2;
+    const char *own = __builtin_thread_pointer();
+
+    if (kind == COPIED)
+        memcpy(pointer, own, 256);
+    return pointer;
+}
+#endif
+
+static void *memory(size_t size)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CONF_CHECK(at != MAP_FAILED);
+    return at;
+}
+
+static void start_raw(struct raw *raw, int (*function)(void *), enum tls kind)
+{
+    int flags = THREAD | (kind != MAKERS ? CLONE_SETTLS : 0);
+    char *pointer = NULL;
+    pid_t tid;
+
+    raw->stack = memory(STACK);
+    raw->block = memory(BLOCK);
+    if (kind != MAKERS)
+        pointer = fill_block(raw->block, kind);
+    raw->tid = -1;
+    tid = clone(function, raw->stack + STACK, flags, raw, &raw->tid, pointer,
+                &raw->tid);
+    CONF_CHECK(tid > 0);
+}
+
+/* The kernel clears the word, and wakes who waits for it by a futex that is not
+ * private. */
+static void join_raw(struct raw *raw)
+{
+    int32_t tid;
+
+    while ((tid = raw->tid) != 0)
+        syscall(SYS_futex, &raw->tid, FUTEX_WAIT, tid, NULL, NULL, 0);
+    CONF_CHECK(munmap(raw->stack, STACK) == 0);
+    CONF_CHECK(munmap(raw->block, BLOCK) == 0);
+}
+
+/* ---- locks ---- */
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static sem_t forth, back;
+static pthread_barrier_t barrier;
+static volatile long left, right;
+static int turn;
+
+static void touch(int round)
+{
+    CONF_CHECK(left == right);
+    left++;
+    if (round % 64 == 0)
+        usleep(10);
+    right++;
+}
+
+static int use_mutex(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        CONF_CHECK(pthread_mutex_lock(&mutex) == 0);
+        touch(i);
+        CONF_CHECK(pthread_mutex_unlock(&mutex) == 0);
+    }
+    return 0;
+}
+
+static int use_cond(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        CONF_CHECK(pthread_mutex_lock(&mutex) == 0);
+        while (turn % 2 == 0)
+            CONF_CHECK(pthread_cond_wait(&cond, &mutex) == 0);
+        turn++;
+        CONF_CHECK(pthread_cond_broadcast(&cond) == 0);
+        CONF_CHECK(pthread_mutex_unlock(&mutex) == 0);
+    }
+    return 0;
+}
+
+static int use_semaphores(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        while (sem_wait(&forth) != 0)
+            continue;
+        CONF_CHECK(sem_post(&back) == 0);
+    }
+    return 0;
+}
+
+static int use_barrier(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < ROUNDS; i++)
+        pthread_barrier_wait(&barrier);
+    return 0;
+}
+
+/* What the other side does, on an ordinary thread. */
+static void *take_other_turns(void *argument)
+{
+    for (int i = 0; i < ROUNDS * RAW; i++) {
+        CONF_CHECK(pthread_mutex_lock(&mutex) == 0);
+        while (turn % 2 == 1)
+            CONF_CHECK(pthread_cond_wait(&cond, &mutex) == 0);
+        turn++;
+        CONF_CHECK(pthread_cond_broadcast(&cond) == 0);
+        CONF_CHECK(pthread_mutex_unlock(&mutex) == 0);
+    }
+    return argument;
+}
+
+static void *ping(void *argument)
+{
+    for (int i = 0; i < ROUNDS * RAW; i++) {
+        CONF_CHECK(sem_post(&forth) == 0);
+        CONF_CHECK(sem_wait(&back) == 0);
+    }
+    return argument;
+}
+
+static void *mutex_too(void *argument)
+{
+    use_mutex(NULL);
+    return argument;
+}
+
+static void *barrier_too(void *argument)
+{
+    use_barrier(NULL);
+    return argument;
+}
+
+static const struct {
+    int (*raw)(void *);
+    void *(*ordinary)(void *);
+} uses[] = {
+    { use_mutex, mutex_too },
+    { use_cond, take_other_turns },
+    { use_semaphores, ping },
+    { use_barrier, barrier_too },
+};
+enum { USES = sizeof uses / sizeof *uses };
+
+struct together {
+    int use;
+    enum tls kind;
+};
+
+/* The ordinary threads are made first, so that the raw ones find them waiting;
+ * and a thread that is not main makes those. */
+static void *make_raw_threads(void *argument)
+{
+    const struct together *together = argument;
+
+    for (int i = 0; i < RAW; i++)
+        start_raw(&raws[i], uses[together->use].raw, together->kind);
+    for (int i = 0; i < RAW; i++)
+        join_raw(&raws[i]);
+    return NULL;
+}
+
+START_TEST(share_locks_with_ordinary_threads)
+{
+    struct together together = { _i / TLS_KINDS, _i % TLS_KINDS };
+    pthread_t ordinary, maker;
+
+    left = right = turn = 0;
+    ck_assert_int_eq(sem_init(&forth, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&back, 0, 0), 0);
+    ck_assert_int_eq(pthread_barrier_init(&barrier, NULL, RAW + 1), 0);
+    ordinary = start_thread(uses[together.use].ordinary, NULL);
+    sleep_ms(2);
+    maker = start_thread(make_raw_threads, &together);
+    join_thread(ordinary);
+    join_thread(maker);
+    ck_assert_int_eq(left, right);
+    ck_assert_int_eq(pthread_barrier_destroy(&barrier), 0);
+    ck_assert_int_eq(sem_destroy(&forth), 0);
+    ck_assert_int_eq(sem_destroy(&back), 0);
+}
+END_TEST
+
+START_TEST(of_main_share_locks_too)
+{
+    pthread_t ordinary;
+
+    left = right = 0;
+    ordinary = start_thread(mutex_too, NULL);
+    start_raw(&raws[0], use_mutex, _i);
+    join_raw(&raws[0]);
+    join_thread(ordinary);
+    ck_assert_int_eq(left, 2 * ROUNDS);
+}
+END_TEST
+
+/* ---- waits ---- */
+
+static int ends[2];
+
+/* A runtime that took it for its maker would stop, or run, that one. */
+static int wait_for_bytes(void *argument)
+{
+    struct pollfd poll_fd = { .fd = ends[0], .events = POLLIN };
+    struct timespec pause = { 0, 2000000 };
+    char byte;
+
+    (void)argument;
+    CONF_CHECK(poll(&poll_fd, 1, -1) == 1);
+    CONF_CHECK(nanosleep(&pause, NULL) == 0);
+    CONF_CHECK(read(ends[0], &byte, 1) == 1);
+    CONF_CHECK(read(ends[0], &byte, 1) == 1);
+    sched_yield();
+    return 0;
+}
+
+static volatile bool go_on;
+
+static void *count_naps(void *argument)
+{
+    while (!go_on) {
+        sleep_ms(1);
+        ++*(volatile int *)argument;
+    }
+    return NULL;
+}
+
+START_TEST(wait_alone)
+{
+    int naps = 0, before;
+    pthread_t other;
+
+    conf_pipe(ends);
+    go_on = false;
+    other = start_thread(count_naps, &naps);
+    start_raw(&raws[0], wait_for_bytes, _i);
+    sleep_ms(10);
+    conf_write_all(ends[1], "a", 1);
+    before = naps;
+    sleep_ms(30);
+    ck_assert_int_gt(naps, before);
+    conf_write_all(ends[1], "b", 1);
+    join_raw(&raws[0]);
+    go_on = true;
+    join_thread(other);
+    conf_close_both(ends);
+}
+END_TEST
+
+static int ask_tid(void *argument)
+{
+    struct raw *raw = argument;
+    pid_t tid = (pid_t)syscall(SYS_gettid);
+
+    CONF_CHECK(tid == raw->tid && tid != getpid());
+    CONF_CHECK(syscall(SYS_tgkill, getpid(), tid, 0) == 0);
+    return 0;
+}
+
+START_TEST(have_the_id_that_the_kernel_gave_them)
+{
+    start_raw(&raws[0], ask_tid, _i);
+    join_raw(&raws[0]);
+}
+END_TEST
+
+/* ---- processes ---- */
+
+static int in_child(void *argument)
+{
+    char byte;
+
+    conf_child_begin();
+    usleep(1000);
+    CONF_CHECK(pthread_mutex_lock(&mutex) == 0);
+    CONF_CHECK(pthread_mutex_unlock(&mutex) == 0);
+    CONF_CHECK(read(ends[0], &byte, 1) == 1 && byte == 'x');
+    return *(int *)argument;
+}
+
+static void *make_process(void *argument)
+{
+    char *stack = memory(STACK);
+    int answer = 7;
+    pid_t child = clone(in_child, stack + STACK, SIGCHLD, &answer);
+
+    CONF_CHECK(child > 0);
+    sleep_ms(5);
+    conf_write_all(ends[1], "x", 1);
+    CONF_CHECK(conf_child_status(child) == 7);
+    CONF_CHECK(munmap(stack, STACK) == 0);
+    return argument;
+}
+
+START_TEST(as_processes_are_like_fork)
+{
+    pthread_t other;
+    int naps = 0;
+
+    conf_pipe(ends);
+    go_on = false;
+    other = start_thread(count_naps, &naps);
+    if (_i == 0)
+        make_process(NULL);
+    else
+        join_thread(start_thread(make_process, NULL));
+    go_on = true;
+    join_thread(other);
+    conf_close_both(ends);
+}
+END_TEST
+
+static volatile int shared;
+
+static int as_vfork(void *argument)
+{
+    shared = 5;
+    usleep(2000);
+    CONF_CHECK(pthread_mutex_lock(&mutex) == 0);
+    CONF_CHECK(pthread_mutex_unlock(&mutex) == 0);
+    return *(int *)argument;
+}
+
+static void *make_vfork(void *argument)
+{
+    char *stack = memory(STACK);
+    int answer = 9;
+    pid_t child = clone(as_vfork, stack + STACK,
+                        CLONE_VM | CLONE_VFORK | SIGCHLD, &answer);
+
+    CONF_CHECK(child > 0 && shared == 5);
+    sleep_ms(2);
+    CONF_CHECK(conf_child_status(child) == 9);
+    CONF_CHECK(munmap(stack, STACK) == 0);
+    return argument;
+}
+
+START_TEST(as_processes_may_borrow_the_memory)
+{
+    shared = 0;
+    if (_i == 0)
+        make_vfork(NULL);
+    else
+        join_thread(start_thread(make_vfork, NULL));
+}
+END_TEST
+
+static int return_at_once(void *argument)
+{
+    (void)argument;
+    return 0;
+}
+
+START_TEST(come_and_go_without_a_trace)
+{
+    for (int i = 0; i < 200; i++) {
+        start_raw(&raws[0], return_at_once, MAKERS);
+        join_raw(&raws[0]);
+    }
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+    conf_test(tcase, share_locks_with_ordinary_threads, USES * TLS_KINDS);
+    conf_test(tcase, of_main_share_locks_too, TLS_KINDS);
+    conf_test(tcase, wait_alone, TLS_KINDS);
+    conf_test(tcase, have_the_id_that_the_kernel_gave_them, TLS_KINDS);
+    conf_test(tcase, as_processes_are_like_fork, 2);
+    conf_test(tcase, as_processes_may_borrow_the_memory, 2);
+    conf_test(tcase, come_and_go_without_a_trace, 1);
+}
+
+int main(void)
+{
+    return conf_main("raw_threads", add, CONF_THREADS);
+}
