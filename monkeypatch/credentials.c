@@ -11,12 +11,19 @@
  * unless the caller is the only one there is. */
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
+#include "monkeypatch/wrap_syscall.h"
 
 #include <grp.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/fsuid.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+
+#ifndef SYS_landlock_restrict_self
+#define SYS_landlock_restrict_self 446
+#endif
 
 /* ---- the process's ---- */
 
@@ -126,15 +133,15 @@ static bool alone(void)
 
 static bool refused(const char *what)
 {
-    static const char *said[8]; /* literals: each is said once */
+    static const char *said[16]; /* literals: each is said once */
     unsigned i;
 
     if (alone())
         return false;
-    for (i = 0; i < 8 && said[i] != NULL; i++)
+    for (i = 0; i < 16 && said[i] != NULL; i++)
         if (said[i] == what)
             return true;
-    if (i < 8)
+    if (i < 16)
         said[i] = what;
     mp__say(0, "%s refused: it would change all threads, which share one "
             "kernel thread", what);
@@ -205,6 +212,27 @@ static bool prctl_changes(int option, unsigned long value)
     case PR_CAPBSET_DROP:
     case PR_SET_SECUREBITS:
     case PR_SET_NO_NEW_PRIVS:
+    case PR_SET_TSC:
+    case PR_MCE_KILL:
+    case PR_SET_SPECULATION_CTRL:
+#ifdef PR_SET_IO_FLUSHER
+    case PR_SET_IO_FLUSHER:
+#endif
+#ifdef PR_SVE_SET_VL
+    case PR_SVE_SET_VL:
+#endif
+#ifdef PR_SME_SET_VL
+    case PR_SME_SET_VL:
+#endif
+#ifdef PR_PAC_RESET_KEYS
+    case PR_PAC_RESET_KEYS:
+#endif
+#ifdef PR_PAC_SET_ENABLED_KEYS
+    case PR_PAC_SET_ENABLED_KEYS:
+#endif
+#ifdef PR_SET_TAGGED_ADDR_CTRL
+    case PR_SET_TAGGED_ADDR_CTRL:
+#endif
 #ifdef PR_SET_SYSCALL_USER_DISPATCH
     case PR_SET_SYSCALL_USER_DISPATCH:
 #endif
@@ -253,21 +281,62 @@ static const struct {
     {SYS_setns, "syscall(SYS_setns)"},
     {SYS_seccomp, "syscall(SYS_seccomp)"},
     {SYS_personality, "syscall(SYS_personality)"},
+    {SYS_landlock_restrict_self, "syscall(SYS_landlock_restrict_self)"},
+    {SYS_set_robust_list, "syscall(SYS_set_robust_list)"},
+    {SYS_keyctl, "syscall(SYS_keyctl)"},
+    {SYS_add_key, "syscall(SYS_add_key)"},
+    {SYS_request_key, "syscall(SYS_request_key)"},
 };
 
-/* seccomp() and personality() also ask. */
-static bool only_asks(long number, long a)
+/* A thread may have a keyring of its own, and another session's. */
+static bool keyring_of_thread(const struct mp__arguments *call)
 {
-    return (number == SYS_seccomp && a > 1) ||
-           (number == SYS_personality && (uint32_t)a == 0xffffffffu);
+    switch (call->n) {
+    case SYS_add_key:
+        return INT(4) == KEY_SPEC_THREAD_KEYRING;
+    case SYS_request_key:
+        return INT(3) == KEY_SPEC_THREAD_KEYRING;
+    default:
+        break;
+    }
+    switch (INT(0)) {
+    case KEYCTL_JOIN_SESSION_KEYRING:
+    case KEYCTL_SET_REQKEY_KEYRING:
+    case KEYCTL_ASSUME_AUTHORITY:
+        return true;
+    case KEYCTL_GET_KEYRING_ID:
+        return INT(1) == KEY_SPEC_THREAD_KEYRING && INT(2) != 0;
+    case KEYCTL_LINK:
+        return INT(2) == KEY_SPEC_THREAD_KEYRING;
+    default:
+        return false;
+    }
 }
 
-long mp__credential_syscall(long number, long a, long b, long c, bool *handled)
+/* It also asks, or is for all threads. */
+static bool is_harmless(const struct mp__arguments *call)
 {
-    long result;
+    switch (call->n) {
+    case SYS_seccomp:
+        return call->a[0] > SECCOMP_SET_MODE_FILTER ||
+               (call->a[0] == SECCOMP_SET_MODE_FILTER &&
+                (call->a[1] & SECCOMP_FILTER_FLAG_TSYNC) != 0);
+    case SYS_personality:
+        return (uint32_t)call->a[0] == 0xffffffffu;
+    case SYS_keyctl:
+    case SYS_add_key:
+    case SYS_request_key:
+        return !keyring_of_thread(call);
+    default:
+        return false;
+    }
+}
+
+long mp__credential_syscall(const struct mp__arguments *call, bool *handled)
+{
+    long number = call->n, a = call->a[0], b = call->a[1], result;
     size_t i;
 
-    (void)c;
     *handled = mp__mapped();
     if (!*handled)
         return 0;
@@ -281,7 +350,7 @@ long mp__credential_syscall(long number, long a, long b, long c, bool *handled)
             return -EPERM;
     }
     for (i = 0; i < sizeof one_threads / sizeof *one_threads; i++)
-        if (one_threads[i].number == number && !only_asks(number, a) &&
+        if (one_threads[i].number == number && !is_harmless(call) &&
             refused(one_threads[i].what))
             return -EPERM;
     *handled = false;

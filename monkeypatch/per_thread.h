@@ -21,13 +21,21 @@ int mp__sched_setattr(pid_t id, const void *attributes, unsigned flags);
 int mp__sched_getattr(pid_t id, void *attributes, unsigned size,
                       unsigned flags);
 
+/* The timer slack of the calling thread, which is not the main one. */
+long mp__slack_get(void);
+long mp__slack_set(unsigned long value);
+/* ioprio_set() and ioprio_get(): a result or -errno; *handled false: not about a
+ * thread whose is recorded. */
+long mp__ioprio_set(int which, int who, int value, bool *handled);
+long mp__ioprio_get(int which, int who, bool *handled);
+
 /* thread_name.c: prctl() by names and timer slack.  True: *result is set. */
 bool mp__prctl_recorded(int option, unsigned long value, long *result);
 
 /* credentials.c: a raw system call that changes what one kernel thread has.
  * *handled false: not such a one, or harmless; else a result or -errno. */
-long mp__credential_syscall(long number, long a, long b, long c,
-                            bool *handled);
+struct mp__arguments;
+long mp__credential_syscall(const struct mp__arguments *call, bool *handled);
 
 /* signal.c */
 

@@ -77,6 +77,10 @@ bool mp__prctl_recorded(int option, unsigned long value, long *result)
         get_name(self, text);
         return true;
     case PR_SET_TIMERSLACK: /* has no effect: waits are timed by the hub */
+        *result = mp__slack_set(value);
+        return true;
+    case PR_GET_TIMERSLACK:
+        *result = mp__slack_get();
         return true;
     default:
         return false;

@@ -1,7 +1,8 @@
 /* thread_sched.c - CPUs, policy, priority and nice value of mapped threads
  *
  * One kernel thread runs them all, so these are recorded for each, checked as
- * the kernel would, reported, and not applied.  Before the first thread, and
+ * the kernel would, reported, and not applied; so is the rest that only says how
+ * soon something is done.  Before the first thread, and
  * for real threads and other processes, the kernel's own. */
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
@@ -9,13 +10,16 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 struct mp__attr_record {
-    bool has_cpus, has_policy, has_nice;
+    bool has_cpus, has_policy, has_nice, has_io, has_slack;
     bool is_explicit; /* its attribute said PTHREAD_EXPLICIT_SCHED */
     cpu_set_t cpus;
-    int policy, priority, nice;
+    int policy, priority, nice, io;
+    unsigned long slack, born_with; /* timer slack: now, and at first */
 };
 
 /* ---- finding ---- */
@@ -335,6 +339,100 @@ MP_EXPORT int nice(int increment)
     return get_nice(thread);
 }
 
+/* ---- priority of input and output ---- */
+
+enum { IO_NONE, IO_REAL_TIME, IO_BEST_EFFORT, IO_IDLE, IO_SHIFT = 13 };
+enum { IO_WHO_PROCESS = 1, IO_LEVELS = 8 };
+
+static bool may_have_real_time(void)
+{
+    /* As the kernel asks for CAP_SYS_NICE or CAP_SYS_ADMIN. */
+    return geteuid() == 0;
+}
+
+/* As the kernel checks it. */
+static int check_io(int value)
+{
+    int data = value & ((1 << IO_SHIFT) - 1);
+
+    switch (value >> IO_SHIFT) {
+    case IO_NONE:
+        return data != 0 ? EINVAL : 0;
+    case IO_REAL_TIME:
+        if (!may_have_real_time())
+            return EPERM;
+        return data >= IO_LEVELS ? EINVAL : 0;
+    case IO_BEST_EFFORT:
+        return data >= IO_LEVELS ? EINVAL : 0;
+    case IO_IDLE:
+        return 0;
+    default:
+        return EINVAL;
+    }
+}
+
+static struct mp__thread *io_thread(int which, int who)
+{
+    return which == IO_WHO_PROCESS ? niced(PRIO_PROCESS, (id_t)who) : NULL;
+}
+
+long mp__ioprio_set(int which, int who, int value, bool *handled)
+{
+    struct mp__thread *thread = io_thread(which, who);
+    struct mp__attr_record *record;
+    int error;
+
+    *handled = thread != NULL;
+    if (thread == NULL)
+        return 0;
+    error = check_io(value);
+    record = error == 0 ? record_of(thread) : NULL;
+    if (record == NULL)
+        return -(error != 0 ? error : ENOMEM);
+    record->has_io = value >> IO_SHIFT != IO_NONE;
+    record->io = value;
+    return 0;
+}
+
+/* What was never set is the kernel's to say. */
+long mp__ioprio_get(int which, int who, bool *handled)
+{
+    struct mp__thread *thread = io_thread(which, who);
+
+    *handled = thread != NULL;
+    if (thread == NULL)
+        return 0;
+    if (thread->sched != NULL && thread->sched->has_io)
+        return thread->sched->io;
+    return SYS_CALL(SYS_ioprio_get, IO_WHO_PROCESS, 0, 0, 0, 0, 0);
+}
+
+/* ---- timer slack: the caller's, which is not main ---- */
+
+long mp__slack_get(void)
+{
+    const struct mp__attr_record *record = mp__self->sched;
+
+    return record != NULL && record->has_slack
+               ? (long)record->slack
+               : SYS_CALL(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0, 0);
+}
+
+/* 0 is what the thread began with. */
+long mp__slack_set(unsigned long value)
+{
+    long now = mp__slack_get();
+    struct mp__attr_record *record = record_of(mp__self);
+
+    if (record == NULL)
+        return -ENOMEM;
+    if (!record->has_slack)
+        record->born_with = (unsigned long)now;
+    record->slack = (long)value > 0 ? value : record->born_with;
+    record->has_slack = true;
+    return 0;
+}
+
 /* ---- new threads ---- */
 
 static void apply_attr(struct mp__thread *thread, const pthread_attr_t *attr)
@@ -363,6 +461,8 @@ void mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
         memcpy(thread->name, parent->name, sizeof thread->name);
         if (parent->sched != NULL && record_of(thread) != NULL)
             *thread->sched = *parent->sched;
+        if (thread->sched != NULL)
+            thread->sched->born_with = thread->sched->slack;
     }
     if (attr != NULL)
         apply_attr(thread, attr);

@@ -3,17 +3,17 @@
  * Rust, GLib, libstdc++ and the interpreters call the kernel this way.  All
  * other numbers, and all of them outside mapped threads, go to the kernel. */
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/per_thread.h"
 #include "monkeypatch/wrap_syscall.h"
 
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
-/* sync_futex.c, wrap_credentials.c */
+/* sync_futex.c */
 long mp__futex(uint32_t *uaddr, int op, uint32_t val,
                const struct timespec *timeout, uint32_t *uaddr2,
                uint32_t val3);
-long mp__credential_syscall(long n, long a, long b, long c, bool *handled);
 
 /* The wrappers of this library: its own names, hidden from nobody. */
 static bool transfer(const struct mp__arguments *call, long *rc)
@@ -153,12 +153,18 @@ static bool timing(const struct mp__arguments *call, long *rc)
     }
 }
 
-/* Virtual ids are the program's; its own process is all they name. */
+/* Virtual ids are the program's; its own process is all they name.  No thread of
+ * the kernel's has one of them. */
+static bool is_ours(pid_t id)
+{
+    return id >= MP_FIRST_ID || id == getpid();
+}
+
 static bool signalling(const struct mp__arguments *call, long *rc)
 {
     if (call->n == SYS_tgkill)
         *rc = tgkill((pid_t)call->a[0], (pid_t)call->a[1], INT(2));
-    else if (call->n == SYS_tkill && mp__thread_by_id((pid_t)call->a[0]))
+    else if (call->n == SYS_tkill && is_ours((pid_t)call->a[0]))
         *rc = tgkill(getpid(), (pid_t)call->a[0], INT(1));
     else
         return false;
@@ -168,8 +174,7 @@ static bool signalling(const struct mp__arguments *call, long *rc)
 static bool credentials(const struct mp__arguments *call, long *rc)
 {
     bool handled = false;
-    long done = mp__credential_syscall(call->n, call->a[0], call->a[1],
-                                       call->a[2], &handled);
+    long done = mp__credential_syscall(call, &handled);
 
     if (handled)
         *rc = done < 0 ? mp__fail((int)done) : done;

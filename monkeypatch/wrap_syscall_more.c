@@ -408,6 +408,20 @@ static bool schedules_thread(const struct mp__arguments *call, long *rc)
     }
 }
 
+static bool io_priority(const struct mp__arguments *call, long *rc)
+{
+    bool handled = false;
+    long done = 0;
+
+    if (call->n == SYS_ioprio_set)
+        done = mp__ioprio_set(INT(0), INT(1), INT(2), &handled);
+    else if (call->n == SYS_ioprio_get)
+        done = mp__ioprio_get(INT(0), INT(1), &handled);
+    if (handled)
+        *rc = done < 0 ? mp__fail((int)done) : done;
+    return handled;
+}
+
 bool mp__syscall_schedules(const struct mp__arguments *call, long *rc)
 {
     if (mp__self == NULL)
@@ -427,6 +441,6 @@ bool mp__syscall_schedules(const struct mp__arguments *call, long *rc)
         *rc = prctl(INT(0), call->a[1], call->a[2], call->a[3], call->a[4]);
         return true;
     default:
-        return schedules_thread(call, rc);
+        return schedules_thread(call, rc) || io_priority(call, rc);
     }
 }
