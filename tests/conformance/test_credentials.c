@@ -6,10 +6,13 @@
  * but must never let one thread's change show in another. */
 #include "conformance.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -220,6 +223,50 @@ static void *see_change(void *argument)
     return argument;
 }
 
+static void see_change_of(const char *task)
+{
+    unsigned real, effective, saved, file;
+    char path[300], line[200];
+    bool found = false;
+    FILE *status;
+
+    snprintf(path, sizeof path, "/proc/self/task/%s/status", task);
+    status = fopen(path, "r");
+    if (status == NULL)
+        return; /* it has ended */
+    while (!found && fgets(line, sizeof line, status) != NULL)
+        found = sscanf(line, "Uid: %u %u %u %u", &real, &effective, &saved,
+                       &file) == 4;
+    fclose(status);
+    CONF_CHECK(!found || (real == OTHER && effective == OTHER &&
+                          saved == OTHER && file == OTHER));
+}
+
+/* Threads that the program did not make, too. */
+static void see_change_of_all_tasks(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *entry;
+
+    CONF_CHECK(tasks != NULL);
+    while ((entry = readdir(tasks)) != NULL)
+        if (entry->d_name[0] != '.')
+            see_change_of(entry->d_name);
+    closedir(tasks);
+}
+
+/* Something that a runtime may hand to a thread of its own. */
+static void look_up_somebody(void)
+{
+    int fd = open("/tmp", O_TMPFILE | O_WRONLY, 0600);
+
+    CONF_CHECK(getpwuid(0) != NULL);
+    if (fd >= 0) {
+        CONF_CHECK(fsync(fd) == 0);
+        close(fd);
+    }
+}
+
 static void *drop_root(void *argument)
 {
     CONF_CHECK(setgroups(0, NULL) == 0);
@@ -243,13 +290,17 @@ START_TEST(that_setuid_drops_are_dropped_for_all_threads)
         conf_child_begin();
         for (int i = 0; i < 3; i++)
             watchers[i] = start_thread(see_change, NULL);
+        look_up_somebody();
         if (_i == 0)
             drop_root(NULL);
         else
             join_thread(start_thread(drop_root, NULL));
         see_change(NULL);
+        see_change_of_all_tasks();
         for (int i = 0; i < 3; i++)
             join_thread(watchers[i]);
+        look_up_somebody();
+        see_change_of_all_tasks();
         _exit(0);
     }
     ck_assert_int_eq(conf_child_status(child), 0);
