@@ -9,6 +9,7 @@
  * Rules: nothing here may run with a half-made block loaded, except
  * greenlet__tls_enter(). */
 #include "context/greenlet_impl.h"
+#include "context/tls_impl.h"
 #include "thread_pointer.h"
 
 #include <dlfcn.h>
@@ -24,8 +25,8 @@
 struct greenlet__tls_layout greenlet__tls;
 bool greenlet__fsgsbase;
 
-static void *(*dl_allocate_tls)(void *);
-static void (*dl_deallocate_tls)(void *, bool);
+void *(*greenlet__dl_allocate)(void *);
+void (*greenlet__dl_deallocate)(void *, bool);
 static void (*ctype_init)(void);
 static void (*program_free)(void *);
 static struct greenlet__mapped *mapped_threads;
@@ -229,14 +230,14 @@ static const char *find_described(void)
     void (*info)(size_t *, size_t *);
 
     *(void **)&info = symbol("_dl_get_tls_static_info");
-    *(void **)&dl_allocate_tls = symbol("_dl_allocate_tls");
-    *(void **)&dl_deallocate_tls = symbol("_dl_deallocate_tls");
+    *(void **)&greenlet__dl_allocate = symbol("_dl_allocate_tls");
+    *(void **)&greenlet__dl_deallocate = symbol("_dl_deallocate_tls");
     *(void **)&ctype_init = symbol("__ctype_init");
     *(void **)&program_free = symbol("free");
     if (size == NULL || *size < 256 || *size > 65536)
         return "the size of struct pthread";
-    if (info == NULL || dl_allocate_tls == NULL || dl_deallocate_tls == NULL ||
-        ctype_init == NULL)
+    if (info == NULL || greenlet__dl_allocate == NULL ||
+        greenlet__dl_deallocate == NULL || ctype_init == NULL)
         return "ld.so's functions for TLS blocks";
     tls->pthread_size = *size;
 #ifndef __x86_64__
@@ -433,7 +434,7 @@ struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
 #ifndef __x86_64__
     memset(pointer, 0, 16);
 #endif
-    if (dl_allocate_tls(pointer) == NULL) {
+    if (greenlet__dl_allocate(pointer) == NULL) {
         give_slot(os, &slot, memory != NULL);
         return NULL;
     }
@@ -469,7 +470,7 @@ void greenlet__unmap_thread(struct greenlet__mapped *mapped)
     if (mapped->next != NULL)
         mapped->next->back = mapped->back;
     free_specific(pthread_of(mapped->thread.thread_pointer));
-    dl_deallocate_tls(mapped->thread.thread_pointer, false);
+    greenlet__dl_deallocate(mapped->thread.thread_pointer, false);
     /* A handle that is used after its end is no thread to libc either. */
     memset(pthread_of(mapped->thread.thread_pointer) + greenlet__tls.tid, 0xff,
            sizeof(int32_t));

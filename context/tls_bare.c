@@ -4,9 +4,9 @@
  * two OS threads would then be taken for one.  With a block of its own it is a
  * real thread like any other, whom libc alone does not know. */
 #include "context/greenlet_impl.h"
+#include "context/tls_impl.h"
 #include "thread_pointer.h"
 
-#include <dlfcn.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,16 +26,14 @@ char *greenlet__bare_new(void *memory, const struct greenlet__bare_words *words)
 {
     const struct greenlet__tls_layout *tls = &greenlet__tls;
     char *start, *pointer, *own = greenlet__thread_pointer();
-    void *(*allocate)(void *);
 
-    *(void **)&allocate = dlsym(RTLD_DEFAULT, "_dl_allocate_tls");
     pointer = greenlet__tls_place((char *)memory + greenlet__bare_size(),
                                   &start);
     memset(pthread_of(pointer), 0, tls->pthread_size);
 #ifndef __x86_64__
     memset(pointer, 0, 16);
 #endif
-    if (allocate(pointer) == NULL)
+    if (greenlet__dl_allocate(pointer) == NULL)
         return NULL;
     greenlet__tls_fill(pthread_of(pointer), pthread_of(own), NULL);
     for (unsigned i = 0; i < tls->shared_count; i++)
@@ -45,13 +43,10 @@ char *greenlet__bare_new(void *memory, const struct greenlet__bare_words *words)
 
 void greenlet__bare_end(char *pointer, struct greenlet__bare_words *words)
 {
-    void (*deallocate)(void *, bool);
-
-    *(void **)&deallocate = dlsym(RTLD_DEFAULT, "_dl_deallocate_tls");
     for (unsigned i = 0; i < greenlet__tls.shared_count; i++)
         memcpy(&words->words[i], pointer + greenlet__tls.shared[i],
                sizeof(uintptr_t));
-    deallocate(pointer, false);
+    greenlet__dl_deallocate(pointer, false);
 }
 
 /* The kernel knows no robust list of it yet. */

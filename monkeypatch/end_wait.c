@@ -35,6 +35,15 @@ static void look_for_marks(void *arg)
                                             __ATOMIC_SEQ_CST));
 }
 
+/* The hub may be another than the last time: a fork() came between. */
+static void ask(void)
+{
+    struct hub *hub = mp__main.identity->os->hub;
+
+    mp__hub->callback_init(&look, hub, look_for_marks, NULL);
+    mp__hub->callback_push_remote(&look);
+}
+
 void mp__end_wait(struct mp__thread *thread, unsigned why)
 {
     if (likely(mp__self != NULL)) {
@@ -43,14 +52,7 @@ void mp__end_wait(struct mp__thread *thread, unsigned why)
     }
     __atomic_or_fetch(&thread->end_wait, (uint8_t)why, __ATOMIC_SEQ_CST);
     if (__atomic_exchange_n(&asked, 1, __ATOMIC_SEQ_CST) == 0)
-        mp__hub->callback_push_remote(&look);
-}
-
-void mp__end_wait_start(void)
-{
-    asked = 0;
-    mp__hub->callback_init(&look, mp__main.identity->os->hub, look_for_marks,
-                           NULL);
+        ask();
 }
 
 /* ---- the list of threads, seen from other OS threads ---- */
@@ -90,5 +92,5 @@ void mp__all_unlock_elsewhere(uint64_t before)
 void mp__end_wait_forked(void)
 {
     taken = false;
-    mp__end_wait_start();
+    asked = 0;
 }

@@ -15,7 +15,6 @@ enum {
 /* Does nothing if it is in no wait.  Thread-safe; `thread` is valid until this
  * returns. */
 void mp__end_wait(struct mp__thread *thread, unsigned why);
-void mp__end_wait_start(void);
 void mp__end_wait_forked(void);
 
 /* mp__all is changed by one OS thread.  It locks to take a thread out; another

@@ -4,7 +4,6 @@
  * could not be found); it makes no thread and no fd.  Everything else waits for
  * the first pthread_create(), so that a program without threads never sees it. */
 #include "monkeypatch/clone.h"
-#include "monkeypatch/end_wait.h"
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/thread_impl.h"
 #include "thread_pointer.h"
@@ -395,7 +394,6 @@ int mp__start(void)
     if (mp__hub->get() == NULL)
         return stand_aside("no descriptor or memory for the loop");
     adopt_main_thread();
-    mp__end_wait_start();
     mp__signals_start();
     started = 1;
     mp__say(2, "runs, guards: %s", mp__hub->guard_kind());
