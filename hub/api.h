@@ -57,6 +57,8 @@ struct hub__api {
     bool (*unwatch)(struct hub *, struct hub__fd_wait *);
     int (*lot_wait)(uint32_t *, uint32_t, int64_t, unsigned);
     int (*lot_wait_on)(struct hub__waiter *, uint32_t *, uint32_t, int64_t);
+    int (*lot_wait_cancelable)(struct hub__waiter *, uint32_t *, uint32_t,
+                               int64_t);
     int (*lot_wake)(uint32_t *, int);
     int (*lot_requeue)(uint32_t *, int, int, uint32_t *);
     int (*offload)(void (*)(void *), void *, enum hub__offload_kind);

@@ -7,6 +7,7 @@
  * A bucket's lock is held for a few instructions.  A signal handler that
  * interrupts them on the same OS thread must not wait for it: it sees
  * hub->critical and leaves its key for hub__exit(). */
+#include "hub/lot_impl.h"
 #include "hub/schedule.h"
 
 #include <errno.h>
@@ -143,8 +144,9 @@ static void dequeue(struct node *node)
     unlock(bucket);
 }
 
-HUB__SWITCHES int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address,
-                     uint32_t expected, int64_t deadline_ns)
+static inline __attribute__((always_inline)) int
+wait_on(struct hub__waiter *waiter, uint32_t *address, uint32_t expected,
+        int64_t deadline_ns, bool cancelable)
 {
     struct hub *hub = hub__peek();
     struct node node = { .waiter = waiter };
@@ -158,7 +160,8 @@ HUB__SWITCHES int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address
         hub__exit(hub);
     if (!queued)
         return hub__waiter_close(waiter) ? -EAGAIN : hub__park(waiter, HUB_FOREVER);
-    rc = hub__park_inline(waiter, deadline_ns);
+    rc = cancelable ? hub__park_cancelable_inline(waiter, deadline_ns)
+                    : hub__park_inline(waiter, deadline_ns);
     remember(waiter, address, rc);
     if (__atomic_load_n(&node.key, __ATOMIC_ACQUIRE) != NULL || rc != 0) {
         if (hub != NULL)
@@ -168,6 +171,21 @@ HUB__SWITCHES int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address
             hub__exit(hub);
     }
     return rc;
+}
+
+HUB__SWITCHES int hub__lot_wait_on(struct hub__waiter *waiter,
+                                   uint32_t *address, uint32_t expected,
+                                   int64_t deadline_ns)
+{
+    return wait_on(waiter, address, expected, deadline_ns, false);
+}
+
+HUB__SWITCHES int hub__lot_wait_cancelable(struct hub__waiter *waiter,
+                                           uint32_t *address,
+                                           uint32_t expected,
+                                           int64_t deadline_ns)
+{
+    return wait_on(waiter, address, expected, deadline_ns, true);
 }
 
 int hub__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline_ns,

@@ -343,7 +343,11 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
         return -EINTR;
     wait_begins(self, &waiter, flags);
     expect(waiter.hub, 1);
-    rc = mp__hub->lot_wait_on(&waiter, address, expected, deadline);
+    /* hub_kill() ends no wait for a lock, whose callers would ask again. */
+    if ((flags & MP_CANCEL_ENDS) && is_killable(self))
+        rc = mp__hub->lot_wait_cancelable(&waiter, address, expected, deadline);
+    else
+        rc = mp__hub->lot_wait_on(&waiter, address, expected, deadline);
     expect(waiter.hub, -1);
     wait_ends(self);
     return wait_result(self, rc, flags);

@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -169,6 +171,31 @@ static void check_signal(int flags)
     CHECK(sigaction(SIGUSR1, NULL, &action) == 0);
     CHECK(action.sa_handler == ring);
     CHECK(signal(SIGUSR1, SIG_DFL) == ring);
+}
+
+/* One that a real thread makes for it ends too. */
+static char fifo[] = "/tmp/vireo-blocking-XXXXXX";
+
+static void opener(void *arg)
+{
+    (void)arg;
+    CHECK(open(fifo, O_RDONLY) == -1);
+    killed_errno = errno;
+}
+
+static void check_kill_of_helped(void)
+{
+    struct greenlet *g;
+
+    CHECK(mkdtemp(fifo) != NULL && rmdir(fifo) == 0 && mkfifo(fifo, 0600) == 0);
+    killed_errno = 0;
+    g = hub_spawn_raw(opener, NULL);
+    CHECK(usleep(5000) == 0);
+    CHECK(hub_kill(g) == 0);
+    CHECK(hub_join(g, HUB_FOREVER) == 0);
+    CHECK(killed_errno == ECANCELED);
+    greenlet_unref(g);
+    CHECK(unlink(fifo) == 0);
 }
 
 /* ---- a full socket: shutdown() wakes who is parked to write ---- */
@@ -398,6 +425,7 @@ int main(int argc, char **argv)
     check_kill();
     check_signal(0);
     check_signal(SA_RESTART);
+    check_kill_of_helped();
     check_shutdown();
     check_owners();
     check_threads(mapped);
