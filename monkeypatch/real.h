@@ -55,6 +55,11 @@
 #include <wchar.h>
 #include <wordexp.h>
 
+/* Liburing's, whose headers need not be here. */
+struct io_uring;
+struct io_uring_cqe;
+struct __kernel_timespec;
+
 /* With optimisation the headers have macros of these names. */
 #undef fread_unlocked
 #undef fwrite_unlocked

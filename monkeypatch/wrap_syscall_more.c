@@ -2,10 +2,10 @@
  * and libc spell differently
  *
  * By their plain names the functions are this library's wrappers. */
-#include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/wrap_syscall.h"
+#include "monkeypatch/wrap_uring.h"
 
 #include <mqueue.h>
 #include <sched.h>
@@ -174,44 +174,21 @@ static bool storage(const struct mp__arguments *call, long *rc)
     }
 }
 
-static long by_helper(void *arg)
-{
-    const struct mp__arguments *call = arg;
-
-    return SYS_CALL(call->n, call->a[0], call->a[1], call->a[2], call->a[3],
-                    call->a[4], call->a[5]);
-}
-
-/* Libaio's and io_uring's: whoever waits, waits for all that was submitted.  A
- * ring that belongs to the one thread that submits to it is asked in place. */
 static bool submissions(const struct mp__arguments *call, long *rc)
 {
-    struct mp__arguments copy = *call;
-
     switch (call->n) {
     case SYS_io_getevents:
 #ifdef SYS_io_pgetevents
     case SYS_io_pgetevents:
 #endif
-        if (call->a[1] <= 0)
-            return false;
-        break;
-#ifdef SYS_io_uring_enter
+        *rc = mp__io_end(mp__aio_getevents(call));
+        return true;
     case SYS_io_uring_enter:
-        if (call->a[2] == 0)
-            return false;
-        break;
-#endif
+        *rc = mp__io_end(mp__uring_enter(call));
+        return true;
     default:
         return false;
     }
-    if (!MP_ACTIVE(file) || !mp__may_park())
-        return false;
-    *rc = mp__helped_wait(by_helper, &copy, MP_INTERRUPTIBLE);
-    if (*rc == -EEXIST)
-        return false;
-    *rc = mp__io_end(*rc);
-    return true;
 }
 
 struct pselect_mask { /* the kernel's sixth argument */

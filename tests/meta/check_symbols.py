@@ -18,6 +18,10 @@ ELSEWHERE = {
     "at_quick_exit": "part of a program's start files",
     "res_init": "a header's name for __res_init",
 }
+ELSEWHERE.update(dict.fromkeys((
+    "__io_uring_get_cqe", "io_uring_wait_cqes", "io_uring_wait_cqe_timeout",
+    "io_uring_submit_and_wait", "io_uring_submit_and_wait_timeout",
+    "io_uring_enter", "io_uring_enter2"), "liburing's"))
 REPLACED = {"COOPERATIVE", "TRACKED", "BY_HAND", "REFUSES", "OFFLOAD",
             "OFFLOAD_LONG", "OFFLOAD_NONE", "OFFLOAD_VOID", "OFFLOAD_PLAIN",
             "STORAGE"}
