@@ -76,6 +76,10 @@ struct hub__api {
     void (**hub_made)(struct greenlet__thread *); /* called where one was made */
     bool (*can_park)(void);     /* this OS thread has a hub, and is not in it */
     uint32_t (*owner_id)(void); /* of the running greenlet; 0: a main one */
+    /* Called by the monitor, which has no thread-local data, with a system call
+     * that a hub's thread has slept in for a while: number, six arguments, stack
+     * pointer, program counter. */
+    void (*watch_stuck)(void (*stuck)(pid_t tid, const uint64_t words[9]));
     /* statistics */
     void (*count)(struct greenlet_counts *);
     const char *(*guard_kind)(void);

@@ -9,6 +9,7 @@
 
 #define SAMPLE_NS (200 * HUB_MILLISECOND)
 #define LEAST_NS (5 * HUB_MILLISECOND)
+#define STUCK_NS (10 * HUB_MILLISECOND)
 #define LOOKS 4 /* while a hub is just not blocked yet */
 #define MORE 10 /* the next report of one stretch is due after so many times it */
 #define MORE_NS (60 * HUB_SECOND)
@@ -19,10 +20,14 @@ struct found {
     void *frames[HUB__SAMPLED];
 };
 
+void (*hub__stuck)(pid_t tid, const uint64_t words[HUB__CALL_WORDS]);
+
 int64_t hub__blocked_period(void)
 {
     int64_t most = hub__option(HUB_OPTION_MAX_BLOCKING_TIME);
 
+    if (hub__stuck != NULL)
+        return STUCK_NS;
     if (most == 0)
         return HUB_FOREVER;
     return most / LOOKS > LEAST_NS ? most / LOOKS : LEAST_NS;
@@ -145,6 +150,16 @@ static bool look_at(struct hub *hub, int64_t now, struct found *found)
     return is_due(look, now, delay) && report(hub, current, delay, found);
 }
 
+static RACES void look_whether_stuck(struct hub *hub)
+{
+    uint64_t words[HUB__CALL_WORDS], switches = greenlet__read(hub->switches);
+    bool moved = switches != hub->sight->look.unmoved;
+
+    hub->sight->look.unmoved = switches;
+    if (!moved && hub__stuck != NULL && hub__scan_call(hub->sight->tid, words))
+        hub__stuck(hub->sight->tid, words);
+}
+
 /* The monitor came late: the process was stopped, or the machine asleep. */
 static void forgive(struct hub *hub, int64_t late)
 {
@@ -161,6 +176,12 @@ bool hub__blocked_look(int64_t now, int64_t since_last)
         return false;
     hub__all_lock();
     for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub) {
+        if (hub__lenient) {
+            busy |= greenlet__read(hub->switches) != hub->sight->look.unmoved;
+            look_whether_stuck(hub);
+            continue;
+        }
+        look_whether_stuck(hub);
         busy |= greenlet__read(hub->os->first->current) != hub->greenlet ||
                 greenlet__read(hub->switches) != hub->sight->look.switches;
         if (since_last > 4 * period)

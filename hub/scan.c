@@ -52,24 +52,31 @@ static const char *number(const char *at, unsigned base, uint64_t *value)
 
 /* "running", or the number of the call, six arguments, stack and code; -1 in
  * place of the number where it sleeps for another reason. */
-bool hub__scan_is_blocked(pid_t tid, uintptr_t *stack, uintptr_t *code)
+bool hub__scan_call(pid_t tid, uint64_t words[HUB__CALL_WORDS])
 {
     char text[256];
     const char *at = text;
-    uint64_t last[2] = { 0, 0 };
 
     if (read_task(tid, "syscall", text, sizeof text) <= 0 || *text < '0' ||
         *text > '9')
         return false;
-    while (*at != '\0') {
-        last[0] = last[1];
-        at = number(at, 16, &last[1]);
-        at += strspn(at, " \n");
-        if (*at != '\0' && strchr("0123456789abcdef", *at) == NULL)
+    for (int i = 0; i < HUB__CALL_WORDS; i++) {
+        if (*at < '0' || *at > '9')
             return false;
+        at = number(at, i == 0 ? 10 : 16, &words[i]);
+        at += strspn(at, " \n");
     }
-    *stack = (uintptr_t)last[0];
-    *code = (uintptr_t)last[1];
+    return *at == '\0';
+}
+
+bool hub__scan_is_blocked(pid_t tid, uintptr_t *stack, uintptr_t *code)
+{
+    uint64_t words[HUB__CALL_WORDS];
+
+    if (!hub__scan_call(tid, words))
+        return false;
+    *stack = (uintptr_t)words[HUB__CALL_STACK];
+    *code = (uintptr_t)words[HUB__CALL_CODE];
     return true;
 }
 

@@ -40,6 +40,7 @@ struct hub__look {
     int64_t reported;  /* when one was last made; 0: never */
     int64_t next_report; /* of this stretch: how long it must be blocked */
     unsigned held_back;  /* reports, since */
+    uint64_t unmoved;    /* switches at the last look */
 };
 
 /* One for each hub, and as long as it. */
@@ -90,6 +91,10 @@ bool hub__await(uint32_t *state, int64_t most);
 /* Is that thread in a system call that sleeps?  Then where it will go on, and
  * with which stack pointer. */
 bool hub__scan_is_blocked(pid_t tid, uintptr_t *stack, uintptr_t *code);
+/* The call that it sleeps in: its number, six arguments, stack and code.  False:
+ * in none. */
+enum { HUB__CALL_STACK = 7, HUB__CALL_CODE, HUB__CALL_WORDS };
+bool hub__scan_call(pid_t tid, uint64_t words[HUB__CALL_WORDS]);
 /* How long it has waited for a CPU since it began, in ns; 0: not known. */
 int64_t hub__scan_delay(pid_t tid);
 /* `code`, and what looks like return addresses from `stack` on, up to the end of
@@ -197,6 +202,9 @@ void hub__options_hub(void); /* in the thread of a new hub */
 /* ---- blocked.c, memory.c: looks of the monitor; raw ---- */
 /* Returns whether some hub is in the middle of something. */
 bool hub__blocked_look(int64_t now, int64_t since_last);
+/* Called, raw, with what a thread of a hub sleeps in at two looks in a row without
+ * a switch in between; be it the loop.  NULL: nobody wants to know. */
+extern void (*hub__stuck)(pid_t tid, const uint64_t words[HUB__CALL_WORDS]);
 int64_t hub__blocked_period(void); /* ns between looks; HUB_FOREVER: none */
 void hub__memory_look(int64_t now);
 int64_t hub__memory_next(void); /* when; HUB_FOREVER: never */

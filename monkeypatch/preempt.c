@@ -77,7 +77,7 @@ static bool is_programs(const char *path)
 }
 
 /* What no object has was compiled at run time, or is the kernel's page. */
-static bool in_programs_code(uintptr_t pc)
+bool mp__preempt_in_program(uintptr_t pc)
 {
     struct dl_find_object found;
 
@@ -107,17 +107,17 @@ static bool in_handler(const struct mp__thread *self, uintptr_t sp)
     return frame != 0 && sp <= frame && frame - sp < STACK_MOST;
 }
 
-static bool may_switch(const struct mp__thread *self, const ucontext_t *context)
+bool mp__preempt_may(const struct mp__thread *self, const ucontext_t *context)
 {
     const struct hub *hub = self->identity->os->hub;
 
     return mp__live > 1 && hub->critical == 0 &&
            !self->forking && !in_handler(self, CONTEXT_SP(context)) &&
-           mp__may_park() && in_programs_code(CONTEXT_PC(context));
+           mp__may_park() && mp__preempt_in_program(CONTEXT_PC(context));
 }
 
 /* Meanwhile others have changed what returning from a signal brings back. */
-static void renew(ucontext_t *context)
+void mp__preempt_renew(ucontext_t *context)
 {
     uint64_t mask = mp__signal_mask_applied();
 
@@ -140,11 +140,13 @@ static void on_tick(int number, siginfo_t *info, void *context)
     struct mp__thread *self = mp__self;
     int before = errno;
 
-    if (info->si_code != SI_TIMER) {
+    if (mp__compensate_is(info)) {
+        mp__compensate(self, context);
+    } else if (info->si_code != SI_TIMER) {
         libcs.handler(number, info, context);
-    } else if (self != NULL && may_switch(self, context)) {
+    } else if (self != NULL && mp__preempt_may(self, context)) {
         give_way(self);
-        renew(context);
+        mp__preempt_renew(context);
     }
     errno = before;
 }
@@ -194,6 +196,8 @@ void mp__preempt_begin(void)
     }
     find_allocator();
     refused = (libcs.handler == NULL && !take_signal()) || !start_timer();
+    if (!refused)
+        mp__compensate_begin(SIGNAL);
 }
 
 void mp__preempt_never(void)
