@@ -34,7 +34,8 @@ What is decided are the functions of `libc.so.6` and `libresolv.so.2` of glibc 2
 and `libanl.so.1` have had no function since glibc 2.34; `libm.so.6` computes, and keeps
 nothing but `errno` and the floating-point environment; `libnsl.so.1` has nothing that a
 program can be linked with. Functions of version `GLIBC_PRIVATE` are between libc's own
-libraries.
+libraries. Liburing is there because it makes its system calls itself, in functions of
+its own that wait.
 
 *others* are coroutine libraries that replace the function too, read from their sources
 (`monkeypatch/peers.txt`): %s.
