@@ -47,6 +47,7 @@ struct hub__api {
                           void (*)(void *), void *);
     void (*callback_push_remote)(struct hub_callback *);
     /* waiting */
+    int (*clock)(clockid_t, struct timespec *); /* what deadlines go by */
     void (*waiter_init)(struct hub__waiter *);
     int (*park)(struct hub__waiter *, int64_t deadline);
     int (*park_cancelable)(struct hub__waiter *, int64_t deadline);

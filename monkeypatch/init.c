@@ -28,6 +28,8 @@ static int resolved;    /* the originals are known */
 static int initialised; /* options read, libvireo.so opened or not */
 static bool linked; /* by the program itself: threads are real at first */
 static int started; /* 0 not yet, 1 runs, -1 stands aside */
+static const char *why_closed =
+    "libvireo.so cannot be opened or is of another version";
 
 void mp__say(int level, const char *format, ...)
 {
@@ -264,11 +266,19 @@ static void open_library(void)
 {
     char path[PATH_MAX] = RUNTIME;
     api_function *table;
+    const char *forbidden;
     bool shared;
 
     *(void **)&table = mp__real_symbol_of(RUNTIME, RTLD_NOW | RTLD_NOLOAD,
                                           "vireo_api");
     shared = table != NULL;
+    forbidden = shared ? NULL : mp__forbidden_by();
+    if (forbidden != NULL) {
+        why_closed = forbidden;
+        if (!mp__options.require)
+            mp__say(0, "%s; running native", forbidden);
+        return;
+    }
     if (!shared)
         table = open_beside(path);
     if (table == NULL || table()->version != HUB__API_VERSION ||
@@ -303,6 +313,21 @@ void mp__init(void)
     errno = saved;
 }
 
+/* The copy that the program calls reaches libc through this one, which may not
+ * map threads that the other one makes. */
+static bool stays_out(void)
+{
+    const char *other = mp__in_front();
+
+    if (other == NULL)
+        return false;
+    mp__say(0, "preloaded twice: %s is in front; this copy does nothing",
+            other);
+    mp__options.groups = 0;
+    started = -1;
+    return true;
+}
+
 static void initialise(void)
 {
     int saved = errno;
@@ -315,8 +340,10 @@ static void initialise(void)
     linked = mp__linked();
     if (linked)
         mp__options.groups &= ~(unsigned)MP_thread;
-    parse_environment();
-    open_library();
+    if (!stays_out()) {
+        parse_environment();
+        open_library();
+    }
     errno = saved;
 }
 
@@ -384,8 +411,7 @@ int mp__start(void)
         return -ENOTSUP;
     }
     if (mp__hub == NULL)
-        return stand_aside("libvireo.so cannot be opened or is of another "
-                           "version");
+        return stand_aside(why_closed);
     if (getpid() != (pid_t)mp__real.syscall(SYS_gettid))
         return stand_aside("the first thread was not made by the main one");
     if (mp__tls_find(&why) < 0)

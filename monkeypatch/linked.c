@@ -66,6 +66,41 @@ bool mp__linked(void)
     return false;
 }
 
+/* ---- two of this library ---- */
+
+static bool is_ours(uintptr_t address)
+{
+    return address >= (uintptr_t)__ehdr_start && address < (uintptr_t)_end;
+}
+
+/* Found under a name that this library always has, so without an allocation. */
+const char *mp__in_front(void)
+{
+    void *first = mp__real_symbol("vireo_preload_refuse_static");
+    const struct link_map *map;
+
+    if (first == NULL || is_ours((uintptr_t)first))
+        return NULL;
+    map = map_of(first);
+    return map != NULL ? map->l_name : "?";
+}
+
+/* ---- runtimes that must know each thread ---- */
+
+extern int __tsan_init __attribute__((weak)), __lsan_init __attribute__((weak));
+
+/* LeakSanitizer's pthread_create() spins until the new thread has run, if it is
+ * the one that the program calls. */
+const char *mp__forbidden_by(void)
+{
+    if (&__tsan_init != NULL)
+        return "ThreadSanitizer knows the kernel's threads only";
+    if (&__lsan_init != NULL &&
+        !is_ours((uintptr_t)mp__real_symbol("pthread_create")))
+        return "LeakSanitizer's pthread_create() is in front of this library's";
+    return NULL;
+}
+
 /* ---- libvireo.so's own calls ---- */
 
 struct runtime {
@@ -73,11 +108,6 @@ struct runtime {
     const ElfW(Sym) *symbols;
     const char *strings;
 };
-
-static bool is_ours(uintptr_t address)
-{
-    return address >= (uintptr_t)__ehdr_start && address < (uintptr_t)_end;
-}
 
 /* Each place where ld.so has put the address of one of our wrappers. */
 static void rebind(const struct runtime *runtime, const ElfW(Rela) *place,

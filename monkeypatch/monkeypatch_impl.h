@@ -118,6 +118,10 @@ void mp__hosts_start(void);
 
 /* linked.c */
 bool mp__linked(void); /* a loaded object needs this library by its name */
+/* Where another copy of this library is that the program calls; or NULL. */
+const char *mp__in_front(void);
+/* Why threads can be no greenlets in this process; or NULL. */
+const char *mp__forbidden_by(void);
 /* libvireo.so stands behind this library in the program's scope: what it calls
  * of libc is to be libc's all the same. */
 void mp__runtime_calls_libc(const void *inside);

@@ -106,6 +106,15 @@ static bool may_have(const struct table *table, uint32_t hash)
             word >> ((hash >> table->bloom_shift) % bits) & 1) != 0;
 }
 
+/* strcmp() may be another preloaded library's, as a sanitizer's is, which calls
+ * what is not known yet. */
+static bool same(const char *a, const char *b)
+{
+    while (*a == *b && *a != '\0')
+        a++, b++;
+    return *a == *b;
+}
+
 /* A function of that name in its default version, or in `any`; or NULL. */
 static void *find_in(const struct table *table, const char *name, uint32_t hash,
                      bool any)
@@ -124,7 +133,7 @@ static void *find_in(const struct table *table, const char *name, uint32_t hash,
             (any || table->versions == NULL || /* 0x8000: not the default */
              (table->versions[at] != 0 &&
               (table->versions[at] & 0x8000) == 0)) &&
-            strcmp(table->strings + symbol->st_name, name) == 0)
+            same(table->strings + symbol->st_name, name))
             return (void *)(uintptr_t)(table->base + symbol->st_value);
         if (chain & 1)
             return NULL;

@@ -13,7 +13,8 @@ static int64_t to_ns(const struct timespec *t)
     return ns;
 }
 
-/* The vdso, by way of libc. */
+/* As the program sees it: another preloaded library may have clocks of its own
+ * (libfaketime).  Usually the vdso, by way of libc. */
 static int64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
@@ -26,7 +27,12 @@ static int64_t clock_ns(clockid_t clock)
 
 int64_t mp__now(void)
 {
-    return clock_ns(CLOCK_MONOTONIC);
+    struct timespec now;
+
+    if (unlikely(mp__hub == NULL))
+        return clock_ns(CLOCK_MONOTONIC);
+    mp__hub->clock(CLOCK_MONOTONIC, &now);
+    return to_ns(&now);
 }
 
 bool mp__timespec_ok(const struct timespec *t)
@@ -49,7 +55,9 @@ int64_t mp__at(clockid_t clock, const struct timespec *absolute)
 {
     int64_t ns = to_ns(absolute), at;
 
-    if (clock == CLOCK_MONOTONIC || ns == HUB_FOREVER)
+    if (ns == HUB_FOREVER ||
+        (clock == CLOCK_MONOTONIC &&
+         (mp__hub == NULL || mp__hub->clock == mp__real.clock_gettime)))
         return ns;
     if (__builtin_sub_overflow(ns, clock_ns(clock), &at) ||
         __builtin_add_overflow(at, mp__now(), &at))
