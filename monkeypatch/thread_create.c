@@ -51,8 +51,13 @@ static void unlink_thread(struct mp__thread *thread)
  */
 static void set_self(char *pointer, struct mp__thread *thread)
 {
-    ptrdiff_t here = (char *)&mp__here - (char *)&mp__self;
+    char *base = (char *)&mp__self;
+    ptrdiff_t here;
 
+    /* Else gcc 14 subtracts two places in the GOT, which binutils refuses from
+     * 2.44 on. */
+    __asm__("" : "+r"(base));
+    here = (char *)&mp__here - base;
     *(struct mp__thread **)(pointer + mp__self_offset) = thread;
     *(struct mp__thread **)(pointer + mp__self_offset + here) = thread;
 }
