@@ -2,6 +2,8 @@
 #ifndef HUB_ARES_H
 #define HUB_ARES_H
 
+/* Of those that c-ares 1.28 deprecates older ones have no other form. */
+#define CARES_NO_DEPRECATED
 #include <ares.h>
 
 /* The table: what each function is called, after "ares_". */
