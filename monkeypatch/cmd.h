@@ -11,7 +11,8 @@
 enum {
     CMD_USAGE = 2,        /* the command line is wrong */
     CMD_CANNOT_RUN = 126, /* the program is there and will not do */
-    CMD_NOT_FOUND = 127
+    CMD_NOT_FOUND = 127,
+    CMD_NATIVE = 256 /* no exit status: the program is run without us */
 };
 
 /* One line on stderr: "vireo: ...". */
@@ -41,8 +42,8 @@ int cmd_console(int argc, char **argv);
 /* Where the shell would find `name`, into `path`.  Returns 0, CMD_NOT_FOUND or
  * CMD_CANNOT_RUN (found and not executable), both without a word. */
 int cmd_find(const char *name, char path[PATH_MAX]);
-/* Can the program be run with a library preloaded?  Returns 0, or an exit
- * status after one line that says why not. */
+/* Can the program be run with a library preloaded?  Returns 0, or, after one line
+ * that says why not, CMD_NATIVE or an exit status. */
 int cmd_inspect(const char *path);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -70,6 +71,43 @@ int cmd_find(const char *name, char path[PATH_MAX])
 
 /* ---- what kind of file ---- */
 
+/* What works without the library, and does so unless its user wants none of that
+ * (--require). */
+static int go_native(const char *path, const char *why)
+{
+    const char *require = getenv("VIREO_REQUIRE");
+
+    if (require != NULL && strcmp(require, "1") == 0) {
+        cmd_say("%s: %s", path, why);
+        return CMD_CANNOT_RUN;
+    }
+    cmd_say("%s: %s; running native", path, why);
+    return CMD_NATIVE;
+}
+
+/* From glibc 2.34 on ld.so has symbols of that version.  One that cannot be read
+ * speaks for itself. */
+static bool is_old(const char *loader)
+{
+    static const char version[] = "GLIBC_2.34";
+    int fd = open(loader, O_RDONLY | O_CLOEXEC);
+    bool old = false;
+    struct stat st;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
+        size_t size = (size_t)st.st_size;
+        void *text = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+        if (text != MAP_FAILED) {
+            old = memmem(text, size, version, sizeof version) == NULL;
+            munmap(text, size);
+        }
+    }
+    if (fd >= 0)
+        close(fd);
+    return old;
+}
+
 static int refuse(const char *path, const char *why)
 {
     cmd_say("%s: %s", path, why);
@@ -96,7 +134,7 @@ static int inspect_loader(const char *path, const char *loader)
 
     name = name != NULL ? name + 1 : loader;
     if (strncmp(name, "ld-musl-", 8) == 0)
-        return refuse(path, "linked to musl: Vireo works with glibc only");
+        return go_native(path, "linked to musl: Vireo works with glibc only");
     if (strncmp(name, "ld-linux-", 9) != 0) {
         cmd_say("%s: its loader %s is not glibc's", path, loader);
         return CMD_CANNOT_RUN;
@@ -105,6 +143,8 @@ static int inspect_loader(const char *path, const char *loader)
         cmd_say("%s: its loader %s cannot be executed", path, loader);
         return CMD_CANNOT_RUN;
     }
+    if (is_old(loader))
+        return go_native(path, "its glibc is older than 2.34");
     return 0;
 }
 

@@ -234,7 +234,7 @@ int cmd_run(int argc, char **argv)
     rc = cmd_inspect(path);
     if (rc == 0)
         rc = set_preload();
-    if (rc != 0)
+    if (rc != 0 && rc != CMD_NATIVE)
         return rc;
     execv(path, argv);
     cmd_say("%s: %s", path, strerror(errno));

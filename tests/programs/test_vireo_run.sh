@@ -117,7 +117,7 @@ check_refusals() {
     build pie -static-pie
     expect 126 'static' "$vireo" run "$tmp/pie"
     build musl -Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1
-    expect 126 'musl' "$vireo" run "$tmp/musl"
+    expect 126 'musl' "$vireo" run --require "$tmp/musl"
     build strange -Wl,--dynamic-linker=/lib/ld-strange.so
     expect 126 'loader' "$vireo" run "$tmp/strange"
     build gone -Wl,--dynamic-linker=/nowhere/ld-linux-x86-64.so.2
@@ -129,6 +129,26 @@ check_refusals() {
         expect 126 'set[ug]id' "$vireo" run "$tmp/rights"
         rm -f "$tmp/rights"
     done
+}
+
+# Another libc: the program runs, without the library; or is refused.
+check_other_libcs() {
+    if command -v musl-gcc > /dev/null; then
+        musl-gcc -pthread -o "$tmp/small" "$SOURCE_DIR/tests/programs/threaded.c"
+        expect 0 'musl.*; running native' "$vireo" run "$tmp/small" 20
+        [ "$(cat "$tmp/out")" = 'sum 190' ] || fail "musl: $(cat "$tmp/out")"
+        expect 126 'musl' "$vireo" run --require "$tmp/small" 20
+    else
+        echo "not tried: musl-gcc is not installed"
+    fi
+    # A loader that has no symbols of 2.34, as that of an older glibc.
+    loader=$(readelf -l "$tmp/dynamic" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+    sed 's/GLIBC_2\.34/GLIBC_2.30/' "$loader" > "$tmp/ld-linux-old.so.2"
+    chmod +x "$tmp/ld-linux-old.so.2"
+    build old "-Wl,--dynamic-linker=$tmp/ld-linux-old.so.2"
+    expect 126 'older than 2.34' "$vireo" run --require "$tmp/old"
+    "$vireo" run "$tmp/old" 2>&1 | grep -q 'older than 2.34; running native' ||
+        fail "an older glibc is not told of"
 }
 
 # The first bytes of a program, changed: byte OFFSET becomes the octal VALUE.
@@ -195,6 +215,7 @@ check_command_line
 check_environment
 check_result
 check_refusals
+check_other_libcs
 check_architectures
 check_scripts
 check_search
