@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -396,6 +397,26 @@ int mp__tls_find(const char **why)
     return rc;
 }
 
+static bool is_sandboxed(void)
+{
+    sigset_t all, before;
+    bool rc;
+
+    sigfillset(&all);
+    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = mp__sandboxed();
+    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+/* The loop's fds are the program's, too. */
+static bool few_fds(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < 32;
+}
+
 int mp__start(void)
 {
     const char *why = "";
@@ -414,6 +435,10 @@ int mp__start(void)
         return stand_aside(why_closed);
     if (getpid() != (pid_t)mp__real.syscall(SYS_gettid))
         return stand_aside("the first thread was not made by the main one");
+    if (few_fds())
+        return stand_aside("no more than 31 descriptors are allowed");
+    if (is_sandboxed())
+        return stand_aside("a seccomp filter forbids epoll, timerfd or eventfd");
     if (mp__tls_find(&why) < 0)
         return stand_aside(why);
     *mp__hub->lenient = true;

@@ -122,6 +122,7 @@ bool mp__linked(void); /* a loaded object needs this library by its name */
 const char *mp__in_front(void);
 /* Why threads can be no greenlets in this process; or NULL. */
 const char *mp__forbidden_by(void);
+bool mp__sandboxed(void); /* a seccomp filter forbids what the loop needs */
 /* libvireo.so stands behind this library in the program's scope: what it calls
  * of libc is to be libc's all the same. */
 void mp__runtime_calls_libc(const void *inside);
