@@ -87,7 +87,7 @@ static inline __attribute__((always_inline)) void
 greenlet__prepare_inline(struct greenlet *g, void *top,
                          void (*entry)(struct greenlet *g))
 {
-    if (unlikely(g->thread->tools != 0))
+    if (unlikely(greenlet__read(g->thread)->tools != 0))
         greenlet__tools_fresh(g, g->slot.base + g->slot.guard, top);
     g->entry = entry;
     g->context = greenlet__first_frame(top, greenlet__entry);
