@@ -65,7 +65,8 @@ bool mp__sandboxed(void)
 
     if (!has_filter())
         return false;
-    pid = clone(make_calls, stack + sizeof stack, CLONE_VM | CLONE_VFORK, NULL);
+    pid = mp__real.clone(make_calls, stack + sizeof stack,
+                         CLONE_VM | CLONE_VFORK, NULL);
     errno = saved;
     if (pid < 0)
         return false; /* the loop's own calls will fail, or not */
