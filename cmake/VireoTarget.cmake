@@ -40,6 +40,7 @@ function(vireo_c target)
         $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=1>
         VIREO_VERSION="${PROJECT_VERSION}"
         VIREO_SOVERSION="${VIREO_SOVERSION}"
+        FRAME_REGISTERS=${VIREO_FRAME_REGISTERS} FRAME_PC=${VIREO_FRAME_PC}
         $<$<BOOL:${VIREO_TESTS}>:VIREO_TEST_HOOKS=1>)
     if(VIREO_SANITIZE)
         target_compile_options(${target} PRIVATE

@@ -3,6 +3,7 @@
  * gdb/vireo-gdb.py reads this, in a live process and in a core file.  Offsets
  * are of this very build; `version` changes when a reader would have to. */
 #include "context/greenlet_impl.h"
+#include "frame.h"
 
 #define OFFSET(type, field) .type##_##field = offsetof(struct type, field)
 
@@ -23,13 +24,14 @@ struct debug {
     uint32_t greenlet__mapped_thread, greenlet__mapped_next;
     uint32_t has_name, state_new, state_active, state_orphan, state_freed,
         state_waiting;
+    uint32_t frame_registers; /* arch: frame.h */
 };
 
 extern const struct debug vireo_debug;
 
 GREENLET_API const struct debug vireo_debug = {
     .magic = "vireo",
-    .version = 1,
+    .version = 2,
     .size = sizeof vireo_debug,
     .slabs = &greenlet__debug_slabs,
     .threads = &greenlet__debug_threads,
@@ -62,4 +64,5 @@ GREENLET_API const struct debug vireo_debug = {
     .state_orphan = GREENLET_ORPHAN,
     .state_freed = GREENLET_FREED,
     .state_waiting = GREENLET_WAITING,
+    .frame_registers = FRAME_REGISTERS,
 };

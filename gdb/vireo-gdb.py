@@ -22,18 +22,19 @@ FIELDS = """greenlet_size greenlet_context greenlet_thread greenlet_state
     greenlet_slot greenlet_name slot_base slot_size slot_guard thread_current
     thread_thread_pointer thread_main os_first os_next mapped_thread
     mapped_next has_name state_new state_active state_orphan
-    state_freed state_waiting""".split()
-VERSION = 1
+    state_freed state_waiting frame_registers""".split()
+VERSION = 2
 
-# What jump_fcontext() leaves on a stack: register, offset; and the stack
-# pointer once it has returned.
+# What jump_fcontext() leaves on a stack, from the first of the saved registers
+# (frame_registers) on: register, offset; and the stack pointer once it has
+# returned.
 SAVED = {
     "i386:x86-64": (
-        [("r12", 0x08), ("r13", 0x10), ("r14", 0x18), ("r15", 0x20),
-         ("rbx", 0x28), ("rbp", 0x30), ("rip", 0x38)], 0x40),
+        [("r12", 0x00), ("r13", 0x08), ("r14", 0x10), ("r15", 0x18),
+         ("rbx", 0x20), ("rbp", 0x28), ("rip", 0x30)], 0x38),
     "aarch64": (
-        [("x%d" % n, 0x40 + 8 * (n - 19)) for n in range(19, 31)]
-        + [("pc", 0xa0)], 0xb0),
+        [("x%d" % n, 8 * (n - 19)) for n in range(19, 31)]
+        + [("pc", 0x60)], 0x70),
 }
 POINTERS = {  # stack pointer, program counter, thread pointer
     "i386:x86-64": ("rsp", "rip", "fs_base"),
@@ -98,6 +99,7 @@ class Greenlet:
     def __init__(self, layout, address):
         self.address = address
         self.context = memory.word(address + layout.greenlet_context)
+        self.saved = self.context + layout.frame_registers
         self.thread = memory.word(address + layout.greenlet_thread)
         self.state = memory.read(address + layout.greenlet_state, "<B")
         self.is_main = memory.read(address + layout.greenlet_is_main, "<B")
@@ -232,11 +234,11 @@ class Unwinder(gdb.unwinder.Unwinder):
 
     def __init__(self):
         super().__init__("vireo greenlets")
-        self.context = None
+        self.saved = None
         self.innermost = None
 
     def __call__(self, pending):
-        if self.context is None:
+        if self.saved is None:
             return None
         name = architecture()
         stack, counter, _ = POINTERS[name]
@@ -244,16 +246,16 @@ class Unwinder(gdb.unwinder.Unwinder):
                      for r in (stack, counter))
         if here != self.innermost:
             return None
-        saved, above = SAVED[name]
+        registers, above = SAVED[name]
         word = gdb.lookup_type("unsigned long")
         frame = pending.create_unwind_info(
-            FrameId(gdb.Value(self.context).cast(word),
+            FrameId(gdb.Value(self.saved).cast(word),
                     gdb.Value(here[1]).cast(word)))
-        for register, offset in saved:
-            value = memory.word(self.context + offset)
+        for register, offset in registers:
+            value = memory.word(self.saved + offset)
             frame.add_saved_register(register, gdb.Value(value).cast(word))
         frame.add_saved_register(
-            stack, gdb.Value(self.context + above).cast(word))
+            stack, gdb.Value(self.saved + above).cast(word))
         for mask in ("pauth_dmask", "pauth_cmask"):  # of signed addresses
             with contextlib.suppress(ValueError, gdb.error):
                 frame.add_saved_register(mask, pending.read_register(mask))
@@ -274,16 +276,16 @@ class Suspended:
     """with Suspended(greenlet) as n: frame n is its innermost."""
 
     def __init__(self, greenlet):
-        self.context = greenlet.context
+        self.saved = greenlet.saved
 
     def __enter__(self):
         stack, counter, _ = POINTERS[architecture()]
         frame = gdb.newest_frame()
         unwinder.innermost = (number(frame.read_register(stack)),
                               number(frame.read_register(counter)))
-        unwinder.context = self.context
+        unwinder.saved = self.saved
         gdb.invalidate_cached_frames()
-        top = self.context + SAVED[architecture()][1]
+        top = self.saved + SAVED[architecture()][1]
         frame, level = gdb.newest_frame(), 0
         while frame is not None:
             if number(frame.read_register(stack)) == top:
@@ -292,7 +294,7 @@ class Suspended:
         raise gdb.GdbError("greenlets: this stack cannot be unwound")
 
     def __exit__(self, *_):
-        unwinder.context = None
+        unwinder.saved = None
         gdb.invalidate_cached_frames()
 
 

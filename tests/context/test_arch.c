@@ -1,6 +1,9 @@
 /* What each architecture's assembly promises: registers, alignment, unwinding. */
 #include "../unit.h"
 
+#include "context/switch.h"
+#include "first_frame.h"
+
 #include <errno.h>
 #include <execinfo.h>
 #include <fenv.h>
@@ -155,6 +158,76 @@ START_TEST(a_new_one_has_the_rounding_mode_of_who_starts_it)
 }
 END_TEST
 
+/* ---- the frame of jump_fcontext(), as frame.h has it ---- */
+
+/* void jump_marked(void *context)
+ *
+ * Jumps there with 1 in the first of the registers that the frame keeps, 2 in the
+ * next, and the first number that no register has above the frame. */
+void jump_marked(void *context);
+extern const char jump_marked_returns[];
+
+#if defined(__x86_64__)
+enum { MARKS = 6 };
+__asm__(".text\n"
+        "jump_marked:\n\t"
+        "pushq %rbp\n\tpushq %rbx\n\tpushq %r12\n\t"
+        "pushq %r13\n\tpushq %r14\n\tpushq %r15\n\t"
+        "movl $1, %r12d\n\tmovl $2, %r13d\n\tmovl $3, %r14d\n\t"
+        "movl $4, %r15d\n\tmovl $5, %ebx\n\tmovl $6, %ebp\n\t"
+        "pushq $7\n\t"
+        "call jump_fcontext\n"
+        "jump_marked_returns:\n\t"
+        "popq %rcx\n\t"
+        "popq %r15\n\tpopq %r14\n\tpopq %r13\n\t"
+        "popq %r12\n\tpopq %rbx\n\tpopq %rbp\n\t"
+        "ret\n");
+#else
+enum { MARKS = 11 };
+__asm__(".text\n\t.align 4\n"
+        "jump_marked:\n\t"
+        "stp x29, x30, [sp, #-0x70]!\n\t"
+        "stp x19, x20, [sp, #0x10]\n\tstp x21, x22, [sp, #0x20]\n\t"
+        "stp x23, x24, [sp, #0x30]\n\tstp x25, x26, [sp, #0x40]\n\t"
+        "stp x27, x28, [sp, #0x50]\n\t"
+        "mov x19, #1\n\tmov x20, #2\n\tmov x21, #3\n\tmov x22, #4\n\t"
+        "mov x23, #5\n\tmov x24, #6\n\tmov x25, #7\n\tmov x26, #8\n\t"
+        "mov x27, #9\n\tmov x28, #10\n\tmov x29, #11\n\t"
+        "mov x9, #12\n\tstr x9, [sp, #-16]!\n\t"
+        "bl jump_fcontext\n"
+        "jump_marked_returns:\n\t"
+        "add sp, sp, #16\n\t"
+        "ldp x19, x20, [sp, #0x10]\n\tldp x21, x22, [sp, #0x20]\n\t"
+        "ldp x23, x24, [sp, #0x30]\n\tldp x25, x26, [sp, #0x40]\n\t"
+        "ldp x27, x28, [sp, #0x50]\n\t"
+        "ldp x29, x30, [sp], #0x70\n\t"
+        "ret\n");
+#endif
+
+static uintptr_t frame[FRAME_SIZE / 8 + 1];
+
+/* Where what greenlet__first_frame() makes begins: as after a call, with the
+ * transfer.  Back to who came. */
+static void looks_where_it_comes_from(void *context, void *data)
+{
+    memcpy(frame, context, sizeof frame);
+    jump_fcontext(context, data);
+    abort();
+}
+
+START_TEST(the_frame_of_a_jump_is_what_was_read_in_its_code)
+{
+    static char stack[16 * 1024];
+    void (*entry)(void) = (void (*)(void))looks_where_it_comes_from;
+
+    jump_marked(greenlet__first_frame(stack + sizeof stack, entry));
+    for (int i = 0; i < MARKS; i++)
+        ck_assert_uint_eq(frame[FRAME_REGISTERS / 8 + i], i + 1);
+    ck_assert_uint_eq(frame[FRAME_PC / 8], (uintptr_t)jump_marked_returns);
+    ck_assert_uint_eq(frame[FRAME_SIZE / 8], MARKS + 1);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = unit_case();
@@ -164,5 +237,6 @@ int main(void)
     tcase_add_test(tcase,
                    callee_saved_registers_survive_a_beginning_and_an_end);
     tcase_add_test(tcase, a_new_one_has_the_rounding_mode_of_who_starts_it);
+    tcase_add_test(tcase, the_frame_of_a_jump_is_what_was_read_in_its_code);
     return unit_run("arch", tcase);
 }

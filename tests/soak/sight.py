@@ -5,7 +5,7 @@ import os
 import struct
 import time
 
-VERSION = 1
+VERSION = 2
 MAPPED_NEXT = 20  # of the offsets in vireo_debug
 OFFSETS_AT = 48
 MOST = 1000000

@@ -1,11 +1,10 @@
 /* entry.S - the ends of a greenlet's stack: its outermost frame, and the two
  * jumps that need only half of jump_fcontext()
  *
- *     what is suspended, upwards from its context:
- *              +0x00  d8 ... d15      +0x90  x29, x30
- *              +0x40  x19 ... x28     +0xa0  return address
- *
- * Who begins has nothing to load, who ends has nothing to keep. */
+ * They work on the frames that frame.h draws.  Who begins has nothing to load, who
+ * ends has nothing to keep. */
+#include "frame.h"
+
     .text
 
 /* The first jump to a greenlet (first_frame.h) ends here, with the transfer in x0
@@ -50,8 +49,8 @@ greenlet__entry:
 greenlet__begin:
     .cfi_startproc
     hint #34
-    sub sp, sp, #0xb0
-    .cfi_adjust_cfa_offset 0xb0
+    sub sp, sp, #FRAME_SIZE
+    .cfi_adjust_cfa_offset FRAME_SIZE
     stp d8, d9, [sp, #0x00]
     stp d10, d11, [sp, #0x10]
     stp d12, d13, [sp, #0x20]
@@ -62,7 +61,7 @@ greenlet__begin:
     stp x25, x26, [sp, #0x70]
     stp x27, x28, [sp, #0x80]
     stp x29, x30, [sp, #0x90]
-    str x30, [sp, #0xa0]
+    str x30, [sp, #FRAME_PC]
     mov x2, sp
     str x2, [x0]
     mov sp, x1
@@ -93,8 +92,8 @@ greenlet__finish:
     ldp x25, x26, [x0, #0x70]
     ldp x27, x28, [x0, #0x80]
     ldp x29, x30, [x0, #0x90]
-    ldr x4, [x0, #0xa0]
-    add x2, x0, #0xb0
+    ldr x4, [x0, #FRAME_PC]
+    add x2, x0, #FRAME_SIZE
     mov sp, x2
     mov x0, xzr
     ret x4

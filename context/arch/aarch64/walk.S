@@ -4,11 +4,10 @@
  *
  * To an unwinder the caller of this function is the frame that `context` was
  * suspended in: while backtrace() runs, the registers of the caller are those
- * that jump_fcontext() has stored there.
- *
- *     context  +0x00  d8 ... d15      +0x90  x29, x30
- *              +0x40  x19 ... x28     +0xa0  return address
- *              +0xb0  the stack after the return: the canonical frame address */
+ * that jump_fcontext() has stored there (frame.h), and the canonical frame address
+ * is the stack after its return. */
+#include "frame.h"
+
     .text
     .globl greenlet__walk
     .hidden greenlet__walk
@@ -23,7 +22,7 @@ greenlet__walk:
     .cfi_rel_offset x30, 8
     mov x19, x2
     .cfi_remember_state
-    .cfi_def_cfa x19, 0xb0
+    .cfi_def_cfa x19, FRAME_SIZE
     .cfi_offset x19, -0x70
     .cfi_offset x20, -0x68
     .cfi_offset x21, -0x60
@@ -35,7 +34,7 @@ greenlet__walk:
     .cfi_offset x27, -0x30
     .cfi_offset x28, -0x28
     .cfi_offset x29, -0x20
-    .cfi_offset x30, -0x10
+    .cfi_offset x30, FRAME_PC - FRAME_SIZE
     .cfi_offset d8, -0xb0
     .cfi_offset d9, -0xa8
     .cfi_offset d10, -0xa0

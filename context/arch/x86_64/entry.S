@@ -1,14 +1,10 @@
 /* entry.S - the ends of a greenlet's stack: its outermost frame, and the two
  * jumps that need only half of jump_fcontext()
  *
- *     what is suspended, upwards from its context:
- *              +0x00  mxcsr, x87 control     +0x20  r15
- *              +0x08  r12                    +0x28  rbx
- *              +0x10  r13                    +0x30  rbp
- *              +0x18  r14                    +0x38  return address
- *
- * To read mxcsr takes as long as all the rest of a jump: who begins has nothing
+ * They work on the frames that frame.h draws.  To read mxcsr takes as long as all the rest of a jump: who begins has nothing
  * to load, who ends has nothing to keep. */
+#include "frame.h"
+
     .text
 
 /* The first jump to a greenlet (first_frame.h) ends here, with the transfer in rdi
@@ -53,16 +49,16 @@ greenlet__entry:
 greenlet__begin:
     .cfi_startproc
     endbr64
-    leaq -0x38(%rsp), %rsp
-    .cfi_adjust_cfa_offset 0x38
-    stmxcsr (%rsp)
-    fnstcw 0x4(%rsp)
-    movq %r12, 0x8(%rsp)
-    movq %r13, 0x10(%rsp)
-    movq %r14, 0x18(%rsp)
-    movq %r15, 0x20(%rsp)
-    movq %rbx, 0x28(%rsp)
-    movq %rbp, 0x30(%rsp)
+    leaq -FRAME_PC(%rsp), %rsp
+    .cfi_adjust_cfa_offset FRAME_PC
+    stmxcsr FRAME_MXCSR(%rsp)
+    fnstcw FRAME_X87(%rsp)
+    movq %r12, FRAME_R12(%rsp)
+    movq %r13, FRAME_R13(%rsp)
+    movq %r14, FRAME_R14(%rsp)
+    movq %r15, FRAME_R15(%rsp)
+    movq %rbx, FRAME_RBX(%rsp)
+    movq %rbp, FRAME_RBP(%rsp)
     movq %rsp, (%rdi)
     movq %rsi, %rsp
     .cfi_undefined rip
@@ -84,16 +80,16 @@ greenlet__finish:
     endbr64
     movq %rsi, %rdx
     xorl %eax, %eax
-    ldmxcsr (%rdi)
-    fldcw 0x4(%rdi)
-    movq 0x8(%rdi), %r12
-    movq 0x10(%rdi), %r13
-    movq 0x18(%rdi), %r14
-    movq 0x20(%rdi), %r15
-    movq 0x28(%rdi), %rbx
-    movq 0x30(%rdi), %rbp
-    movq 0x38(%rdi), %rcx
-    leaq 0x40(%rdi), %rsp
+    ldmxcsr FRAME_MXCSR(%rdi)
+    fldcw FRAME_X87(%rdi)
+    movq FRAME_R12(%rdi), %r12
+    movq FRAME_R13(%rdi), %r13
+    movq FRAME_R14(%rdi), %r14
+    movq FRAME_R15(%rdi), %r15
+    movq FRAME_RBX(%rdi), %rbx
+    movq FRAME_RBP(%rdi), %rbp
+    movq FRAME_PC(%rdi), %rcx
+    leaq FRAME_SIZE(%rdi), %rsp
     jmp *%rcx
     .cfi_endproc
     .size greenlet__finish, . - greenlet__finish

@@ -4,13 +4,10 @@
  *
  * To an unwinder the caller of this function is the frame that `context` was
  * suspended in: while backtrace() runs, the registers of the caller are those
- * that jump_fcontext() has stored there.
- *
- *     context  +0x00  mxcsr, x87 control     +0x20  r15
- *              +0x08  r12                    +0x28  rbx
- *              +0x10  r13                    +0x30  rbp
- *              +0x18  r14                    +0x38  return address
- *              +0x40  the stack after the return: the canonical frame address */
+ * that jump_fcontext() has stored there (frame.h), and the canonical frame address
+ * is the stack after its return. */
+#include "frame.h"
+
     .text
     .globl greenlet__walk
     .hidden greenlet__walk
@@ -24,14 +21,14 @@ greenlet__walk:
     .cfi_rel_offset rbx, 0
     movq %rdx, %rbx
     .cfi_remember_state
-    .cfi_def_cfa rbx, 0x40
-    .cfi_offset r12, -0x38
-    .cfi_offset r13, -0x30
-    .cfi_offset r14, -0x28
-    .cfi_offset r15, -0x20
-    .cfi_offset rbx, -0x18
-    .cfi_offset rbp, -0x10
-    .cfi_offset rip, -0x08
+    .cfi_def_cfa rbx, FRAME_SIZE
+    .cfi_offset r12, FRAME_R12 - FRAME_SIZE
+    .cfi_offset r13, FRAME_R13 - FRAME_SIZE
+    .cfi_offset r14, FRAME_R14 - FRAME_SIZE
+    .cfi_offset r15, FRAME_R15 - FRAME_SIZE
+    .cfi_offset rbx, FRAME_RBX - FRAME_SIZE
+    .cfi_offset rbp, FRAME_RBP - FRAME_SIZE
+    .cfi_offset rip, FRAME_PC - FRAME_SIZE
     call *backtrace@GOTPCREL(%rip)
     .cfi_restore_state
     popq %rbx
