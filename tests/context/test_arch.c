@@ -169,7 +169,7 @@ extern const char jump_marked_returns[];
 
 #if defined(__x86_64__)
 enum { MARKS = 6 };
-__asm__(".text\n"
+__asm__(".text\n\t.globl jump_marked, jump_marked_returns\n"
         "jump_marked:\n\t"
         "pushq %rbp\n\tpushq %rbx\n\tpushq %r12\n\t"
         "pushq %r13\n\tpushq %r14\n\tpushq %r15\n\t"
@@ -184,7 +184,7 @@ __asm__(".text\n"
         "ret\n");
 #else
 enum { MARKS = 11 };
-__asm__(".text\n\t.align 4\n"
+__asm__(".text\n\t.align 4\n\t.globl jump_marked, jump_marked_returns\n"
         "jump_marked:\n\t"
         "stp x29, x30, [sp, #-0x70]!\n\t"
         "stp x19, x20, [sp, #0x10]\n\tstp x21, x22, [sp, #0x20]\n\t"
