@@ -360,13 +360,22 @@ static void post(void *arg)
     CHECK(sem_post(&go) == 0);
 }
 
-/* pthread_join() of the main greenlet lets the poster run. */
+static void *ends(void *arg)
+{
+    return arg;
+}
+
+/* pthread_join() of the main greenlet lets the poster run.  With the first mapped
+ * thread a monitor begins. */
 static void check_threads(int mapped)
 {
-    int before = kernel_threads();
     struct greenlet *poster;
     pthread_t thread;
+    int before;
 
+    CHECK(pthread_create(&thread, NULL, ends, NULL) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    before = kernel_threads();
     CHECK(sem_init(&go, 0, 0) == 0);
     CHECK(pthread_create(&thread, NULL, waits, NULL) == 0);
     CHECK(kernel_threads() == before + (mapped ? 0 : 1));
