@@ -1,8 +1,8 @@
 /* entry.S - the ends of a greenlet's stack: its outermost frame, and the two
  * jumps that need only half of jump_fcontext()
  *
- * They work on the frames that frame.h draws.  To read mxcsr takes as long as all the rest of a jump: who begins has nothing
- * to load, who ends has nothing to keep. */
+ * They work on the frames that frame.h draws.  To read mxcsr takes as long as all
+ * the rest of a jump: who begins has nothing to load, who ends nothing to keep. */
 #include "frame.h"
 
     .text

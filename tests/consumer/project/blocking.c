@@ -360,7 +360,7 @@ static void post(void *arg)
     CHECK(sem_post(&go) == 0);
 }
 
-static void *ends(void *arg)
+static void *ends_at_once(void *arg)
 {
     return arg;
 }
@@ -373,7 +373,7 @@ static void check_threads(int mapped)
     pthread_t thread;
     int before;
 
-    CHECK(pthread_create(&thread, NULL, ends, NULL) == 0);
+    CHECK(pthread_create(&thread, NULL, ends_at_once, NULL) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
     before = kernel_threads();
     CHECK(sem_init(&go, 0, 0) == 0);
