@@ -210,6 +210,7 @@ void mp__unlink_blocks(void);
 void mp__foreign_greenlet(const char *path);
 
 /* signal.c */
+extern uint32_t mp__handlers_run; /* of the program's, on whatever thread */
 /* Counts the handlers that ran on the calling thread; on a real one all of its
  * greenlets have them. */
 static inline uint32_t *mp__handler_count(bool interrupting)

@@ -29,6 +29,8 @@ struct action {
 
 static struct action actions[MP_SIGNALS + 1]; /* the program's, if tracked */
 
+uint32_t mp__handlers_run;
+
 static bool is_handler(void (*handler)(int))
 {
     return handler != SIG_DFL && handler != SIG_IGN && handler != SIG_ERR;
@@ -107,6 +109,7 @@ static void handler_runs(int number, const struct action *action)
 
     if (mp__in_vfork_child)
         return;
+    __atomic_add_fetch(&mp__handlers_run, 1, __ATOMIC_SEQ_CST);
     count_run(mp__self != NULL ? mp__self : &mp__host, restarts);
     if (mp__here != NULL && mp__here->host)
         end_waits(mp__here, restarts);
