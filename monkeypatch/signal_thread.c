@@ -7,7 +7,9 @@
 #include "monkeypatch/end_wait.h"
 #include "monkeypatch/signal_impl.h"
 
+#include <gnu/libc-version.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -90,11 +92,19 @@ static int send_plain(struct mp__thread *thread, int number)
 
 /* ---- signals that the kernel brings ---- */
 
+/* abort() of older ones unblocks its signal before it sends it, where we do not see
+ * that; since 2.41 it first takes the handler away. */
+static bool abort_unblocks(void)
+{
+    return strverscmp(gnu_get_libc_version(), "2.41") < 0;
+}
+
 /* Faults, and what abort() sends: nobody else's. */
 static bool is_forced(int number, const siginfo_t *info)
 {
     if (number == SIGABRT)
-        return info->si_code == SI_TKILL && info->si_pid == getpid();
+        return info->si_code == SI_TKILL && info->si_pid == getpid() &&
+               abort_unblocks();
     return info->si_code > 0 &&
            (number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
             number == SIGILL || number == SIGTRAP || number == SIGSYS);
