@@ -8,6 +8,7 @@
 #include <error.h>
 #include <fcntl.h>
 #include <fmtmsg.h>
+#include <gnu/libc-version.h>
 #include <malloc.h>
 #include <netdb.h>
 #include <signal.h>
@@ -134,11 +135,21 @@ static void fail_an_assertion(int which)
     join_thread(holder);
 }
 
+/* glibc 2.41 reads the function's name, which __assert() has none of. */
+static bool assert_is_broken(void)
+{
+    return strverscmp(gnu_get_libc_version(), "2.41") >= 0;
+}
+
 START_TEST(an_assertion_aborts_whoever_has_the_lock)
 {
     int status;
     pid_t child;
 
+    if (_i == 2 && assert_is_broken()) {
+        printf("skipped: __assert() of this libc crashes natively\n");
+        return;
+    }
     take_stderr();
     child = fork();
     if (child == 0)
