@@ -1,5 +1,5 @@
 """CPython's own tests as a judge: one module of Debian's
-libpython3.11-testsuite, native and under Vireo, compared case by case.
+libpython3.N-testsuite, native and under Vireo, compared case by case.
 
 A case has the same outcome in both or it differs.  What differs is run alone
 again, native and preloaded in turn, to tell apart what is so each time, what
@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
@@ -20,8 +21,10 @@ import xml.etree.ElementTree as ElementTree
 import harness
 from harness import NATIVE, VIREO, check
 
-INTERPRETER = "/usr/bin/python3.11"
-PACKAGE = "libpython3.11-testsuite"
+# Debian 12 has 3.11, Debian 13 has 3.13.
+VERSION = "3.%d" % sys.version_info.minor
+INTERPRETER = "/usr/bin/python" + VERSION
+PACKAGE = "libpython%s-testsuite" % VERSION
 ROUNDS = 3      # of a case alone, after it differed
 MAX_HANGS = 12  # of one module
 # Its cases ask for the resource and use loopback alone.
@@ -40,7 +43,7 @@ Run = collections.namedtuple("Run", "status hung cases output seconds details")
 
 
 def need_suite():
-    found = os.path.exists("/usr/lib/python3.11/test/test_socket.py")
+    found = os.path.exists("/usr/lib/python%s/test/test_socket.py" % VERSION)
     if not found or not os.path.exists(INTERPRETER):
         raise harness.Skip("%s is not installed" % PACKAGE)
 

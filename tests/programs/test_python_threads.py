@@ -9,12 +9,14 @@ import sys
 import harness
 from harness import NATIVE, check
 
+# Since 3.12 fork() with threads warns, with the process's number in the text.
+QUIET = ["-W", "ignore::DeprecationWarning"]
 SCRIPT = os.path.join(harness.HERE, "python_threads.py")
 
 
 def trial(name):
     def run():
-        done = {mode: harness.run([harness.PYTHON, SCRIPT, name], mode,
+        done = {mode: harness.run([harness.PYTHON, *QUIET, SCRIPT, name], mode,
                                   limit=40) for mode in harness.modes()}
         native = done[NATIVE]
         check(native[0] == 0 and native[1].startswith(name + ": "),
