@@ -6,6 +6,7 @@
  * with -l "light" or "heavy" on a second line: whether the process had an OS
  * thread for each of them. */
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,7 +27,10 @@ static void *work(void *arg)
 
     own = (long)(intptr_t)arg;
     usleep(1000);
-    if (pipe(ends) < 0 || write(ends[1], &byte, 1) != 1 ||
+    while (pipe(ends) < 0)
+        if (errno != EMFILE || usleep(1000) < 0) /* others have them all */
+            abort();
+    if (write(ends[1], &byte, 1) != 1 ||
         read(ends[0], &byte, 1) != 1)
         abort();
     close(ends[0]);
