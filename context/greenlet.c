@@ -346,6 +346,9 @@ drop_last(struct greenlet *g)
             thread->release(thread);
         return NULL;
     }
+    if (unlikely(greenlet__is_active(g) && greenlet__word != NULL &&
+                 g == greenlet__word->current))
+        return drop_active(g); /* kept by running, it is not finalized yet */
     if (unlikely(g->type != NULL && g->type->finalize != NULL &&
                  greenlet__read(g->state) != GREENLET_ORPHAN)) {
         greenlet__write(g->refs, 1);

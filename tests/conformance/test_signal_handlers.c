@@ -11,9 +11,11 @@
 #include <sys/mman.h>
 
 static volatile int handled, depth, deepest;
-static volatile bool was_blocked, other_was_blocked, on_alternate;
+static volatile bool was_blocked, other_was_blocked;
+static __thread volatile bool on_alternate;
 static volatile pthread_t handled_by;
-static void *volatile local_of_handler, *volatile address_of_fault;
+static __thread void *volatile local_of_handler; /* of each thread's own */
+static void *volatile address_of_fault;
 static volatile int code_of_fault;
 static sigset_t usr1;
 

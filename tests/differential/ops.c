@@ -181,9 +181,9 @@ static struct status op_parent(const struct node *node, struct greenlet *it)
     if (parent != NULL)
         greenlet_ref(parent);
     status = attempted(greenlet_set_parent(g, parent));
+    greenlet_unref(g); /* in the order in which Python's locals go */
     if (parent != NULL)
         greenlet_unref(parent);
-    greenlet_unref(g);
     return status;
 }
 

@@ -276,6 +276,37 @@ CASE(G_051b, "it then sees the exit, and may keep itself")
     greenlet_unref(worker);
 }
 
+static void notes_who_runs(struct greenlet *g)
+{
+    note("%s", greenlet_current() == g ? "itself" : "another");
+}
+
+static int drops_itself_and_ends(void *value, void **result)
+{
+    greenlet_unref(greenlet_current());
+    note("runs on");
+    return returns_value(value, result);
+}
+
+static int drops_itself_and_switches(void *value, void **result)
+{
+    greenlet_unref(greenlet_current());
+    note("runs on");
+    return greenlet_switch(greenlet_parent(greenlet_current()), value, result);
+}
+
+CASE(G_051c, "running keeps it: its finalizer comes when it has ended, or switched")
+{
+    static const struct greenlet_type type = {"finalized", NULL,
+                                              notes_who_runs};
+
+    CHECK_PTR(SWITCH(make_of(&type, drops_itself_and_ends), V(1)), V(1));
+    CHECK_STR(notes(), "runs on another");
+    forget_notes();
+    CHECK_PTR(SWITCH(make_of(&type, drops_itself_and_switches), V(2)), V(2));
+    CHECK_STR(notes(), "runs on another");
+}
+
 static void needs_the_hook(void)
 {
     if (greenlet_test_fail == NULL)
