@@ -55,7 +55,7 @@ class Entry:
         self.depth = 0
         self.gone = False
         self.late = None  # what the tracer has yet to do in it
-        self.lookups = 0  # of its run, now
+        self.lookups = []  # of its run, now: a number for each
         self.waiting = False  # in a switch or a throw of its own
         self.runs = False  # its body, now
         self.begun = False  # has run, or been about to run, its body
@@ -138,6 +138,7 @@ class World:
         self.script = script
         self.log = log
         self.slots = {}
+        self.asked = 0  # lookups, in all
         self.weaks = {}
         self.tokens = {}
         self.contexts = {}
@@ -351,11 +352,16 @@ class World:
         entry = self.entry_of(g)
         if not self.entry_of(upstream.getcurrent()).runs:
             return None
-        entry.lookups += 1
+        self.asked += 1
+        this = self.asked
+        entry.lookups.append(this)
         exception = self.callback("hook", entry.label, entry.hook, g)
-        entry.lookups -= 1
-        if exception is not None and entry.lookups > 0:
+        newest = entry.lookups[-1] == this
+        entry.lookups.remove(this)
+        if exception is not None and entry.lookups:
             self.give_up("a lookup that fails takes the message of another")
+        elif not newest:
+            self.give_up("a later lookup's message is in place of this one's")
         return exception
 
     def run_finalizer(self, g):
