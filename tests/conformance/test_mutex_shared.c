@@ -220,11 +220,11 @@ static void *run_meanwhile(void *argument)
     return argument;
 }
 
-static void hold_for_60_ms(void)
+static void hold_for_a_while(void)
 {
     CONF_CHECK(lock() == 0);
     area->inside = 1;
-    sleep_ms(60);
+    sleep_ms(conf_emulated() ? 1000 : 60);
     CONF_CHECK(unlock() == 0);
 }
 
@@ -240,7 +240,7 @@ START_TEST(other_threads_run_while_one_waits_for_a_process)
     child = fork();
     CONF_CHECK(child >= 0);
     if (child == 0) {
-        hold_for_60_ms();
+        hold_for_a_while();
         _exit(0);
     }
     while (area->inside == 0)
