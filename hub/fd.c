@@ -85,8 +85,11 @@ int hub_close(int fd)
     int saved = errno, rc = 0;
 
     hub_fd_closed(fd);
-    if (!hub__offload_closes(fd) && close(fd) < 0 && errno != EINTR)
-        rc = -errno;
+    if (!hub__offload_closes(fd)) {
+        if (close(fd) < 0 && errno != EINTR)
+            rc = -errno;
+        hub__fd_closed_late(hub__peek(), fd);
+    }
     errno = saved;
     return rc;
 }

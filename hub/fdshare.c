@@ -138,3 +138,20 @@ void hub__fd_closed_here(const struct hub *self, int fd)
             tell(hub, fd, count);
     hub__all_unlock();
 }
+
+/* Another loop may have been told to watch it after closed_here() had looked: the
+ * kernel forgets that silently. */
+void hub__fd_closed_late(const struct hub *self, int fd)
+{
+    const uint32_t *word = fd >= 0 ? word_of(fd, false) : NULL;
+    uint32_t whose =
+        word != NULL ? __atomic_load_n(word, __ATOMIC_ACQUIRE) : 0;
+
+    if (likely(whose == 0 || (self != NULL && whose == self->id)))
+        return;
+    hub__all_lock();
+    for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub)
+        if (hub != self && (whose == SEVERAL || whose == hub->id))
+            tell_without_memory(hub);
+    hub__all_unlock();
+}

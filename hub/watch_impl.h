@@ -52,6 +52,9 @@ struct hub__fd *hub__fd_get(struct hub *hub, int fd);
  * end their waits. */
 uint32_t hub__fd_registered(const struct hub *hub, int fd);
 void hub__fd_closed_here(const struct hub *self, int fd);
+/* And it was closed: who began to watch it in between looks whether it is still
+ * there. */
+void hub__fd_closed_late(const struct hub *self, int fd);
 /* All waits for it end with -EBADF, and the loop forgets it. */
 void hub__fd_gone(struct hub *hub, int fd);
 /* All waits for these events end with 0: they look again. */

@@ -279,7 +279,7 @@ static void play_watchers(void)
 /* ---- two hubs ---- */
 
 static int shared;
-static uint32_t waiting;
+static uint32_t waiting; /* the thread that does, or will at once */
 
 static void *waits_elsewhere(void *arg)
 {
@@ -287,13 +287,31 @@ static void *waits_elsewhere(void *arg)
 
     while ((rc = hub_sleep(0)) < 0) /* its hub's own fds are there before that */
         see(rc);
-    __atomic_store_n(&waiting, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&waiting, (uint32_t)gettid(), __ATOMIC_RELEASE);
     rc = hub_wait_fd(shared, HUB_READ, HUB_FOREVER);
     if (rc != -EBADF) /* what it is to end with */
         see(rc < 0 ? rc : -EPROTO);
     while (hub_destroy() == -ENOMEM)
         see(-ENOMEM);
     return arg;
+}
+
+/* Closed before it waits, the number might be somebody else's when it does. */
+static bool sleeps(uint32_t thread)
+{
+    char path[64], text[256] = "";
+    const char *state;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/self/task/%u/stat", thread);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return true; /* or has ended: it lacked memory */
+    if (read(fd, text, sizeof text - 1) <= 0)
+        text[0] = '\0';
+    close(fd);
+    state = strrchr(text, ')');
+    return state == NULL || state[2] != 'R';
 }
 
 /* A close reaches the other hub, also without memory for a message. */
@@ -309,7 +327,9 @@ static void play_two_hubs(void)
     if (see(-pthread_create(&thread, NULL, waits_elsewhere, NULL))) {
         while (__atomic_load_n(&waiting, __ATOMIC_ACQUIRE) == 0)
             usleep(100);
-        usleep(5000);
+        do
+            usleep(5000);
+        while (!sleeps(waiting));
         hub_close(ends[0]);
         pthread_join(thread, NULL);
     }
