@@ -12,11 +12,22 @@ struct greenlet *greenlet_parent(const struct greenlet *g)
     return greenlet__parent_of(g);
 }
 
-static bool is_ancestor(const struct greenlet *g, const struct greenlet *of)
+bool greenlet__is_ancestor(const struct greenlet *g, const struct greenlet *of)
 {
     while (of != NULL && of != g)
         of = of->parent;
     return of != NULL;
+}
+
+void greenlet__set_parent(struct greenlet *g, struct greenlet *parent)
+{
+    if (__libc_single_threaded) {
+        greenlet__write(g->parent, parent);
+        return;
+    }
+    pthread_mutex_lock(&greenlet__threads_lock);
+    greenlet__write(g->parent, parent);
+    pthread_mutex_unlock(&greenlet__threads_lock);
 }
 
 int greenlet_set_parent(struct greenlet *g, struct greenlet *parent)
@@ -29,7 +40,7 @@ int greenlet_set_parent(struct greenlet *g, struct greenlet *parent)
     if (parent == NULL)
         return greenlet__fail(-EINVAL, &greenlet_type_class,
                               "parent must be a greenlet");
-    if (is_ancestor(g, parent))
+    if (greenlet__is_ancestor(g, parent))
         return greenlet__fail(-ELOOP, &greenlet_value_class,
                               "cyclic parent chain");
     if (greenlet__read(g->state) != GREENLET_NEW &&
@@ -37,6 +48,8 @@ int greenlet_set_parent(struct greenlet *g, struct greenlet *parent)
         return greenlet__fail(-EXDEV, &greenlet_value_class,
                               "parent cannot be on a different thread");
     greenlet__set_parent(g, greenlet_ref(parent));
+    if (greenlet__word != NULL)
+        greenlet__word->reparented = 1;
     if (old != NULL)
         greenlet_unref(old);
     return 0;

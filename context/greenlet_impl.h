@@ -160,6 +160,7 @@ struct greenlet__thread {
     uint8_t exited;              /* atomic: nothing of it runs any more */
     uint8_t started;             /* a greenlet was started in it */
     uint8_t cxx_asked;           /* which greenlet__cxx_asks that was */
+    uint8_t reparented;          /* greenlet_set_parent() was called */
     uintptr_t *cxx_globals; /* __cxa_get_globals(), with TOOL_CXX */
     greenlet_tracer *tracer;
     void *tracer_data;
@@ -324,6 +325,8 @@ struct greenlet__thread *greenlet__tree_of(const struct greenlet *g);
 /* So that greenlet__tree_of() in another thread finds no parent that is gone: the
  * old one may be given up after it.  The new one's reference is g's. */
 void greenlet__set_parent(struct greenlet *g, struct greenlet *parent);
+/* Or the same. */
+bool greenlet__is_ancestor(const struct greenlet *g, const struct greenlet *of);
 /* Its parent: the loop of its hub, or else its thread's main, for a greenlet that
  * was made without one; NULL for a main. */
 struct greenlet *greenlet__parent_of(const struct greenlet *g);

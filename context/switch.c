@@ -51,17 +51,6 @@ struct greenlet__thread *greenlet__tree_of(const struct greenlet *g)
     return tree;
 }
 
-void greenlet__set_parent(struct greenlet *g, struct greenlet *parent)
-{
-    if (__libc_single_threaded) {
-        greenlet__write(g->parent, parent);
-        return;
-    }
-    pthread_mutex_lock(&greenlet__threads_lock);
-    greenlet__write(g->parent, parent);
-    pthread_mutex_unlock(&greenlet__threads_lock);
-}
-
 static bool has_ended(const struct greenlet *g)
 {
     return greenlet__read(g->state) >= GREENLET_LEAVING;
@@ -564,29 +553,45 @@ static void put_back(struct greenlet *dropper, struct greenlet_message *message)
     greenlet_message_free(since);
 }
 
+/* G-088: the parent it had before, whatever it has set meanwhile; but not if that
+ * has become its child.  Upstream makes a circle then, and searches it for ever. */
+static struct greenlet *restore_parent(struct greenlet *g,
+                                       struct greenlet *parent)
+{
+    struct greenlet *meanwhile = g->parent;
+
+    if (unlikely(greenlet__word->reparented) && parent != NULL &&
+        greenlet__is_ancestor(g, parent))
+        return parent;
+    greenlet__set_parent(g, parent);
+    return meanwhile;
+}
+
 void greenlet__kill(struct greenlet *g)
 {
     static const struct greenlet_exception quit = { .cls =
                                                         &greenlet_exit_class };
     struct greenlet__thread *self = greenlet__word;
-    struct greenlet *dropper = self->current, *parent = g->parent, *mine;
+    struct greenlet *dropper = self->current, *parent = g->parent, *other;
     struct greenlet__cargo cargo = { .kind = ARRIVES_THROWN, .record = quit };
     struct greenlet_message *message = put_aside(dropper);
+    uint8_t reparented = self->reparented;
     int rc;
 
+    self->reparented = 0;
     greenlet__write(g->refs, 1);
     greenlet__set_parent(g, greenlet_ref(dropper));
     greenlet__load(dropper, g, &cargo);
     greenlet__jump_from(self, dropper, self, g);
     rc = greenlet__arrive(dropper, &cargo);
-    mine = g->parent;
-    greenlet__set_parent(g, parent); /* G-088: whatever it set meanwhile */
+    other = restore_parent(g, parent);
+    self->reparented |= reparented;
     if (rc < 0) { /* G-097 */
         greenlet__unraisable(g, &cargo.record);
         cargo.kind = 0;
     }
     greenlet__cargo_clear(&cargo);
     put_back(dropper, message);
-    if (mine != NULL)
-        greenlet_unref(mine);
+    if (other != NULL)
+        greenlet_unref(other);
 }

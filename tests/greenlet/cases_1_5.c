@@ -305,6 +305,33 @@ static int notes_its_parent(void *value, void **result)
     return rc;
 }
 
+static struct greenlet *elder;
+
+static int adopts_its_parent(void *value, void **result)
+{
+    int rc = greenlet_switch(value, NULL, result);
+
+    CHECK_INT(rc, -ECANCELED);
+    CHECK_INT(greenlet_set_parent(elder, greenlet_current()), 0);
+    return rc;
+}
+
+CASE(G_088c, "what became its child meanwhile is not its parent again")
+{
+    struct greenlet *younger, *self = greenlet_current();
+
+    elder = make(notes_its_parent);
+    SWITCH(elder, NULL);
+    younger = make_below(adopts_its_parent, elder);
+    SWITCH(younger, self);
+    greenlet_unref(younger);
+    CHECK(greenlet_dead(greenlet_parent(elder)));
+    CHECK_PTR(greenlet_parent(greenlet_parent(elder)), self);
+    CHECK_PTR(SWITCH(elder, V(92)), V(92));
+    CHECK(greenlet_dead(elder));
+    greenlet_unref(elder);
+}
+
 CASE(G_088b, "whoever the dropper is")
 {
     struct greenlet *g = make(notes_its_parent);
