@@ -543,3 +543,14 @@ def main(tests):
     if failed:
         sys.exit(1)
     sys.exit(77 if skipped and not ran else 0)
+
+
+def make_certificate(path):
+    """A file with the key of localhost, and its certificate."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost", "-keyout", path,
+                    "-out", path + ".crt"], check=True,
+                   stderr=subprocess.DEVNULL)
+    with open(path, "a") as pem, open(path + ".crt") as certificate:
+        pem.write(certificate.read())
+    return path

@@ -22,17 +22,6 @@ problems []
 HALF_CLOSED = ["after half close 3000"] * 5
 
 
-def certificate(folder):
-    path = os.path.join(folder, "server.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-                    "-days", "2", "-subj", "/CN=localhost", "-keyout", path,
-                    "-out", path + ".crt"], check=True,
-                   stderr=subprocess.DEVNULL)
-    with open(path, "a") as pem, open(path + ".crt") as public:
-        pem.write(public.read())
-    return path
-
-
 def talk(pem, server_mode, client_mode, version):
     program = harness.c_client("tls_server", "openssl")
     with harness.start_printing_server([program, pem], server_mode) as server:
@@ -50,7 +39,7 @@ def talk(pem, server_mode, client_mode, version):
 def test_a_thread_for_each_client():
     harness.need("openssl")
     with tempfile.TemporaryDirectory(prefix="vireo-tls-") as folder:
-        pem = certificate(folder)
+        pem = harness.make_certificate(os.path.join(folder, "server.pem"))
         for mode in harness.modes():
             talk(pem, mode, mode, "1.3")
         talk(pem, mode, NATIVE, "1.2")
@@ -90,7 +79,7 @@ def test_s_server_and_s_client():
     harness.need("openssl", "curl")
     seen = {}
     with tempfile.TemporaryDirectory(prefix="vireo-tls-") as folder:
-        pem = certificate(folder)
+        pem = harness.make_certificate(os.path.join(folder, "server.pem"))
         for mode in harness.modes():
             with harness.start_server(lambda port: [
                     "openssl", "s_server", "-accept", "127.0.0.1:%d" % port,

@@ -16,17 +16,6 @@ from harness import check
 CONNECTIONS = 50
 
 
-def make_certificate(folder):
-    path = os.path.join(folder, "stunnel.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-                    "-days", "2", "-subj", "/CN=localhost", "-keyout", path,
-                    "-out", path + ".crt"], check=True,
-                   stderr=subprocess.DEVNULL)
-    with open(path, "a") as pem, open(path + ".crt") as certificate:
-        pem.write(certificate.read())
-    return path
-
-
 def start_stunnel(mode, folder, pem, target):
     def command(port):
         conf = os.path.join(folder, "stunnel-%d.conf" % port)
@@ -73,7 +62,7 @@ def hold_and_ask(port, mode, server):
 def test_connections_through_tls():
     harness.need("stunnel4", "openssl", "curl")
     with tempfile.TemporaryDirectory(prefix="vireo-stunnel-") as folder:
-        pem = make_certificate(folder)
+        pem = harness.make_certificate(os.path.join(folder, "stunnel.pem"))
         for mode in harness.modes():
             with harness.start_httpd() as target, \
                     start_stunnel(mode, folder, pem, target.port) as server:

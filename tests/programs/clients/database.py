@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 
-from scenes import KILL, scene
+import scenes
+from scenes import scene
 
 NAME, PORT = sys.argv[1], int(sys.argv[2])
 driver = importlib.import_module(NAME)
@@ -207,25 +208,15 @@ def copy_in_and_out(n):
 
 def lose_the_server():
     connections = [connect() for _ in range(50)]
-    arrived = threading.Semaphore(0)
 
-    def wait(n):
-        arrived.release()
+    def wait(n, arrived):
+        arrived()
         try:
             return execute(connections[n], SLEEP, 120)
         except driver.Error as error:
             return isinstance(error, driver.OperationalError)
 
-    def tell():
-        for _ in connections:
-            arrived.acquire()
-        time.sleep(0.5)
-        print(KILL, flush=True)
-
-    teller = threading.Thread(target=tell)
-    teller.start()
-    scene("lost", len(connections), wait)
-    teller.join()
+    scenes.lose_the_server(len(connections), wait)
     scene("gone", 20, lambda n: connect())
 
 

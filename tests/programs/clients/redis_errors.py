@@ -7,7 +7,8 @@ import threading
 import time
 
 import redis
-from scenes import KILL, scene
+import scenes
+from scenes import scene
 
 PORT = int(sys.argv[1])
 THREADS = 100
@@ -93,24 +94,13 @@ def be_cut_off(n):
 
 
 def lose_the_server():
-    arrived = threading.Semaphore(0)
-
-    def wait(n):
+    def wait(n, arrived):
         store = connect()
         store.ping()
-        arrived.release()
+        arrived()
         return store.blpop("never")
 
-    def tell():
-        for _ in range(50):
-            arrived.acquire()
-        time.sleep(0.5)
-        print(KILL, flush=True)
-
-    teller = threading.Thread(target=tell)
-    teller.start()
-    scene("lost", 50, wait)
-    teller.join()
+    scenes.lose_the_server(50, wait)
     scene("gone", 20, lambda n: connect().ping())
 
 

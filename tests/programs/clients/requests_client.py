@@ -3,12 +3,11 @@
 usage: requests_client.py port
 """
 import sys
-import threading
-import time
 
 import requests
 from requests.adapters import HTTPAdapter
-from scenes import KILL, scene
+import scenes
+from scenes import scene
 
 BASE = "http://localhost:%s/" % sys.argv[1]
 THREADS = 100
@@ -72,24 +71,13 @@ def go_wrong(n):
 
 
 def lose_the_server():
-    arrived = threading.Semaphore(0)
-
-    def wait(n):
+    def wait(n, arrived):
         with requests.Session() as session:
             session.get(BASE + "hello", timeout=LIMIT)
-            arrived.release()
+            arrived()
             return session.get(BASE + "sleep?120", timeout=LIMIT).status_code
 
-    def tell():
-        for _ in range(50):
-            arrived.acquire()
-        time.sleep(0.5)
-        print(KILL, flush=True)
-
-    teller = threading.Thread(target=tell)
-    teller.start()
-    scene("lost", 50, wait)
-    teller.join()
+    scenes.lose_the_server(50, wait)
     scene("gone", 20, no_session)
 
 
