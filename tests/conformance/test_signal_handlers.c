@@ -10,13 +10,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static volatile int handled, depth, deepest;
+static _Atomic int handled;
+static volatile int depth, deepest;
 static volatile bool was_blocked, other_was_blocked;
 static __thread volatile bool on_alternate;
-static volatile pthread_t handled_by;
-static __thread void *volatile local_of_handler; /* of each thread's own */
-static void *volatile address_of_fault;
-static volatile int code_of_fault;
+/* Of each thread's own: several handle faults at a time. */
+static __thread volatile pthread_t handled_by;
+static __thread void *volatile local_of_handler;
+static __thread void *volatile address_of_fault;
+static __thread volatile int code_of_fault;
 static sigset_t usr1;
 
 static void setup(void)

@@ -182,12 +182,14 @@ void futures()
     auto shared = promise.get_future().share();
     auto lost = broken_promise.get_future();
     std::atomic<long> got{0};
+    std::promise<void> timed_out;
     std::thread giver([&, given = std::move(broken_promise)]() mutable {
-        std::this_thread::sleep_for(5ms);
+        timed_out.get_future().wait();
         promise.set_value(7);
         std::promise<long> dropped = std::move(given);
     });
     say("future timeout", shared.wait_for(1ms) == std::future_status::timeout);
+    timed_out.set_value();
     in_threads(THREADS, [&](int) { got += shared.get(); });
     giver.join();
     try {
@@ -445,11 +447,18 @@ void stopping()
 
     for (int i = 0; i < THREADS; i++)
         threads.emplace_back([&](std::stop_token token) {
-            std::stop_callback on_stop(token, [&] { called++; });
+            std::promise<void> told;
+            std::stop_callback on_stop(token, [&] {
+                called++;
+                told.set_value();
+            });
             std::unique_lock hold(mutex);
 
             if (!changed.wait(hold, token, [] { return false; }))
                 left++;
+            // The wait may end first, and nobody is called who is gone.
+            hold.unlock();
+            told.get_future().wait();
         });
     std::this_thread::sleep_for(5ms);
     for (int i = 0; i < THREADS; i += 2)
