@@ -57,6 +57,7 @@ struct hub__waiter {
     struct hub__timer timer;
     uint8_t interruptible; /* enum hub__interruptible */
     uint8_t cancelable;    /* kill and timeout scopes end it */
+    uint8_t first; /* woken from a lot it runs before those who are ready */
     struct hub__waiter *remote_next;
     struct hub__waiter *interruptible_next, **interruptible_back;
 };

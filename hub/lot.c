@@ -62,7 +62,8 @@ static void append(struct bucket *bucket, struct node *node)
 }
 
 /* A waiter that timed out here and comes again takes up its old place: behind
- * it a pair that hands a lock to and fro would keep it out for ever. */
+ * it a pair that hands a lock to and fro would keep it out for ever.  So does
+ * one that was woken and found that somebody else had been quicker. */
 static void prepend(struct bucket *bucket, struct node *node)
 {
     node->prev = NULL;
@@ -106,7 +107,9 @@ static struct bucket *lock_bucket_of(struct node *node)
 
 static bool is_senior(const struct hub__waiter *waiter, const uint32_t *key)
 {
-    return waiter->hub != NULL && hub__own(waiter->greenlet)->timed_out_on == key;
+    return waiter->hub != NULL &&
+           (waiter->first ||
+            hub__own(waiter->greenlet)->timed_out_on == key);
 }
 
 static void remember(const struct hub__waiter *waiter, uint32_t *key, int rc)

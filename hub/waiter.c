@@ -260,7 +260,10 @@ bool hub__wake_entered(struct hub__waiter *waiter, int result)
     waiter->result = result;
     if (likely(hub == hub__peek())) {
         hub__count(hub->wakeups);
-        hub__push_ready(hub, waiter->greenlet);
+        if (unlikely(waiter->first))
+            hub__ready_first(hub, waiter->greenlet);
+        else
+            hub__push_ready(hub, waiter->greenlet);
         hub__rouse(hub);
     } else {
         push_remote(hub, waiter);

@@ -55,6 +55,8 @@ struct mp__thread {
     uint32_t handlers_run; /* how many of the program's, round and round */
     uint32_t handlers_interrupting; /* those without SA_RESTART */
     struct mp__thread *joining;        /* whom it waits for */
+    const uint32_t *cond_word; /* of its last wait for a cond: sync_cond.c */
+    bool cond_lost;
     uint64_t signal_mask;
     void *handler_frame; /* of what called the program's signal handler */
     bool forking;        /* the handlers of fork() run */
@@ -146,7 +148,8 @@ enum {
     MP_CANCEL = 1,       /* cancellation point: may unwind, may end -ECANCELED */
     MP_INTERRUPTIBLE = 2, /* may end with -EINTR when a signal handler ran */
     MP_RESTARTS = 4,      /* but not after one with SA_RESTART (signal(7)) */
-    MP_CANCEL_ENDS = 8    /* a cancellation ends it with -EINTR; the caller acts */
+    MP_CANCEL_ENDS = 8,   /* a cancellation ends it with -EINTR; the caller acts */
+    MP_FIRST = 16 /* a lot's: woken it runs before those who are ready */
 };
 
 /* Park.  All return 0, -ETIMEDOUT, -EINTR; deadline as in hub.h.  Must not be

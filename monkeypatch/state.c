@@ -342,6 +342,7 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
     if ((flags & MP_CANCEL_ENDS) && cancel_is_due(self))
         return -EINTR;
     wait_begins(self, &waiter, flags);
+    waiter.first = (flags & MP_FIRST) != 0;
     expect(waiter.hub, 1);
     /* hub_kill() ends no wait for a lock, whose callers would ask again. */
     if ((flags & MP_CANCEL_ENDS) && is_killable(self))

@@ -78,22 +78,53 @@ static void waiter_unwound(struct cond_waiter *waiter)
     sync_mutex_lock(waiter->mutex);
 }
 
+/* A thread that was woken, locked the mutex and waits again without having
+ * unlocked it found that somebody else had been quicker: one that became ready
+ * earlier, by something else.  The order in which greenlets run being what it
+ * is, the same could be quicker each time.  So this one keeps its place, and
+ * runs first when it is woken again. */
+static unsigned if_it_lost(const pthread_mutex_t *mutex, const uint32_t *word)
+{
+    const struct mp__thread *self = mp__here;
+
+    return self != NULL && self->cond_lost && self->cond_word == word &&
+                   (SYNC_LOAD(&mutex->__data.__kind) & KIND_FOREIGN) == 0 &&
+                   SYNC_LOAD(&mutex->__data.__nusers) == MUTEX_RELOCKED
+               ? MP_FIRST
+               : 0;
+}
+
+/* It has lost if it comes straight back. */
+static void note_relocked(pthread_mutex_t *mutex, const uint32_t *word,
+                          bool woken)
+{
+    struct mp__thread *self = mp__here;
+
+    if (self == NULL || (SYNC_LOAD(&mutex->__data.__kind) & KIND_FOREIGN) != 0)
+        return;
+    self->cond_word = word;
+    self->cond_lost = woken;
+    SYNC_STORE(&mutex->__data.__nusers, MUTEX_RELOCKED);
+}
+
 /* `word` was read as `seq` with the mutex locked. */
 static int wait_on(struct cond_waiter *start, pthread_mutex_t *mutex,
                    uint32_t *word, uint32_t seq, int64_t deadline)
 {
     struct cond_waiter waiter __attribute__((cleanup(waiter_unwound))) = *start;
+    unsigned first = if_it_lost(mutex, word);
     int rc = sync_mutex_unlock(mutex), relocked;
 
     if (rc != 0)
         return rc;
     waiter.mutex = mutex;
-    rc = sync_lot_wait_cancel(word, seq, deadline, 0);
+    rc = sync_lot_wait_cancel(word, seq, deadline, first);
     waiter_leave(&waiter);
     waiter.mutex = NULL;
     relocked = sync_mutex_lock(mutex);
     if (relocked != 0)
         return relocked;
+    note_relocked(mutex, word, rc == 0 || first != 0);
     return rc == -ETIMEDOUT ? ETIMEDOUT : 0;
 }
 

@@ -192,6 +192,21 @@ static inline void sync_mutex_own(pthread_mutex_t *mutex, int kind)
         SYNC_STORE(&mutex->__data.__owner, (int)mp__owner_id());
 }
 
+/* __nusers of a mutex that a wait for a cond has locked again, until it is
+ * unlocked: it is cleared with the owner, in one store. */
+#define MUTEX_RELOCKED 1
+
+_Static_assert(offsetof(pthread_mutex_t, __data.__owner) == 8 &&
+                   offsetof(pthread_mutex_t, __data.__nusers) == 12,
+               "owner");
+
+static inline void sync_mutex_disown(pthread_mutex_t *mutex)
+{
+    typedef uint64_t __attribute__((may_alias)) both;
+
+    SYNC_STORE((both *)&mutex->__data.__owner, 0);
+}
+
 /* All return 0 or a positive errno, as the functions of libc do. */
 int sync_mutex_lock_slow(pthread_mutex_t *mutex, clockid_t clock,
                          const struct timespec *until);
@@ -227,7 +242,7 @@ static inline int sync_mutex_unlock(pthread_mutex_t *mutex)
 
     if (unlikely((kind & KIND_FOREIGN) != 0 || sync_has_owner(kind)))
         return sync_mutex_unlock_slow(mutex);
-    SYNC_STORE(&mutex->__data.__owner, 0);
+    sync_mutex_disown(mutex);
     sync_word_unlock(sync_mutex_word(mutex));
     return 0;
 }

@@ -3,7 +3,8 @@
  *
  * libc's bytes are used for what libc uses them for: __lock is the word of
  * sync_impl.h, __count counts the locks of a recursive mutex beyond the first,
- * __owner is our id, __kind is where static initialisers put the type. */
+ * __owner is our id, __nusers is MUTEX_RELOCKED or 0, __kind is where static
+ * initialisers put the type. */
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/sync_impl.h"
 
@@ -173,7 +174,7 @@ int sync_mutex_unlock_slow(pthread_mutex_t *mutex)
         mutex->__data.__count--;
         return 0;
     }
-    SYNC_STORE(&mutex->__data.__owner, 0);
+    sync_mutex_disown(mutex);
     sync_word_unlock(sync_mutex_word(mutex));
     return 0;
 }

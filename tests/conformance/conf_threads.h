@@ -79,4 +79,22 @@ static inline void *shared_memory(size_t size)
     return memory;
 }
 
+/* A thread's body: what runs while another waits counts in an int that
+ * processes may share. */
+static inline void *count_meanwhile(void *counter)
+{
+    for (int i = 0; i < 10; i++) {
+        sleep_ms(1);
+        __atomic_add_fetch((int *)counter, 1, __ATOMIC_SEQ_CST);
+    }
+    return counter;
+}
+
+/* Until it has, for ten seconds at most. */
+static inline void wait_until_counted(const volatile int *counter)
+{
+    for (int i = 0; i < 10000 && *counter == 0; i++)
+        sleep_ms(1);
+}
+
 #endif

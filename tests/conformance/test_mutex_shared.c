@@ -22,7 +22,7 @@ enum { KINDS = sizeof kinds / sizeof *kinds, SHARED_KINDS = 6 };
 
 static struct {
     pthread_mutex_t mutex;
-    volatile int left, right, inside;
+    volatile int left, right, inside, others_ran;
 } * area;
 
 static bool made(int which)
@@ -209,22 +209,11 @@ START_TEST(processes_exclude_each_other)
 }
 END_TEST
 
-static volatile int others_ran;
-
-static void *run_meanwhile(void *argument)
-{
-    for (int i = 0; i < 10; i++) {
-        sleep_ms(1);
-        others_ran++;
-    }
-    return argument;
-}
-
-static void hold_for_a_while(void)
+static void hold_until_others_ran(void)
 {
     CONF_CHECK(lock() == 0);
     area->inside = 1;
-    sleep_ms(conf_emulated() ? 1000 : 60);
+    wait_until_counted(&area->others_ran);
     CONF_CHECK(unlock() == 0);
 }
 
@@ -240,15 +229,14 @@ START_TEST(other_threads_run_while_one_waits_for_a_process)
     child = fork();
     CONF_CHECK(child >= 0);
     if (child == 0) {
-        hold_for_a_while();
+        hold_until_others_ran();
         _exit(0);
     }
     while (area->inside == 0)
         sleep_ms(1);
-    others_ran = 0;
-    thread = start_thread(run_meanwhile, NULL);
+    thread = start_thread(count_meanwhile, (void *)&area->others_ran);
     ck_assert_int_eq(lock(), 0);
-    ck_assert_int_gt(others_ran, 0);
+    ck_assert_int_gt(area->others_ran, 0);
     ck_assert_int_eq(unlock(), 0);
     join_thread(thread);
     ck_assert_int_eq(conf_child_status(child), 0);

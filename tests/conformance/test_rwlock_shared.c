@@ -6,7 +6,7 @@
 
 static struct {
     pthread_rwlock_t lock;
-    volatile int left, right, inside;
+    volatile int left, right, inside, others_ran;
 } * area;
 
 static void setup(void)
@@ -93,23 +93,12 @@ START_TEST(a_child_finds_it_locked)
 }
 END_TEST
 
-static void hold_for_60_ms(void)
+static void hold_until_others_ran(void)
 {
     CONF_CHECK(pthread_rwlock_wrlock(&area->lock) == 0);
     area->inside = 1;
-    sleep_ms(60);
+    wait_until_counted(&area->others_ran);
     CONF_CHECK(pthread_rwlock_unlock(&area->lock) == 0);
-}
-
-static volatile int others_ran;
-
-static void *run_meanwhile(void *argument)
-{
-    for (int i = 0; i < 10; i++) {
-        sleep_ms(1);
-        others_ran++;
-    }
-    return argument;
 }
 
 START_TEST(other_threads_run_while_one_waits_for_a_process)
@@ -121,15 +110,14 @@ START_TEST(other_threads_run_while_one_waits_for_a_process)
     child = fork();
     CONF_CHECK(child >= 0);
     if (child == 0) {
-        hold_for_60_ms();
+        hold_until_others_ran();
         _exit(0);
     }
     while (area->inside == 0)
         sleep_ms(1);
-    others_ran = 0;
-    thread = start_thread(run_meanwhile, NULL);
+    thread = start_thread(count_meanwhile, (void *)&area->others_ran);
     ck_assert_int_eq(pthread_rwlock_rdlock(&area->lock), 0);
-    ck_assert_int_gt(others_ran, 0);
+    ck_assert_int_gt(area->others_ran, 0);
     ck_assert_int_eq(pthread_rwlock_unlock(&area->lock), 0);
     join_thread(thread);
     ck_assert_int_eq(conf_child_status(child), 0);

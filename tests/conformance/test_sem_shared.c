@@ -8,7 +8,7 @@
 
 static struct {
     sem_t sems[2], go;
-    volatile int inside;
+    volatile int inside, others_ran;
 } * area;
 
 static char name[64];
@@ -91,32 +91,20 @@ START_TEST(threads_of_processes_wake_each_other)
 }
 END_TEST
 
-static void post_after_60_ms(void)
+static void post_after_others_ran(void)
 {
-    sleep_ms(60);
+    wait_until_counted(&area->others_ran);
     CONF_CHECK(sem_post(&area->go) == 0);
-}
-
-static volatile int others_ran;
-
-static void *run_meanwhile(void *argument)
-{
-    for (int i = 0; i < 10; i++) {
-        sleep_ms(1);
-        others_ran++;
-    }
-    return argument;
 }
 
 START_TEST(other_threads_run_while_one_waits_for_a_process)
 {
-    pid_t child = start_child(post_after_60_ms);
+    pid_t child = start_child(post_after_others_ran);
     pthread_t thread;
 
-    others_ran = 0;
-    thread = start_thread(run_meanwhile, NULL);
+    thread = start_thread(count_meanwhile, (void *)&area->others_ran);
     ck_assert_int_eq(sem_wait(&area->go), 0);
-    ck_assert_int_gt(others_ran, 0);
+    ck_assert_int_gt(area->others_ran, 0);
     join_thread(thread);
     ck_assert_int_eq(conf_child_status(child), 0);
 }

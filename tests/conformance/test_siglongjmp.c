@@ -98,18 +98,28 @@ START_TEST(leaves_again_and_again)
 }
 END_TEST
 
-START_TEST(a_handler_runs_on_the_main_thread_s_stack)
+static bool rings_near(const char *here)
 {
-    pthread_t other = start_thread(turns, NULL);
-    char *here = __builtin_frame_address(0);
-
     rang = 0;
-    handle(NULL, look);
     ring_in(20);
     while (!rang)
         sleep(1);
     ck_assert_int_eq(handler_code, SI_KERNEL);
-    ck_assert(labs((char *)handler_stack - here) < 1 << 20);
+    return labs((char *)handler_stack - here) < 1 << 20;
+}
+
+/* Mostly: Linux takes another thread when the main one is just about to see a
+ * signal anyway. */
+START_TEST(a_handler_runs_on_the_main_thread_s_stack)
+{
+    pthread_t other = start_thread(turns, NULL);
+    char *here = __builtin_frame_address(0);
+    int near = 0;
+
+    handle(NULL, look);
+    for (int i = 0; i < 5 && near == 0; i++)
+        near += rings_near(here);
+    ck_assert_int_eq(near, 1);
     join_thread(other);
 }
 END_TEST
