@@ -53,7 +53,10 @@ void mp__signal_run(int number, siginfo_t *info, void *context);
 bool mp__signal_interrupts(int number);
 
 /* signal_thread.c: a handler of ours finds whose the signal is; see there. */
-bool mp__signal_hand_over(int number, const siginfo_t *info);
+bool mp__signal_hand_over(int number, const siginfo_t *info,
+                          const void *context);
+/* The hub's greenlet runs, with main's TLS. */
+bool mp__signal_in_hub(const struct mp__thread *self);
 /* timer.c: the thread whose timer sent it, or NULL. */
 struct mp__thread *mp__timer_target(const siginfo_t *info);
 /* signal_queue.c: take one of `set` that was sent to that thread. */

@@ -40,19 +40,7 @@ static bool refused; /* this system cannot do it, or the user will not have it *
 static bool ticking;
 static int timer = -1;
 
-#if defined(__x86_64__)
-#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RIP])
-#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RSP])
-#elif defined(__aarch64__)
-#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.pc)
-#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.sp)
-#endif
-
 /* ---- whose code it is ---- */
-
-/* In glibc from 2.35; takes no lock. */
-extern int _dl_find_object(void *address, struct dl_find_object *result)
-    __attribute__((weak));
 
 /* A sanitizer's runtime has locks that are not pthread's, and may be a part of
  * the program itself. */
@@ -81,7 +69,7 @@ bool mp__preempt_in_program(uintptr_t pc)
 {
     struct dl_find_object found;
 
-    if (_dl_find_object((void *)pc, &found) != 0)
+    if (mp__find_object((void *)pc, &found) != 0)
         return pc < (uintptr_t)1 << 47;
     return found.dlfo_link_map != allocator &&
            is_programs(found.dlfo_link_map->l_name);
@@ -91,7 +79,7 @@ static void find_allocator(void)
 {
     struct dl_find_object found;
 
-    if (_dl_find_object((void *)(uintptr_t)malloc, &found) == 0 &&
+    if (mp__find_object((void *)(uintptr_t)malloc, &found) == 0 &&
         *found.dlfo_link_map->l_name != '\0')
         allocator = found.dlfo_link_map;
 }
@@ -142,6 +130,8 @@ static void on_tick(int number, siginfo_t *info, void *context)
 
     if (mp__compensate_is(info)) {
         mp__compensate(self, context);
+    } else if (info->si_code == SI_TIMER && mp__late_is(info)) {
+        mp__late_look(mp__signal_in_hub(self) ? NULL : self, context);
     } else if (info->si_code != SI_TIMER) {
         libcs.handler(number, info, context);
     } else if (self != NULL && mp__preempt_may(self, context)) {
@@ -186,16 +176,20 @@ static bool start_timer(void)
 
 void mp__preempt_begin(void)
 {
-    if (ticking || refused)
+    if (ticking)
         return;
     ticking = true;
-    if (!mp__options.preempt || _dl_find_object == NULL ||
-        &__asan_init != NULL) {
+    if (mp__find_object == NULL || &__asan_init != NULL ||
+        (libcs.handler == NULL && !take_signal())) {
         refused = true;
         return;
     }
+    mp__late_begin(SIGNAL);
+    refused |= !mp__options.preempt;
+    if (refused)
+        return;
     find_allocator();
-    refused = (libcs.handler == NULL && !take_signal()) || !start_timer();
+    refused = !start_timer();
     if (!refused)
         mp__compensate_begin(SIGNAL);
 }
@@ -213,4 +207,5 @@ void mp__preempt_forked(void)
 {
     ticking = false;
     timer = -1;
+    mp__late_forked();
 }

@@ -8,6 +8,7 @@ void mp__preempt_begin(void);
 void mp__preempt_never(void);
 void mp__preempt_forked(void);
 
+#include <dlfcn.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +20,29 @@ struct mp__thread;
 bool mp__preempt_may(const struct mp__thread *self, const ucontext_t *context);
 void mp__preempt_renew(ucontext_t *context);
 bool mp__preempt_in_program(uintptr_t pc);
+
+/* In glibc from 2.35; takes no lock. */
+extern int mp__find_object(void *address, struct dl_find_object *result)
+    __asm__("_dl_find_object") __attribute__((weak));
+
+#if defined(__x86_64__)
+#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RIP])
+#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RSP])
+#elif defined(__aarch64__)
+#define CONTEXT_PC(context) ((uintptr_t)(context)->uc_mcontext.pc)
+#define CONTEXT_SP(context) ((uintptr_t)(context)->uc_mcontext.sp)
+#endif
+
+/* signal_late.c: signals that interrupt the library's own code.  `number` is the
+ * signal of its timer, which is preempt.c's. */
+void mp__late_begin(int number);
+void mp__late_forked(void);
+bool mp__late_is(const siginfo_t *info);
+/* The timer's: `running` is NULL in the hub. */
+void mp__late_look(struct mp__thread *running, const ucontext_t *context);
+/* True: what interrupted `context` is to be kept for the running thread, and will
+ * be brought to it. */
+bool mp__late_keeps(const ucontext_t *context);
 
 /* compensate.c: a thread that sleeps in a system call of its own.  The signal is
  * preempt.c's. */

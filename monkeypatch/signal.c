@@ -185,7 +185,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     if (mp__self == NULL || mp__in_vfork_child) {
         mp__signal_run(number, info, context);
     } else {
-        if (!mp__signal_hand_over(number, info))
+        if (!mp__signal_hand_over(number, info, context))
             mp__signal_run(number, info, context);
         set_kernels(&interrupted->uc_sigmask, mp__signal_mask_applied());
     }

@@ -5,6 +5,7 @@
  * waits; or sigwait() takes it.  Signals that have no handler and are not
  * blocked act on the process and go to the kernel. */
 #include "monkeypatch/end_wait.h"
+#include "monkeypatch/preempt.h"
 #include "monkeypatch/signal_impl.h"
 
 #include <gnu/libc-version.h>
@@ -110,7 +111,7 @@ static bool is_forced(int number, const siginfo_t *info)
             number == SIGILL || number == SIGTRAP || number == SIGSYS);
 }
 
-static bool is_in_hub(const struct mp__thread *self)
+bool mp__signal_in_hub(const struct mp__thread *self)
 {
     const struct hub *hub = mp__main.identity->os->hub;
 
@@ -140,10 +141,11 @@ static struct mp__thread *who_takes(int number, struct mp__thread *running)
 /* In a handler.  False: it is for who runs now, and runs here.  The handler of
  * another thread shall run on that one's stack, which it may leave by
  * siglongjmp(). */
-bool mp__signal_hand_over(int number, const siginfo_t *info)
+bool mp__signal_hand_over(int number, const siginfo_t *info,
+                          const void *context)
 {
     struct mp__thread *running = mp__self, *thread;
-    bool in_hub = is_in_hub(running), restarts;
+    bool in_hub = mp__signal_in_hub(running), restarts;
 
     if (is_forced(number, info)) {
         if (number == SIGABRT || !blocks(running, number))
@@ -154,7 +156,8 @@ bool mp__signal_hand_over(int number, const siginfo_t *info)
     thread = mp__timer_target(info);
     if (thread == NULL)
         thread = who_takes(number, in_hub ? NULL : running);
-    if (thread == running && !in_hub && !blocks(thread, number))
+    if (thread == running && !in_hub && !blocks(thread, number) &&
+        !mp__late_keeps(context))
         return false;
     mp__signal_has_handler(number, &restarts);
     leave_to(thread, info);

@@ -1,0 +1,156 @@
+/* signal_late.c - signals that come while the library's own code runs
+ *
+ * A handler may leave by siglongjmp(), out of read() or sleep(), which must not
+ * cut this library off in the middle of a switch or of a list.  So a signal for
+ * the running thread that interrupts our own code is kept for it, and its
+ * handler runs where that code is left: at the end of a wait, or, found by a timer
+ * that looks again soon, in the program's code, to which the kernel then brings
+ * it anew.  A switch without FSGSBASE is a system call, at whose end signals
+ * come with preference. */
+#include "monkeypatch/end_wait.h"
+#include "monkeypatch/preempt.h"
+#include "monkeypatch/signal_impl.h"
+#include "monkeypatch/sys.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Looks are first at once and then rarer.  Who is still in the library after the
+ * last one, a second later, is stuck in a call there: the handler ends it. */
+enum { LOOK_NS = 20000, LOOK_MOST_NS = 10000000, LOOKS = 100 };
+
+struct range {
+    uintptr_t begin, end;
+};
+
+static struct range ours[2];
+static int timer = -1;
+static int looks; /* since the last signal was kept */
+static bool insists;
+
+static bool find(struct range *range, const void *address)
+{
+    struct dl_find_object found;
+
+    if (mp__find_object == NULL ||
+        mp__find_object((void *)(uintptr_t)address, &found) != 0)
+        return false;
+    range->begin = (uintptr_t)found.dlfo_map_start;
+    range->end = (uintptr_t)found.dlfo_map_end;
+    return true;
+}
+
+static bool make_timer(int number)
+{
+    struct sigevent event;
+
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = number;
+    event.sigev_value.sival_ptr = &timer;
+    event._sigev_un._tid = (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    return SYS_CALL(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer, 0, 0,
+                    0) == 0;
+}
+
+void mp__late_begin(int number)
+{
+    if (!find(&ours[0], (void *)(uintptr_t)mp__late_begin) ||
+        !find(&ours[1], (void *)(uintptr_t)mp__hub->wake) ||
+        !make_timer(number))
+        timer = -1;
+}
+
+void mp__late_forked(void)
+{
+    timer = -1;
+}
+
+bool mp__late_is(const siginfo_t *info)
+{
+    return info->si_value.sival_ptr == &timer;
+}
+
+static bool in_library(const ucontext_t *context)
+{
+    const struct hub *hub = mp__main.identity->os->hub;
+    uintptr_t pc = CONTEXT_PC(context);
+
+    for (int i = 0; i < 2; i++)
+        if (pc >= ours[i].begin && pc < ours[i].end)
+            return true;
+    return hub->critical != 0;
+}
+
+static void look_again(void)
+{
+    long ns = looks < 9 ? (long)LOOK_NS << looks : LOOK_MOST_NS;
+    struct itimerspec in = { { 0, 0 }, { 0, ns } };
+
+    looks++;
+    SYS_CALL(SYS_timer_settime, timer, 0, &in, NULL, 0, 0);
+}
+
+bool mp__late_keeps(const ucontext_t *context)
+{
+    if (insists || timer < 0 || !in_library(context)) {
+        insists = false;
+        return false;
+    }
+    looks = 0;
+    look_again();
+    return true;
+}
+
+/* Blocked until the handler that calls this returns: then they come where that
+ * one came. */
+static void bring_anew(struct mp__thread *self)
+{
+    siginfo_t info;
+
+    while (mp__signal_dequeue(self, ~self->signal_mask, &info)) {
+        uint64_t bit = mp__signal_bit(info.si_signo);
+        long pid = SYS_CALL(SYS_getpid, 0, 0, 0, 0, 0, 0);
+        long tid = SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
+
+        SYS_CALL(SYS_rt_sigprocmask, SIG_BLOCK, &bit, NULL, sizeof bit, 0, 0);
+        if (SYS_CALL(SYS_rt_tgsigqueueinfo, pid, tid, info.si_signo, &info, 0,
+                     0) != 0)
+            SYS_CALL(SYS_tgkill, pid, tid, info.si_signo, 0, 0, 0);
+    }
+}
+
+/* It has begun to wait since: as if the signal came now. */
+static void end_wait_of(struct mp__thread *thread)
+{
+    uint64_t due = thread->signals_pending & ~thread->signal_mask;
+    bool restarts;
+
+    if (due == 0)
+        return;
+    mp__signal_has_handler(__builtin_ctzll(due) + 1, &restarts);
+    mp__end_wait(thread, restarts ? MP_END_RESTART : MP_END_INTERRUPT);
+    if (thread == &mp__main)
+        mp__hub->signal_seen(thread->identity->os->hub, restarts);
+}
+
+void mp__late_look(struct mp__thread *running, const ucontext_t *context)
+{
+    struct mp__thread *thread;
+
+    if (timer < 0)
+        return;
+    if (in_library(context) && looks < LOOKS) {
+        look_again();
+        return;
+    }
+    insists = in_library(context);
+    for (thread = mp__all; thread != NULL; thread = thread->all_next)
+        if (thread != running)
+            end_wait_of(thread);
+    if (running != NULL)
+        bring_anew(running);
+}
