@@ -2,6 +2,7 @@
 #include "conf_waits_scenes.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,32 +50,27 @@ void conf_scene_full(struct conf_scene *scene, enum conf_stream kind)
     conf_stream(kind, ends);
     scene->ends[0] = ends[1];
     scene->ends[1] = ends[0];
-    scene->full = true;
     fill(scene->ends[0], kind);
 }
 
-static void *drain(void *argument)
-{
-    struct conf_scene *scene = argument;
-    static char bytes[65536];
-
-    while (scene->full)
-        if (read(scene->ends[1], bytes, sizeof bytes) <= 0)
-            sleep_ms(1);
-    return NULL;
-}
-
-/* Until there is certainly room: all that is there now. */
+/* Until there is certainly room: nothing more came for a while, and the other end
+ * may write.  What a TCP still has under way comes later. */
 void conf_scene_drain(struct conf_scene *scene)
 {
-    int flags = fcntl(scene->ends[1], F_GETFL);
-    pthread_t thread;
+    static char bytes[65536];
+    int flags = fcntl(scene->ends[1], F_GETFL), quiet = 0;
 
     CONF_CHECK(fcntl(scene->ends[1], F_SETFL, flags | O_NONBLOCK) == 0);
-    thread = start_thread(drain, scene);
-    sleep_ms(30);
-    scene->full = false;
-    join_thread(thread);
+    for (int i = 0; i < 10000 && quiet < 20; i++) {
+        struct pollfd room = { .fd = scene->ends[0], .events = POLLOUT };
+
+        if (read(scene->ends[1], bytes, sizeof bytes) > 0) {
+            quiet = 0;
+            continue;
+        }
+        sleep_ms(1);
+        quiet = poll(&room, 1, 0) == 1 ? quiet + 1 : 0;
+    }
 }
 
 void conf_scene_close(struct conf_scene *scene)

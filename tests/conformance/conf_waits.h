@@ -13,7 +13,6 @@ struct conf_scene {
     int id;      /* of System V */
     pid_t child;
     char path[CONF_PATH + 20];
-    volatile bool full; /* drain until the call is over */
 };
 
 struct conf_wait {
