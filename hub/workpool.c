@@ -56,19 +56,29 @@ void hub__work_drop(struct hub_work *work)
 
 /* ---- a thread ---- */
 
+static int64_t idle_until(const struct hub_threadpool *pool, int64_t since)
+{
+    return pool->idle_ns < HUB_FOREVER - since ? since + pool->idle_ns
+                                               : HUB_FOREVER;
+}
+
+/* How long that may be is looked at anew when it is roused: it may be set
+ * meanwhile. */
 static bool wait_for_work(struct hub_threadpool *pool)
 {
-    int64_t until = hub_deadline(pool->idle_ns);
-    struct timespec at = { (time_t)(until / HUB_SECOND),
-                           (long)(until % HUB_SECOND) };
-    int rc = 0;
+    int64_t since = hub_now(), until;
+    struct timespec at;
 
-    while (pool->first == NULL && rc != ETIMEDOUT && !pool->abandoned &&
-           pool->threads <= pool->maxsize) {
+    while (pool->first == NULL && !pool->abandoned &&
+           pool->threads <= pool->maxsize &&
+           hub_now() < (until = idle_until(pool, since))) {
+        at.tv_sec = (time_t)(until / HUB_SECOND);
+        at.tv_nsec = (long)(until % HUB_SECOND);
         pool->idle++;
-        rc = until == HUB_FOREVER
-                 ? pthread_cond_wait(&pool->work, &pool->lock)
-                 : pthread_cond_timedwait(&pool->work, &pool->lock, &at);
+        if (until == HUB_FOREVER)
+            pthread_cond_wait(&pool->work, &pool->lock);
+        else
+            pthread_cond_timedwait(&pool->work, &pool->lock, &at);
         pool->idle--;
     }
     return pool->first != NULL && pool->threads <= pool->maxsize;

@@ -241,6 +241,28 @@ START_TEST(threads_grow_with_work_and_end_when_idle)
 }
 END_TEST
 
+/* One that idles already would else stay as long as was said before. */
+START_TEST(how_long_threads_idle_counts_for_those_that_do_already)
+{
+    struct hub_threadpool *pool = hub_threadpool_new(1, 0);
+    struct hub_threadpool_counts counts;
+    int64_t end = hub_now() + 30 * HUB_SECOND;
+
+    hub_threadpool_set_idle(pool, HUB_SECOND * 60);
+    hub_threadpool_apply(pool, doubles, NULL, HUB_FOREVER, NULL);
+    do
+        hub_threadpool_count(pool, &counts);
+    while (counts.idle == 0 && hub_sleep(MS) == 0);
+    ck_assert_int_eq(hub_threadpool_set_idle(pool, MS), 0);
+    do {
+        hub_sleep(5 * MS);
+        hub_threadpool_count(pool, &counts);
+    } while (counts.threads > 0 && hub_now() < end);
+    ck_assert_uint_eq(counts.threads, 0);
+    hub_threadpool_unref(pool);
+}
+END_TEST
+
 static int applies_inside(void *arg, void **result)
 {
     return hub_threadpool_apply(arg, doubles, (void *)4, HUB_FOREVER, result);
@@ -459,6 +481,8 @@ int main(void)
                    places_go_to_the_oldest_and_past_one_that_was_killed);
     tcase_add_test(tcase, a_place_that_a_killed_one_was_given_is_passed_on);
     tcase_add_test(tcase, threads_grow_with_work_and_end_when_idle);
+    tcase_add_test(tcase,
+                   how_long_threads_idle_counts_for_those_that_do_already);
     tcase_add_test(tcase, apply_on_a_thread_of_the_pool_calls_at_once);
     tcase_add_test(tcase, killing_a_pool_cancels_what_is_queued);
     tcase_add_test(tcase, another_thread_is_refused);
