@@ -43,6 +43,16 @@ static void take_arrival(struct hub *hub, struct greenlet *self)
         hub__handle_error(hub, NULL, greenlet_caught_peek());
 }
 
+/* The interval, and the 50 between looks at the clock, begin anew: whoever is ready
+ * now has them whole. */
+static void polled(struct hub *hub)
+{
+    hub->poll_due = false;
+    hub->polled_at = hub->now;
+    if (!HUB__SHUFFLES(hub))
+        hub->look_at = hub->switches + TICKS_A_LOOK;
+}
+
 /* One turn after another: callbacks that are next; then the loop, if nobody is
  * ready or it is due; then whoever is ready.  Control comes back here when the
  * ready list is empty, a callback is next, or a poll is due. */
@@ -62,7 +72,7 @@ static void run_loop(struct greenlet *self)
                 hub__monitor_loop_wakes(hub);
             if (unlikely(hub->idlers != NULL) && is_idle(hub))
                 hub__idle_wake(hub);
-            hub->poll_due = false;
+            polled(hub);
             hub__enter(hub);
             hub__take_remote(hub);
             hub->batch_last = hub->ready_tail;

@@ -555,6 +555,10 @@ int hub__raise_failure(struct greenlet *g)
 
 int hub_get_now(struct greenlet *g, void **result)
 {
+    int rc = hub_ready(g) ? 0 : check_owner(g);
+
+    if (rc < 0)
+        return rc;
     return hub_ready(g) ? take_result(g, result) : -EAGAIN;
 }
 

@@ -182,6 +182,50 @@ START_TEST(greenlets_that_only_yield_let_timers_fire)
 }
 END_TEST
 
+static int called;
+static bool arrived;
+
+static void compute_and_call_again(void *arg)
+{
+    int64_t end = hub_now() + 200 * HUB_MICROSECOND;
+
+    while (hub_now() < end)
+        ;
+    called++;
+    if (!arrived)
+        hub_call_soon(compute_and_call_again, arg);
+}
+
+static int waits_for_a_byte(void *arg, void **result)
+{
+    (void)result;
+    hub_wait_fd(*(int *)arg, HUB_READ, HUB_FOREVER);
+    arrived = true;
+    return 0;
+}
+
+/* Not from whenever the clock was looked at before that. */
+START_TEST(the_switch_interval_begins_with_a_poll)
+{
+    int ends[2];
+    struct greenlet *g;
+
+    ck_assert_int_eq(hub_pipe(ends), 0);
+    g = hub_spawn(waits_for_a_byte, &ends[0]);
+    for (int i = 0; i < 40; i++)
+        hub_yield();
+    hub_sleep(10 * HUB_MILLISECOND);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    hub_call_soon(compute_and_call_again, NULL);
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    ck_assert_int_ge(called, 40); /* 50 between looks, some of them switches */
+    ck_assert_int_le(called, 60);
+    greenlet_unref(g);
+    hub_close(ends[0]);
+    hub_close(ends[1]);
+}
+END_TEST
+
 START_TEST(the_switch_interval_can_be_read_and_set)
 {
     int64_t before = hub_set_switch_interval(MS);
@@ -233,6 +277,7 @@ int main(void)
     tcase_add_test(tcase, another_thread_calls_by_the_loop);
     tcase_add_test(tcase, a_queue_without_end_lets_timers_fire);
     tcase_add_test(tcase, greenlets_that_only_yield_let_timers_fire);
+    tcase_add_test(tcase, the_switch_interval_begins_with_a_poll);
     tcase_add_test(tcase, the_switch_interval_can_be_read_and_set);
     tcase_add_test(tcase, a_callback_may_switch);
     return unit_run("callback", tcase);

@@ -367,6 +367,7 @@ static void *of_another_thread(void *arg)
     ck_assert_int_eq(hub_link(g, HUB_LINK, told, NULL), -EXDEV);
     ck_assert_int_eq(hub_joinall(&g, 1, HUB_FOREVER, 0, 0, NULL), -EXDEV);
     ck_assert_int_eq(hub_minimal_ident(g), -EXDEV);
+    ck_assert_int_eq(hub_get_now(g, NULL), -EXDEV);
     return NULL;
 }
 
