@@ -177,10 +177,10 @@ int hub_destroy(void)
 
     if (hub == NULL)
         return 0;
-    if (greenlet__word->current != hub->main)
-        return -EPERM;
     if (hub__in_handler())
         return hub__fail(&hub_blocking_class, "a signal handler cannot wait");
+    if (greenlet__word->current != hub->main)
+        return -EPERM;
     return close_hub(hub);
 }
 

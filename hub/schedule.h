@@ -107,6 +107,8 @@ hub__suspend_ready(struct hub *hub, struct greenlet *self)
     greenlet__write(self->state, GREENLET_WAITING);
     next = hub__next_to_run(hub);
     hub__exit(hub);
+    if (unlikely(next == self && (greenlet__word->tools & TOOL_WATCHED) != 0))
+        greenlet__watch_switch(self, self); /* nobody takes its turn */
     greenlet__resume(next);
     greenlet__write(self->state, GREENLET_ACTIVE);
 }

@@ -340,6 +340,26 @@ START_TEST(objects_may_wake_who_was_left_behind)
 }
 END_TEST
 
+static int destroys_in_a_handler(void *arg, void **result)
+{
+    (void)result;
+    greenlet_signal_enter();
+    *(int *)arg = hub_destroy();
+    greenlet_signal_leave();
+    return 0;
+}
+
+START_TEST(a_handler_in_another_greenlet_hears_that_it_is_one)
+{
+    int rc = 0;
+    struct greenlet *g = hub_spawn(destroys_in_a_handler, &rc);
+
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    ck_assert_int_eq(rc, -EDEADLK);
+    greenlet_unref(g);
+}
+END_TEST
+
 START_TEST(a_signal_handler_does_not_destroy_it)
 {
     struct greenlet *g = hub_spawn(returns, NULL);
@@ -371,6 +391,7 @@ int main(void)
     tcase_add_test(tcase,
                    a_link_that_was_not_called_never_is_and_can_be_taken_out);
     tcase_add_test(tcase, a_signal_handler_does_not_destroy_it);
+    tcase_add_test(tcase, a_handler_in_another_greenlet_hears_that_it_is_one);
     tcase_add_test(tcase, objects_may_wake_who_was_left_behind);
     return unit_run("destroy", tcase);
 }

@@ -136,6 +136,29 @@ START_TEST(a_block_that_waits_passes)
 }
 END_TEST
 
+/* Nobody else was ready: gevent's sleep(0) goes by way of the hub then, too. */
+START_TEST(a_block_that_yields_alone_passes)
+{
+    struct hub_assertion assertion;
+    struct hub_tracer tracer;
+    int64_t begun;
+
+    hub_assert_switches_begin(&assertion, 0, true);
+    hub_yield();
+    ck_assert_int_eq(hub_assert_switches_end(&assertion, 0), 0);
+    hub_assert_switches_begin(&assertion, 0, false);
+    hub_sleep(0);
+    ck_assert_int_eq(hub_assert_switches_end(&assertion, 0), 0);
+    hub_tracer_start(&tracer, NULL, NULL);
+    begun = hub_now();
+    for (int i = 0; i < 2; i++, hub_yield())
+        spin(20 * HUB_MILLISECOND);
+    ck_assert_int_le(hub_tracer_longest(&tracer),
+                     hub_now() - begun - 20 * HUB_MILLISECOND);
+    hub_tracer_stop(&tracer);
+}
+END_TEST
+
 START_TEST(a_block_that_never_switches_fails)
 {
     struct hub_assertion assertion;
@@ -200,6 +223,7 @@ int main(void)
     tcase_add_test(tcase,
                    the_longest_run_is_that_of_greenlets_and_not_of_the_loop);
     tcase_add_test(tcase, a_block_that_waits_passes);
+    tcase_add_test(tcase, a_block_that_yields_alone_passes);
     tcase_add_test(tcase, a_block_that_never_switches_fails);
     tcase_add_test(tcase, hub_only_asks_for_a_wait);
     tcase_add_test(tcase, an_error_that_escapes_is_what_counts);
