@@ -42,7 +42,7 @@ int hub__fail(const struct greenlet_class *cls, const char *text)
     return greenlet__fail(cls->error, cls, text);
 }
 
-int hub__fail_owner(const char *what, const struct hub *owner)
+int hub__fail_of_hub(const char *what, unsigned owner_id)
 {
     struct hub *mine = hub__peek();
     struct greenlet_exception record = {
@@ -50,18 +50,23 @@ int hub__fail_owner(const char *what, const struct hub *owner)
         .error = -EXDEV,
         .origin = __builtin_return_address(0)
     };
-    char *text = NULL;
+    char here[32] = "a thread without hub", *text = NULL;
 
-    if (asprintf(&text, "%s belongs to hub %u, and this is %s %u", what,
-                 owner != NULL ? owner->id : 0,
-                 mine != NULL ? "hub" : "a thread without hub,",
-                 mine != NULL ? mine->id : 0) > 0) {
+    if (mine != NULL)
+        snprintf(here, sizeof here, "hub %u", mine->id);
+    if (asprintf(&text, "%s belongs to hub %u, and this is %s", what, owner_id,
+                 here) > 0) {
         record.text = record.payload = text;
         record.destroy = free;
     } else {
         record.text = "it belongs to another hub";
     }
     return greenlet_raise(&record);
+}
+
+int hub__fail_owner(const char *what, const struct hub *owner)
+{
+    return hub__fail_of_hub(what, owner != NULL ? owner->id : 0);
 }
 
 static struct hub__handlers *handlers(struct hub *hub)

@@ -403,6 +403,8 @@ void hub__handle_error(struct hub *hub, const struct greenlet *context,
 int hub__fail(const struct greenlet_class *cls, const char *text);
 /* -EXDEV, with a record that names both hubs. */
 int hub__fail_owner(const char *what, const struct hub *owner);
+/* The same for what may outlive its hub, and has kept its number. */
+int hub__fail_of_hub(const char *what, unsigned owner_id);
 /* Text of ours, to where reports of this hub go. */
 void hub__say(struct hub *hub, const char *text);
 

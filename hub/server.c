@@ -114,8 +114,11 @@ int hub_server_serve(struct hub_server *server)
 
 int hub_server_close(struct hub_server *server)
 {
-    hub__service_close(&server->service);
-    return 0;
+    int rc = hub__service_check(&server->service);
+
+    if (rc == 0)
+        hub__service_close(&server->service);
+    return rc;
 }
 
 int hub_server_stop(struct hub_server *server, int64_t timeout_ns)

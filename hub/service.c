@@ -38,6 +38,7 @@ int hub__service_init(struct hub__service *service,
         service->options = *options;
     if (service->hub == NULL)
         return -ENOMEM;
+    service->hub_id = hub_id(service->hub);
     if (address == NULL)
         return 0;
     rc = hub__endpoint_parse(address, &endpoint);
@@ -238,13 +239,19 @@ static int start(struct hub__service *service)
     return rc < 0 ? rc : start_acceptor(service);
 }
 
+int hub__service_check(const struct hub__service *service)
+{
+    return service->hub == hub__peek()
+               ? 0
+               : hub__fail_of_hub("the server", service->hub_id);
+}
+
 int hub__service_start(struct hub__service *service)
 {
-    int rc;
+    int rc = hub__service_check(service);
 
-    if (service->hub != hub__peek())
-        return hub__fail(&hub_invalid_thread_class,
-                         "the server belongs to the hub of another thread");
+    if (rc < 0)
+        return rc;
     service->refs++;
     rc = start(service);
     hub__service_unref(service);
@@ -304,8 +311,10 @@ static int join_handlers(struct hub__service *service, int64_t deadline_ns)
 int hub__service_stop(struct hub__service *service, int64_t timeout_ns)
 {
     int64_t deadline;
-    int rc;
+    int rc = hub__service_check(service);
 
+    if (rc < 0)
+        return rc;
     hub__service_close(service);
     if (service->options.pool == 0 || service->count == 0)
         return 0;

@@ -24,6 +24,7 @@ struct hub__service {
     const struct hub__service_kind *kind;
     unsigned refs; /* the caller's, the acceptor's, each handling's */
     struct hub *hub;
+    unsigned hub_id; /* which may be gone */
     char *address; /* NULL: it was given an fd */
     struct hub_server_options options;
     void *arg;
@@ -52,6 +53,8 @@ int hub__service_init(struct hub__service *service,
                       const struct hub__service_kind *kind, const char *address,
                       const struct hub_server_options *options, void *arg);
 struct hub__handling *hub__handling_new(size_t size);
+/* 0, or -EXDEV: it is another hub's. */
+int hub__service_check(const struct hub__service *service);
 int hub__service_start(struct hub__service *service);
 int hub__service_serve(struct hub__service *service);
 void hub__service_close(struct hub__service *service);

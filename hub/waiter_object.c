@@ -8,6 +8,7 @@
 
 struct hub_waiter {
     struct hub *hub;
+    unsigned hub_id; /* which may be gone */
     struct hub__waiter *waiting;      /* NULL: nobody */
     struct greenlet_exception record; /* cls NULL: a value */
     void *value;
@@ -22,8 +23,10 @@ struct hub_waiter *hub_waiter_new(void)
     struct hub_waiter *waiter =
         hub != NULL ? greenlet__calloc(1, sizeof *waiter) : NULL;
 
-    if (waiter != NULL)
+    if (waiter != NULL) {
         waiter->hub = hub;
+        waiter->hub_id = hub_id(hub);
+    }
     return waiter;
 }
 
@@ -59,8 +62,7 @@ void hub_waiter_free(struct hub_waiter *waiter)
 static int check_giver(const struct hub_waiter *waiter)
 {
     if (waiter->hub != hub__peek())
-        return hub__fail(&hub_invalid_thread_class,
-                         "the waiter belongs to the hub of another thread");
+        return hub__fail_of_hub("the waiter", waiter->hub_id);
     return waiter->waiting != NULL &&
                    greenlet__word->current != waiter->hub->greenlet
                ? -EPERM
@@ -136,8 +138,7 @@ int hub_waiter_get(struct hub_waiter *waiter, int64_t deadline_ns, void **value)
     int rc = 0;
 
     if (waiter->hub != hub__peek())
-        return hub__fail(&hub_invalid_thread_class,
-                         "the waiter belongs to the hub of another thread");
+        return hub__fail_of_hub("the waiter", waiter->hub_id);
     if (waiter->waiting != NULL)
         return hub__fail(&hub_concurrent_use_class,
                          "the waiter is already used by another greenlet");

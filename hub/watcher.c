@@ -121,8 +121,7 @@ static void run_call(void *arg)
 static int check(const struct hub_watcher *watcher)
 {
     if (watcher->hub != hub__peek())
-        return hub__fail(&hub_invalid_thread_class,
-                         "the watcher belongs to the hub of another thread");
+        return hub__fail_of_hub("the watcher", watcher->hub_id);
     return watcher->closed ? -EBADF : 0;
 }
 
@@ -262,6 +261,7 @@ struct hub_watcher *hub__watcher_new(size_t size,
         return NULL;
     watcher->kind = kind;
     watcher->hub = hub;
+    watcher->hub_id = hub_id(hub);
     watcher->refs = 1;
     hub__callback_init(&watcher->call, hub, run_call, watcher);
     hub__callback_init(&watcher->cancel, hub, run_cancel, watcher);

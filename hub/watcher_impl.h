@@ -30,6 +30,7 @@ struct hub__watcher_wait {
 struct hub_watcher {
     const struct hub__watcher_kind *kind;
     struct hub *hub;
+    unsigned hub_id; /* which may be gone */
     unsigned refs; /* the caller's, each call that is queued, a wait */
     hub_watcher_callback *callback;
     void *arg;

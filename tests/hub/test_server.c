@@ -1,5 +1,5 @@
 /* Servers: accepting in batches, pools, pauses, stopping, datagrams. */
-#include "../unit.h"
+#include "foreign.h"
 #include "hub/hub.h"
 
 #include <errno.h>
@@ -351,6 +351,26 @@ START_TEST(bad_addresses_are_refused)
 }
 END_TEST
 
+static void *uses_from_elsewhere(void *owner)
+{
+    hub_yield();
+    ck_refused(hub_server_start(server), *(unsigned *)owner);
+    ck_refused(hub_server_serve(server), *(unsigned *)owner);
+    ck_refused(hub_server_close(server), *(unsigned *)owner);
+    ck_refused(hub_server_stop(server, 0), *(unsigned *)owner);
+    return NULL;
+}
+
+START_TEST(another_thread_is_refused)
+{
+    serve_with(echo, NULL);
+    call_elsewhere(uses_from_elsewhere);
+    ck_assert(hub_server_started(server));
+    ck_assert_int_eq(hub_server_stop(server, 0), 0);
+    hub_server_free(server);
+}
+END_TEST
+
 /* ---- stopping ---- */
 
 START_TEST(stopping_waits_for_the_handlers_of_a_pool)
@@ -572,6 +592,7 @@ int main(void)
     tcase_add_test(tcase, without_descriptors_it_pauses_and_goes_on_later);
     tcase_add_test(tcase, a_listener_that_is_none_closes_the_server);
     tcase_add_test(tcase, bad_addresses_are_refused);
+    tcase_add_test(tcase, another_thread_is_refused);
     add_stopping(tcase);
     tcase_add_loop_test(tcase, each_datagram_has_its_handler, 0, 3);
     return unit_run("server", tcase);

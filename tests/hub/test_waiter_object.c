@@ -1,5 +1,5 @@
 /* Waiters: what a callback hands to one greenlet. */
-#include "../unit.h"
+#include "foreign.h"
 #include "hub/hub.h"
 
 #include <errno.h>
@@ -147,6 +147,26 @@ START_TEST(a_killed_wait_leaves_the_value)
 }
 END_TEST
 
+static void *uses_from_elsewhere(void *owner)
+{
+    struct greenlet_exception record = { .cls = &greenlet_exception_class };
+
+    hub_yield();
+    ck_refused(hub_waiter_switch(waiter, "x"), *(unsigned *)owner);
+    ck_refused(hub_waiter_throw(waiter, &record), *(unsigned *)owner);
+    ck_refused(hub_waiter_get(waiter, SOON, NULL), *(unsigned *)owner);
+    return NULL;
+}
+
+START_TEST(another_thread_is_refused)
+{
+    waiter = hub_waiter_new();
+    call_elsewhere(uses_from_elsewhere);
+    ck_assert(!hub_waiter_ready(waiter));
+    hub_waiter_free(waiter);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = unit_case();
@@ -157,5 +177,6 @@ int main(void)
     tcase_add_test(tcase, only_the_loop_may_give_to_one_who_waits);
     tcase_add_test(tcase, who_is_given_something_runs_before_all_others);
     tcase_add_test(tcase, a_killed_wait_leaves_the_value);
+    tcase_add_test(tcase, another_thread_is_refused);
     return unit_run("waiter_object", tcase);
 }
