@@ -43,8 +43,8 @@ static void take_arrival(struct hub *hub, struct greenlet *self)
         hub__handle_error(hub, NULL, greenlet_caught_peek());
 }
 
-/* The interval, and the 50 between looks at the clock, begin anew: whoever is ready
- * now has them whole. */
+/* The interval, and the 50 between looks at the clock, begin anew: whoever is
+ * ready now has them whole. */
 static void polled(struct hub *hub)
 {
     hub->poll_due = false;

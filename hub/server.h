@@ -76,8 +76,8 @@ HUB_API int hub_server_close(struct hub_server *server);
  * the options say, and there negative: without an end); then those that still
  * run are killed, and have 1 s to end.  Without a pool they are left alone.
  * Ends hub_server_serve().  Switches.
- * Returns 0, -EXDEV, -EBUSY when some would not end, or why it ended early: then
- * none was killed. */
+ * Returns 0, -EXDEV, -EBUSY when some would not end, or why it ended early:
+ * then none was killed. */
 HUB_API int hub_server_stop(struct hub_server *server, int64_t timeout_ns);
 
 /* Close it; handlers that run go on.  Not a cancellation point. */

@@ -107,8 +107,8 @@ const struct greenlet *hub_tracer_active(const struct hub_tracer *tracer)
 
 /* ---- assertions ---- */
 
-/* How often greenlets of this thread let the hub choose who is next, themselves if
- * need be. */
+/* How often greenlets of this thread let the hub choose who is next, themselves
+ * if need be. */
 static uint64_t waits_of_thread(void)
 {
     const struct hub *hub = hub__peek();

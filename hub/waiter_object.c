@@ -8,7 +8,7 @@
 
 struct hub_waiter {
     struct hub *hub;
-    unsigned hub_id; /* which may be gone */
+    unsigned hub_id;                  /* which may be gone */
     struct hub__waiter *waiting;      /* NULL: nobody */
     struct greenlet_exception record; /* cls NULL: a value */
     void *value;
