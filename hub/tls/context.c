@@ -132,6 +132,15 @@ static int judge(int good, X509_STORE_CTX *chain)
     return good;
 }
 
+/* The system's, from a file and a folder.  SSL_CTX_set_default_verify_paths() would
+ * look at the folder as an OSSL_STORE too, whose loader OpenSSL frees twice where it
+ * has no memory to open it. */
+static bool trust_the_systems(SSL_CTX *native)
+{
+    return SSL_CTX_set_default_verify_file(native) == 1 &&
+           SSL_CTX_set_default_verify_dir(native) == 1;
+}
+
 static int set_up(struct hub_tls_context *context)
 {
     SSL_CTX *native = context->native;
@@ -144,7 +153,7 @@ static int set_up(struct hub_tls_context *context)
                                  SSL_MODE_RELEASE_BUFFERS);
     if (context->side == HUB_TLS_CLIENT) {
         SSL_CTX_set_verify(native, SSL_VERIFY_PEER, judge);
-        return result_of(SSL_CTX_set_default_verify_paths(native) == 1);
+        return result_of(trust_the_systems(native));
     }
     SSL_CTX_set_tlsext_servername_callback(native, choose_name);
     SSL_CTX_set_tlsext_servername_arg(native, context);

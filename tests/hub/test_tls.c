@@ -80,6 +80,42 @@ START_TEST(without_trust_there_is_none)
 }
 END_TEST
 
+/* By its name a folder of certificates finds one. */
+static void name_in_folder(char *path, size_t room, const char *file)
+{
+    FILE *stream = fopen(file, "r");
+    X509 *cert = PEM_read_X509(stream, NULL, NULL, NULL);
+
+    fclose(stream);
+    snprintf(path, room, "%s/%08lx.0", folder,
+             X509_NAME_hash_ex(X509_get_subject_name(cert), NULL, NULL, NULL));
+    X509_free(cert);
+    ck_assert_int_eq(symlink(file, path), 0);
+}
+
+START_TEST(a_client_trusts_what_the_system_does)
+{
+    static const int expected[] = { -EKEYREJECTED, 0, 0 };
+    struct hub_tls *client;
+    char path[80] = "";
+    int rc;
+
+    setenv("SSL_CERT_FILE", _i == 1 ? ca_file : "/dev/null", 1);
+    setenv("SSL_CERT_DIR", folder, 1);
+    if (_i == 2)
+        name_in_folder(path, sizeof path, ca_file);
+    hub_tls_context_unref(client_context);
+    client_context = hub_tls_context_new(HUB_TLS_CLIENT);
+    rc = meet("good.test", &client);
+    unlink(path);
+    ck_assert_int_eq(rc, expected[_i]);
+    if (rc == 0)
+        part(client);
+    unsetenv("SSL_CERT_FILE");
+    unsetenv("SSL_CERT_DIR");
+}
+END_TEST
+
 START_TEST(a_server_may_ask_who_comes)
 {
     struct hub_tls *client;
@@ -320,6 +356,7 @@ int main(void)
     tcase_add_test(tcase, a_certificate_of_another_name_is_refused);
     tcase_add_test(tcase, an_address_may_be_a_name);
     tcase_add_test(tcase, without_trust_there_is_none);
+    tcase_add_loop_test(tcase, a_client_trusts_what_the_system_does, 0, 3);
     tcase_add_test(tcase, a_server_may_ask_who_comes);
     tcase_add_test(tcase, each_name_has_its_certificate);
     tcase_add_test(tcase, both_agree_on_a_protocol_or_part);
