@@ -2,7 +2,8 @@
  * nothing is left, and nothing hangs.
  *
  * VIREO_TEST_TORTURE=n: about n of each scene's allocations, evenly spread (60 unless
- * set); 0: all of them.  Arguments: a scene, and which allocation (for a debugger). */
+ * set); 0: all of them.  Arguments: a scene, and which allocation (for a debugger), or
+ * FROM..TO, so that the many of a scene can be tried in parts. */
 #include "torture/torture.h"
 
 #include "../sanitizers.h"
@@ -25,6 +26,7 @@ enum { PASSED = 0, NOT_REACHED = 10, LEFT_SOMETHING = 11, NOT_TOLD = 12,
 static const struct scene *const all[] = { torture_sockets, torture_streams,
                                            torture_servers, torture_tls };
 static long most = 60;
+static long from = 1, to = LONG_MAX;
 static int no_memory, other_error;
 static bool is_spoilt;
 static char first_error[128];
@@ -223,13 +225,13 @@ static bool play_nth(const struct scene *scene, long n, int *failed)
 /* Returns how many were not clean. */
 static int torture(const struct scene *scene)
 {
-    long there = count(scene), step, n = 1, tried = 0;
+    long there = count(scene), step, n = from, tried = 0;
     int failed = 0;
 
     if (there < 0)
         return 1;
     step = most > 0 && there > most ? (there + most - 1) / most : 1;
-    while (play_nth(scene, n, &failed)) {
+    while (n < to && play_nth(scene, n, &failed)) {
         n += step;
         tried++;
     }
@@ -255,7 +257,7 @@ int main(int argc, char **argv)
         for (const struct scene *scene = all[i]; scene->name != NULL; scene++) {
             if (argc > 1 && strcmp(argv[1], scene->name) != 0)
                 continue;
-            if (argc > 2)
+            if (argc > 2 && sscanf(argv[2], "%ld..%ld", &from, &to) != 2)
                 play_and_exit(scene, atol(argv[2]), -1);
             failed += torture(scene);
         }
