@@ -48,6 +48,12 @@ static inline struct greenlet *getter(struct one *one, char name)
     return hub_spawn_raw(gets, one);
 }
 
+static inline struct greenlet *peeker(struct one *one, char name)
+{
+    *one = (struct one){ name, 1, NULL, HUB_FOREVER };
+    return hub_spawn_raw(peeks, one);
+}
+
 static inline struct greenlet *putter(struct one *one, char name, int item)
 {
     *one = (struct one){ name, 1, POINTER(item), HUB_FOREVER };

@@ -58,6 +58,17 @@ static void end(void)
     hub_drain(HUB_FOREVER);
 }
 
+/* works() in a pool of so many, with the numbers. */
+static struct hub_imap *begin_imap(size_t size, struct numbers *numbers,
+                                   struct hub_imap_options how)
+{
+    begin(size);
+    how.run = works;
+    how.next = next_number;
+    how.data = numbers;
+    return hub_group_imap(group, &how);
+}
+
 static intptr_t read_one(struct hub_imap *imap)
 {
     void *result = NULL;
@@ -71,11 +82,7 @@ START_TEST(imap_gives_results_in_the_order_of_items)
     struct numbers numbers = { three, 3, 0 };
     struct hub_imap *imap;
 
-    begin(3);
-    imap = hub_group_imap(group, &(struct hub_imap_options){
-                                     .run = works,
-                                     .next = next_number,
-                                     .data = &numbers });
+    imap = begin_imap(3, &numbers, (struct hub_imap_options){ 0 });
     ck_assert_int_eq(read_one(imap), 90);
     ck_assert_int_eq(read_one(imap), 1);
     ck_assert_int_eq(read_one(imap), 30);
@@ -92,12 +99,8 @@ START_TEST(unordered_it_gives_them_as_they_come)
     struct numbers numbers = { three, 3, 0 };
     struct hub_imap *imap;
 
-    begin(3);
-    imap = hub_group_imap(group, &(struct hub_imap_options){
-                                     .run = works,
-                                     .next = next_number,
-                                     .data = &numbers,
-                                     .unordered = true });
+    imap = begin_imap(3, &numbers,
+                      (struct hub_imap_options){ .unordered = true });
     ck_assert_int_eq(read_one(imap), 1);
     ck_assert_int_eq(read_one(imap), 30);
     ck_assert_int_eq(read_one(imap), 90);
@@ -113,12 +116,8 @@ static void fail_in_the_middle(bool unordered)
     struct numbers numbers = { list, 3, 0 };
     struct hub_imap *imap;
 
-    begin(1);
-    imap = hub_group_imap(group, &(struct hub_imap_options){
-                                     .run = works,
-                                     .next = next_number,
-                                     .data = &numbers,
-                                     .unordered = unordered });
+    imap = begin_imap(1, &numbers,
+                      (struct hub_imap_options){ .unordered = unordered });
     ck_assert_int_eq(read_one(imap), 1);
     ck_assert(!hub_imap_failed(imap));
     ck_assert_int_eq(read_one(imap), -ENOENT);
@@ -142,11 +141,7 @@ START_TEST(an_error_of_the_source_comes_after_all_results)
     struct numbers numbers = { three, 2, -EDOM };
     struct hub_imap *imap;
 
-    begin(2);
-    imap = hub_group_imap(group, &(struct hub_imap_options){
-                                     .run = works,
-                                     .next = next_number,
-                                     .data = &numbers });
+    imap = begin_imap(2, &numbers, (struct hub_imap_options){ 0 });
     ck_assert_int_eq(read_one(imap), 90);
     ck_assert_int_eq(read_one(imap), 1);
     ck_assert_int_eq(read_one(imap), -EDOM);
@@ -163,12 +158,7 @@ START_TEST(maxsize_bounds_the_results_that_are_unread)
     struct numbers numbers = { list, 6, 0 };
     struct hub_imap *imap;
 
-    begin(10);
-    imap = hub_group_imap(group, &(struct hub_imap_options){
-                                     .run = works,
-                                     .next = next_number,
-                                     .data = &numbers,
-                                     .maxsize = 2 });
+    imap = begin_imap(10, &numbers, (struct hub_imap_options){ .maxsize = 2 });
     hub_sleep(5 * MS);
     ck_assert_str_eq(order, "nnn"); /* the third waits for one to be read */
     read_one(imap);
@@ -187,12 +177,7 @@ START_TEST(what_nobody_reads_is_dropped)
     struct numbers numbers = { list, 4, 0 };
     struct hub_imap *imap;
 
-    begin(10);
-    imap = hub_group_imap(group, &(struct hub_imap_options){
-                                     .run = works,
-                                     .next = next_number,
-                                     .data = &numbers,
-                                     .drop = drop });
+    imap = begin_imap(10, &numbers, (struct hub_imap_options){ .drop = drop });
     hub_sleep(16 * MS);
     hub_imap_free(imap);
     ck_assert_int_ge(dropped, 1);
@@ -209,11 +194,7 @@ START_TEST(reading_may_time_out)
     struct hub_imap *imap;
     void *result;
 
-    begin(1);
-    imap = hub_group_imap(group, &(struct hub_imap_options){
-                                     .run = works,
-                                     .next = next_number,
-                                     .data = &numbers });
+    imap = begin_imap(1, &numbers, (struct hub_imap_options){ 0 });
     ck_assert_int_eq(hub_imap_next(imap, hub_now(), &result), -ETIMEDOUT);
     ck_assert(!hub_imap_failed(imap));
     ck_assert_int_eq(read_one(imap), 100);
@@ -226,11 +207,7 @@ START_TEST(given_up_at_once_it_takes_nothing)
 {
     struct numbers numbers = { three, 3, 0 };
 
-    begin(1);
-    hub_imap_free(hub_group_imap(group, &(struct hub_imap_options){
-                                            .run = works,
-                                            .next = next_number,
-                                            .data = &numbers }));
+    hub_imap_free(begin_imap(1, &numbers, (struct hub_imap_options){ 0 }));
     hub_imap_free(NULL);
     ck_assert_ptr_null(hub_group_imap(group, &(struct hub_imap_options){
                                                  .run = NULL }));

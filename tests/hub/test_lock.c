@@ -30,6 +30,19 @@ static struct greenlet *locker(struct one *one, char name)
     return hub_spawn_raw(locks, one);
 }
 
+/* Those who wait in a test. */
+static struct one a, b;
+static struct greenlet *ga, *gb;
+
+/* Who runs the test has it; a comes first. */
+static void both_wait(void)
+{
+    hub_rlock_acquire(&lock, HUB_FOREVER);
+    ga = locker(&a, 'a');
+    gb = locker(&b, 'b');
+    hub_yield();
+}
+
 START_TEST(its_owner_acquires_it_again_and_releases_as_often)
 {
     ck_assert(!hub_rlock_locked(&lock));
@@ -72,13 +85,7 @@ END_TEST
 
 START_TEST(it_goes_to_who_has_waited_longest)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
-    hub_rlock_acquire(&lock, HUB_FOREVER);
-    ga = locker(&a, 'a');
-    gb = locker(&b, 'b');
-    hub_yield();
+    both_wait();
     ck_assert_int_eq(hub_rlock_release(&lock), 0);
     ck_assert_int_eq(hub_rlock_try_acquire(&lock), -EAGAIN); /* it is a's */
     ck_assert_int_eq(hub_rlock_acquire(&lock, HUB_FOREVER), 0);
@@ -92,13 +99,7 @@ END_TEST
 
 START_TEST(a_wait_that_is_ended_passes_it_on)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
-    hub_rlock_acquire(&lock, HUB_FOREVER);
-    ga = locker(&a, 'a');
-    gb = locker(&b, 'b');
-    hub_yield();
+    both_wait();
     end_soon(ga, _i);
     hub_rlock_release(&lock); /* it is a's, who has not run */
     finish(ga);
@@ -112,9 +113,7 @@ END_TEST
 
 START_TEST(a_wait_may_end_early)
 {
-    struct one a, b = { 'b', 1, hub_deadline(MS) };
-    struct greenlet *ga, *gb;
-
+    b = (struct one){ 'b', 1, hub_deadline(MS) };
     hub_rlock_acquire(&lock, HUB_FOREVER);
     ga = locker(&a, 'a');
     gb = hub_spawn_raw(locks, &b);

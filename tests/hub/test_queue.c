@@ -3,17 +3,24 @@
 
 #include "context/testhook.h"
 
-/* ---- waits ---- */
+/* Those who wait in a test. */
+static struct one a, b;
+static struct greenlet *ga, *gb;
 
-START_TEST(getters_get_in_the_order_in_which_they_came_and_nobody_overtakes)
+/* The queue is empty; a comes first. */
+static void both_get(void)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
     hub_queue_init(&queue, HUB_UNBOUNDED);
     ga = getter(&a, 'a');
     gb = getter(&b, 'b');
     hub_yield();
+}
+
+/* ---- waits ---- */
+
+START_TEST(getters_get_in_the_order_in_which_they_came_and_nobody_overtakes)
+{
+    both_get();
     ck_assert_int_eq(hub_queue_destroy(&queue), -EBUSY);
     fill(1, 1);
     ck_assert_int_eq(take(), -EAGAIN); /* it is a's */
@@ -30,9 +37,6 @@ END_TEST
 
 START_TEST(putters_wait_for_places_in_the_order_in_which_they_came)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
     hub_queue_init(&queue, 2);
     fill(1, 2);
     ck_assert(hub_queue_full(&queue));
@@ -55,17 +59,16 @@ END_TEST
 
 START_TEST(peek_leaves_the_item_and_peekers_all_see_it)
 {
-    struct one a = { 'a', 1, NULL, HUB_FOREVER },
-               b = { 'b', 1, NULL, HUB_FOREVER }, c;
-    struct greenlet *ga, *gb, *gc;
+    struct greenlet *gc;
+    struct one c;
     void *item = NULL;
 
     hub_queue_init(&queue, 5);
     ck_assert_int_eq(hub_queue_try_peek(&queue, &item), -EAGAIN);
     ck_assert_int_eq(hub_queue_peek(&queue, hub_deadline(MS), &item),
                      -ETIMEDOUT);
-    ga = hub_spawn_raw(peeks, &a);
-    gb = hub_spawn_raw(peeks, &b);
+    ga = peeker(&a, 'a');
+    gb = peeker(&b, 'b');
     gc = getter(&c, 'c');
     hub_yield();
     fill(7, 8);
@@ -114,13 +117,7 @@ static void init_kind(int kind)
 
 START_TEST(a_get_that_is_ended_before_loses_nothing)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
-    hub_queue_init(&queue, HUB_UNBOUNDED);
-    ga = getter(&a, 'a');
-    gb = getter(&b, 'b');
-    hub_yield();
+    both_get();
     end_soon(ga, _i);
     finish(ga);
     ck_assert_int_eq(a.rc, ends_with[_i]);
@@ -132,13 +129,7 @@ END_TEST
 
 START_TEST(a_get_that_is_ended_after_the_item_came_passes_it_on)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
-    hub_queue_init(&queue, HUB_UNBOUNDED);
-    ga = getter(&a, 'a');
-    gb = getter(&b, 'b');
-    hub_yield();
+    both_get();
     end_soon(ga, _i);
     fill(1, 1);
     finish(ga);
@@ -156,9 +147,6 @@ END_TEST
 
 START_TEST(an_item_that_comes_back_is_next_again)
 {
-    struct one a;
-    struct greenlet *ga;
-
     init_kind(_i);
     ga = getter(&a, 'a');
     hub_yield();
@@ -201,9 +189,6 @@ END_TEST
 
 START_TEST(a_put_that_is_ended_has_put_nothing)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
     hub_queue_init(&queue, 1);
     fill(1, 1);
     ga = putter(&a, 'a', 2);

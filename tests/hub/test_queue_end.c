@@ -28,12 +28,12 @@ END_TEST
 
 START_TEST(shutdown_wakes_who_waits_to_get)
 {
-    struct one a, b = { 'b', 1, NULL, HUB_FOREVER };
+    struct one a, b;
     struct greenlet *ga, *gb;
 
     hub_queue_init(&queue, 2);
     ga = getter(&a, 'a');
-    gb = hub_spawn_raw(peeks, &b);
+    gb = peeker(&b, 'b');
     hub_yield();
     hub_queue_shutdown(&queue, _i);
     finish(ga);

@@ -23,6 +23,19 @@ static struct greenlet *acquirer(struct one *one, char name)
     return hub_spawn_raw(acquires, one);
 }
 
+/* Those who wait in a test. */
+static struct one a, b;
+static struct greenlet *ga, *gb;
+
+/* There is no permit; a comes first. */
+static void both_wait(void)
+{
+    hub_semaphore_init(&semaphore, 0);
+    ga = acquirer(&a, 'a');
+    gb = acquirer(&b, 'b');
+    hub_yield();
+}
+
 START_TEST(release_returns_how_many_there_are)
 {
     ck_assert_int_eq(hub_semaphore_init(&semaphore, 2), 0);
@@ -42,13 +55,7 @@ END_TEST
 
 START_TEST(permits_go_in_the_order_of_asking_and_nobody_overtakes)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
-    hub_semaphore_init(&semaphore, 0);
-    ga = acquirer(&a, 'a');
-    gb = acquirer(&b, 'b');
-    hub_yield();
+    both_wait();
     ck_assert_int_eq(hub_semaphore_destroy(&semaphore), -EBUSY);
     ck_assert_int_eq(hub_semaphore_release(&semaphore), 0); /* a has it */
     ck_assert_int_eq(hub_semaphore_try_acquire(&semaphore), -EAGAIN);
@@ -64,13 +71,7 @@ END_TEST
 
 START_TEST(only_as_many_are_woken_as_there_are_permits)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
-    hub_semaphore_init(&semaphore, 0);
-    ga = acquirer(&a, 'a');
-    gb = acquirer(&b, 'b');
-    hub_yield();
+    both_wait();
     hub_semaphore_release(&semaphore);
     settle();
     ck_assert_str_eq(order, "a");
@@ -127,54 +128,40 @@ static void acquires_in_scope(void *arg)
     ck_assert_int_eq(hub_timeout_end(&timeout), -ETIMEDOUT);
 }
 
-static void release_must_reach(struct one *b, struct greenlet *gb)
+static void release_must_reach_b(void)
 {
     ck_assert_int_eq(hub_semaphore_release(&semaphore), 0);
     finish(gb);
-    ck_assert_int_eq(b->rc, 0);
+    ck_assert_int_eq(b.rc, 0);
     ck_assert_int_eq(hub_semaphore_count(&semaphore), 0);
     ck_assert_int_eq(hub_semaphore_destroy(&semaphore), 0);
 }
 
 START_TEST(a_deadline_before_the_permit_loses_none)
 {
-    struct one a = { 'a', 1, hub_deadline(MS) }, b;
-    struct greenlet *ga, *gb;
-
+    a = (struct one){ 'a', 1, hub_deadline(MS) };
     hub_semaphore_init(&semaphore, 0);
     ga = hub_spawn_raw(_i == 0 ? acquires : acquires_in_scope, &a);
     gb = acquirer(&b, 'b');
     finish(ga);
     ck_assert_int_eq(a.rc, -ETIMEDOUT);
-    release_must_reach(&b, gb);
+    release_must_reach_b();
 }
 END_TEST
 
 START_TEST(an_end_before_the_permit_loses_none)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
-    hub_semaphore_init(&semaphore, 0);
-    ga = acquirer(&a, 'a');
-    gb = acquirer(&b, 'b');
-    hub_yield();
+    both_wait();
     end_soon(ga, _i);
     finish(ga);
     ck_assert_int_eq(a.rc, ends_with[_i]);
-    release_must_reach(&b, gb);
+    release_must_reach_b();
 }
 END_TEST
 
 START_TEST(an_end_after_the_permit_passes_it_on)
 {
-    struct one a, b;
-    struct greenlet *ga, *gb;
-
-    hub_semaphore_init(&semaphore, 0);
-    ga = acquirer(&a, 'a');
-    gb = acquirer(&b, 'b');
-    hub_yield();
+    both_wait();
     end_soon(ga, _i);
     hub_semaphore_release(&semaphore); /* a has it, and has not run */
     finish(ga);
@@ -193,9 +180,6 @@ END_TEST
 
 START_TEST(a_permit_that_nobody_wants_any_more_is_there)
 {
-    struct one a;
-    struct greenlet *ga;
-
     hub_semaphore_init(&semaphore, 0);
     ga = acquirer(&a, 'a');
     hub_yield();
