@@ -1,6 +1,6 @@
 /* Wide characters without the lock, all FILEs at once, and the files of lines
  * that libc reads and writes through a FILE */
-#include "conformance.h"
+#include "conf_threads.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,11 +29,17 @@ static void open_pipe(void)
     ck_assert(in != NULL && out != NULL);
 }
 
+static void close_out(void)
+{
+    ck_assert_int_eq(fclose(out), 0);
+    out = NULL;
+}
+
 static void close_pipe(void)
 {
     ck_assert_int_eq(fclose(in), 0);
     if (out != NULL)
-        ck_assert_int_eq(fclose(out), 0);
+        close_out();
 }
 
 static void write_text(void *text)
@@ -62,8 +68,7 @@ START_TEST(wide_characters_are_waited_for)
     ck_assert_ptr_eq(__fgetws_unlocked_chk(text, 10, 10, in), text);
     ck_assert(wcscmp(text, L"more\n") == 0);
     JOIN;
-    fclose(out);
-    out = NULL;
+    close_out();
     ck_assert_uint_eq(fgetwc_unlocked(in), WEOF);
     close_pipe();
 }
@@ -108,36 +113,29 @@ START_TEST(wide_characters_wait_for_room)
     ck_assert_int_eq(putwc_unlocked(L'b', out), 'b');
     for (int i = 0; i < MANY; i++)
         ck_assert_int_ge(fputws_unlocked(L"word", out), 0);
-    ck_assert_int_eq(fclose(out), 0);
-    out = NULL;
+    close_out();
     join_thread(reader);
     close_pipe();
 }
 END_TEST
 
 /* In a child: stdout becomes wide for good. */
-static void put_wide(int fd)
+static void put_wide(void)
 {
-    conf_child_begin();
-    CONF_CHECK(dup2(fd, STDOUT_FILENO) == STDOUT_FILENO);
+    CONF_CHECK(dup2(fileno(out), STDOUT_FILENO) == STDOUT_FILENO);
     CONF_CHECK(putwchar_unlocked(L'w') == L'w');
     exit(0);
 }
 
 START_TEST(wide_standard_output)
 {
-    pid_t child;
     char byte;
 
     open_pipe();
     conf_assert_mapped();
-    fflush(NULL);
-    child = fork();
-    if (child == 0)
-        put_wide(fileno(out));
+    ck_assert_int_eq(run_child(put_wide), 0);
     conf_read_all(fileno(in), &byte, 1);
     ck_assert_int_eq(byte, 'w');
-    ck_assert_int_eq(conf_child_status(child), 0);
     close_pipe();
 }
 END_TEST
@@ -166,26 +164,19 @@ END_TEST
 /* In a child: it leaves no FILE that is of use. */
 static void close_all(void)
 {
-    conf_child_begin();
     conf_assert_mapped();
     CONF_CHECK(fputs("last", out) == 1);
     CONF_CHECK(fcloseall() == 0);
-    _exit(0);
 }
 
 START_TEST(fcloseall_flushes_all)
 {
     char text[4];
-    pid_t child;
 
     open_pipe();
-    fflush(NULL);
-    child = fork();
-    if (child == 0)
-        close_all();
+    ck_assert_int_eq(run_child(close_all), 0);
     conf_read_all(fileno(in), text, 4);
     ck_assert_mem_eq(text, "last", 4);
-    ck_assert_int_eq(conf_child_status(child), 0);
     close_pipe();
 }
 END_TEST
@@ -321,8 +312,7 @@ START_TEST(malloc_info_writes_a_report)
     reader = start_thread(drain, NULL);
     ck_assert_int_eq(malloc_info(0, out), 0);
     ck_assert_int_eq(malloc_info(5, out), EINVAL);
-    fclose(out);
-    out = NULL;
+    close_out();
     join_thread(reader);
     close_pipe();
 }
