@@ -25,7 +25,7 @@ def fail(text):
     sys.exit(1)
 
 
-def run(words, env=None, status=0, timeout=300, cwd=None):
+def run(words, env=None, status=0, timeout=900, cwd=None):
     """What it printed, both streams.  Ends the test on another exit status."""
     done = subprocess.run(words, text=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -38,7 +38,7 @@ def build(work, prebuilt):
             source, "build", "sysroot-aarch64"))
     for name in ("CFLAGS", "CXXFLAGS", "LDFLAGS", "MAKEFLAGS"):
         env[name] = ""
-    run(words, env=env, cwd=source, timeout=3000)
+    run(words, env=env, cwd=source, timeout=9000)
     return work
 
 
@@ -56,7 +56,7 @@ def lint(folder, prebuilt):
     if prebuilt:
         words += ["--suppress-tags", "custom-library-search-path"]
     shown = run([*words, *glob.glob(os.path.join(folder, "*.changes"))],
-                timeout=900)
+                timeout=3600)
     print(shown, end="")
 
 

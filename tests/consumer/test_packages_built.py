@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # label: long
-# timeout: 3600
+# timeout: 14400
 """dpkg-buildpackage -us -uc -b (with -aarm64 in the tree of that architecture) as
 a user calls it, all else as in test_packages.py."""
 import os
