@@ -10,7 +10,8 @@
  *
  * OpenSSL's "internal error" is -ENOMEM, since that is what it says of most memory
  * that it could not have.  In a handshake it may say that there is "no suitable
- * signature algorithm", or just "EC lib", for the same reason: that is -EBADMSG. */
+ * signature algorithm", that it is "unable to find ecdh parameters", or just "EC lib"
+ * or "EVP lib", for the same reason: that is -EBADMSG. */
 #ifndef VIREO_TLS_H
 #define VIREO_TLS_H
 

@@ -98,7 +98,8 @@ void torture_tls_end(void)
 static int opened(int rc)
 {
     static const char *const taken_for[] = { "no suitable signature algorithm",
-                                             "EC lib" };
+                                             "unable to find ecdh parameters",
+                                             ":EC lib", ":EVP lib" };
 
     for (size_t i = 0; i < sizeof taken_for / sizeof *taken_for; i++)
         if (rc == -EBADMSG &&
