@@ -46,6 +46,14 @@ static bool is_memory(const struct stat *st)
     return S_ISCHR(st->st_mode) && major(st->st_rdev) == 1;
 }
 
+/* O_SYNC has the bit of O_DSYNC. */
+static bool writes_through(int fd)
+{
+    long flags = sys_get_flags(fd);
+
+    return flags >= 0 && (flags & (O_DSYNC | O_DIRECT)) != 0;
+}
+
 unsigned mp__fd_examine(int fd)
 {
     struct entry *entry = entry_of(fd);
@@ -58,7 +66,7 @@ unsigned mp__fd_examine(int fd)
         bits |= FD_SOCKET;
     else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ||
              S_ISDIR(st.st_mode) || is_memory(&st))
-        bits |= FD_REGULAR;
+        bits |= FD_REGULAR | (writes_through(fd) ? FD_STORED : 0U);
     else if (S_ISCHR(st.st_mode))
         bits |= FD_TERMINAL;
     if (entry != NULL) {
@@ -124,8 +132,11 @@ void mp__fd_flags_seen(int fd, bool blocks)
 void mp__fd_flags_changing(int fd)
 {
     struct entry *entry = entry_of(fd);
+    uint32_t bits = entry != NULL ? load(&entry->bits) : 0;
 
-    if (entry != NULL && (load(&entry->bits) & FD_OWN) != 0)
+    if ((bits & FD_REGULAR) != 0)
+        mp__fd_forget(fd); /* O_DIRECT comes and goes */
+    if ((bits & FD_OWN) != 0)
         store(&entry->blocks, 0);
     else
         __atomic_fetch_add(&flags_epoch, 1, __ATOMIC_RELAXED);

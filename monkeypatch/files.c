@@ -2,8 +2,9 @@
  * helpers, while their greenlet is parked: as VIREO_FILES says
  *
  * Reads are tried with RWF_NOWAIT, which costs nothing where they find what they
- * want in memory.  Of all else nothing tells beforehand: with `pool` the whole call
- * is handed over. */
+ * want in memory.  Writes to a file that was opened with O_DIRECT, O_DSYNC or
+ * O_SYNC always wait for the storage.  Of all else nothing tells beforehand: with
+ * `pool` the whole call is handed over. */
 #include "monkeypatch/files.h"
 
 bool mp__files_in_pool(enum mp__files wanted)
@@ -11,6 +12,13 @@ bool mp__files_in_pool(enum mp__files wanted)
     return mp__options.files >= wanted &&
            __atomic_load_n(&mp__live, __ATOMIC_RELAXED) != 1 &&
            mp__may_park();
+}
+
+bool mp__writes_in_pool(int fd)
+{
+    bool stored = (mp__fd_bits(fd) & FD_STORED) != 0;
+
+    return mp__files_in_pool(stored ? MP_FILES_READS : MP_FILES_POOL);
 }
 
 struct handed_over {
@@ -110,7 +118,8 @@ long mp__placed(int fd, const struct iovec *vec, int count, off_t at,
 
     mp__io_begin();
     mp__io_open(&io, fd, write ? HUB_WRITE : HUB_READ);
-    if (!mp__files_in_pool(write ? MP_FILES_POOL : MP_FILES_READS) ||
+    if (!(write ? mp__writes_in_pool(fd)
+                : mp__files_in_pool(MP_FILES_READS)) ||
         count < 0 || count > IOV_MAX || at < 0 ||
         (mp__fd_bits(fd) & FD_REGULAR) == 0)
         return placed_plainly(&io, &call);

@@ -7,6 +7,8 @@
 /* The call is to be handed over: VIREO_FILES is `wanted` or more, there is somebody else to run
  * meanwhile, and the caller may park. */
 bool mp__files_in_pool(enum mp__files wanted);
+/* The same for a write: to a file that is written through with `reads`. */
+bool mp__writes_in_pool(int fd);
 /* `native` on a helper; its result. */
 long mp__files_run(struct mp__io *io, mp__io_call *native, void *call);
 void mp__files_run_as(void (*function)(void *), void *arg);

@@ -43,7 +43,8 @@ enum {
     FD_POLL_WRITE = 16, /* and for writing */
     FD_OWN = 32,        /* a socket that no other process has */
     FD_TERMINAL = 64,   /* or another character device */
-    FD_STREAM = 128     /* with FD_OWN: of type SOCK_STREAM */
+    FD_STREAM = 128,    /* with FD_OWN: of type SOCK_STREAM */
+    FD_STORED = 256     /* with FD_REGULAR: a write ends when it is stored */
 };
 unsigned mp__fd_bits(int fd);    /* 0 for an fd that is not open */
 unsigned mp__fd_examine(int fd); /* the same, not trusting what is noted */
@@ -54,7 +55,7 @@ void mp__fd_born_socket(int fd, int type);
  * changed that. */
 bool mp__fd_blocks(int fd);
 void mp__fd_flags_seen(int fd, bool blocks);
-/* Before F_SETFL or FIONBIO. */
+/* Before F_SETFL or FIONBIO; the first may also change FD_STORED. */
 void mp__fd_flags_changing(int fd);
 void mp__fd_forget_range(unsigned first, unsigned last);
 /* When a call that starts to wait now has to give up, by SO_RCVTIMEO or

@@ -91,7 +91,7 @@ enum mp__group {
 
 enum mp__files {
     MP_FILES_DIRECT, /* none */
-    MP_FILES_READS,  /* reads of what is not in memory, and opens */
+    MP_FILES_READS,  /* reads of what is not in memory, writes through the cache */
     MP_FILES_POOL    /* all that may wait for storage */
 };
 

@@ -294,7 +294,7 @@ static long polled_write(struct mp__io *io, struct transfer *call)
     if (type != S_IFIFO)
         call->final = true;
     if (type == S_IFREG || type == S_IFBLK || type == S_IFDIR) {
-        if (type != S_IFDIR && mp__files_in_pool(MP_FILES_POOL))
+        if (type != S_IFDIR && mp__writes_in_pool(io->fd))
             return mp__files_run(io, whole_write, call);
         return write_rest(io, call);
     }

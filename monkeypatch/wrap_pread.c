@@ -1,13 +1,19 @@
 /* wrap_pread.c - reading and writing at a place: files only
  *
- * They never wait for anything but storage.  What took long is counted, for the
- * statistics; with VIREO_FILES=pool it runs on a helper. */
+ * They never wait for anything but storage.  What took long in place is counted,
+ * for the statistics. */
 #include "monkeypatch/files.h"
 
 #define BLOCKED_NS 1000000
 
 ssize_t __pread_chk(int fd, void *buf, size_t len, off_t at, size_t room);
 ssize_t __pread64_chk(int fd, void *buf, size_t len, off_t at, size_t room);
+
+static bool is_in_place(int fd, bool write)
+{
+    return write ? !mp__writes_in_pool(fd)
+                 : !mp__files_in_pool(MP_FILES_READS);
+}
 
 static ssize_t placed(const char *name, int fd, const struct iovec *vec,
                       int count, off_t at, bool write, bool one)
@@ -18,7 +24,7 @@ static ssize_t placed(const char *name, int fd, const struct iovec *vec,
     mp__testcancel();
     rc = mp__io_end(mp__placed(fd, vec, count, at, write, one));
     took = mp__now() - from;
-    if (took >= BLOCKED_NS && mp__options.files == MP_FILES_DIRECT)
+    if (took >= BLOCKED_NS && is_in_place(fd, write))
         mp__later(name, took);
     return rc;
 }
