@@ -1,8 +1,10 @@
 """What the tests of MariaDB share: a data folder, a server, its own clients."""
 import contextlib
+import functools
 import os
 import re
 import resource
+import shutil
 import socket
 import struct
 import tempfile
@@ -18,13 +20,23 @@ NATIVE_AIO = re.compile(r"InnoDB: Using (io_uring|Linux native AIO|liburing|"
 KERNEL_STACK_KB = 16
 
 
-def install(folder):
-    data = os.path.join(folder, "data")
+@functools.cache
+def _installed():
+    """Data as mariadb-install-db leaves them, made once for the process."""
+    folder = tempfile.TemporaryDirectory(prefix="vireo-db-")
+    data = os.path.join(folder.name, "data")
     status, out, err = harness.run(
         ["mariadb-install-db", "--no-defaults", "--user=root",
          "--datadir=" + data, "--auth-root-authentication-method=normal",
          "--skip-test-db"], limit=240)
     check(status == 0, "mariadb-install-db: %d %s", status, (out + err)[-800:])
+    return folder
+
+
+def install(folder):
+    """A copy of such data in this folder."""
+    data = os.path.join(folder, "data")
+    shutil.copytree(os.path.join(_installed().name, "data"), data)
     return data
 
 
@@ -40,9 +52,11 @@ def command(data, connections, more=()):
         "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", *more]
 
 
-def start(data, mode, connections=500, **more):
-    return harness.start_server(command(data, connections), mode, limit=120,
-                                **more)
+def start(data, mode, connections=500, options=(), launcher=(), **more):
+    """`launcher`: what starts the server, with its command as arguments."""
+    plain = command(data, connections, options)
+    return harness.start_server(lambda port: [*launcher, *plain(port)], mode,
+                                limit=120, **more)
 
 
 @contextlib.contextmanager
@@ -129,10 +143,16 @@ class Held:
             data += piece
         return data
 
-    def ask_all(self, statement):
-        """All at once; each must be answered without an error."""
+    def send_all(self, statement):
         for at in range(len(self.sockets)):
             self._send(at, b"\3" + statement.encode(), 0)
+
+    def ask_all(self, statement):
+        """All at once; each must be answered without an error."""
+        self.send_all(statement)
+        self.answers()
+
+    def answers(self):
         for at in range(len(self.sockets)):
             body, ends = self._packet(at), 0
             check(body[:1] != b"\xff", "connection %d: %r", at, body)
