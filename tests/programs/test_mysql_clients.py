@@ -5,17 +5,17 @@
 from 100 threads: transactions, waits for rows, errors, lost queries."""
 import sys
 
-import databases
+import data_servers
 import harness
 
 
 def test_pymysql():
-    databases.client_as_natively(databases.mariadb_server, "database",
+    data_servers.client_as_natively(data_servers.mariadb_server, "database",
                                  "pymysql", module="pymysql")
 
 
 def test_mysqlclient():
-    databases.client_as_natively(databases.mariadb_server, "database",
+    data_servers.client_as_natively(data_servers.mariadb_server, "database",
                                  "MySQLdb", module="MySQLdb")
 
 

@@ -5,12 +5,12 @@
 and lost queries, a pool, LISTEN, COPY."""
 import sys
 
-import databases
+import data_servers
 import harness
 
 
 def test_psycopg2():
-    databases.client_as_natively(databases.postgres_server, "database",
+    data_servers.client_as_natively(data_servers.postgres_server, "database",
                                  "psycopg2", module="psycopg2")
 
 

@@ -5,12 +5,12 @@
 empty, timeouts, connections that are cut off, a server that is killed."""
 import sys
 
-import databases
+import data_servers
 import harness
 
 
 def test_python_client():
-    databases.client_as_natively(databases.redis_server, "redis_errors",
+    data_servers.client_as_natively(data_servers.redis_server, "redis_errors",
                                  module="redis")
 
 

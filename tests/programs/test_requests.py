@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 
-import databases
+import data_servers
 import harness
 from harness import PYTHON
 
@@ -22,7 +22,7 @@ def server():
 
 
 def test_requests():
-    databases.client_as_natively(server, "requests_client", module="requests")
+    data_servers.client_as_natively(server, "requests_client", module="requests")
 
 
 if __name__ == "__main__":
