@@ -65,6 +65,18 @@ static inline bool sync_is_first(void)
            (mp__self == NULL && mp__hub->owner_id() == 0);
 }
 
+/* What a thread does again and again without ever waiting; one of its own in each
+ * thread. */
+struct sync_row {
+    uint64_t switches; /* of the hub, when it was last done */
+    unsigned count;    /* since the thread runs */
+};
+
+/* True every `most` times that come in a row.  A thread that waits in between lets
+ * others run anyway; to take its turn from it besides, perhaps while it holds an
+ * interpreter's lock, would put all who run meanwhile into the queue of that. */
+bool sync_row_is_full(struct sync_row *row, unsigned most);
+
 /* A try failed.  Programs that only try, in a loop, would keep the holder from
  * ever running: now and then, let it. */
 void sync_busy(void);

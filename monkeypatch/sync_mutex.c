@@ -11,13 +11,29 @@
 #include <limits.h>
 #include <string.h>
 
+#define TRIES_MOST 32
+
+bool sync_row_is_full(struct sync_row *row, unsigned most)
+{
+    const struct hub *hub = mp__here->identity->os->hub;
+    uint64_t switches = hub != NULL ? greenlet__read(hub->switches) : 0;
+
+    if (row->switches != switches) {
+        row->switches = switches;
+        row->count = 0;
+    }
+    if (++row->count < most)
+        return false;
+    row->count = 0;
+    return true;
+}
+
 void sync_busy(void)
 {
-    static uint32_t tries; /* of everybody: only a rate */
+    static __thread struct sync_row tries
+        __attribute__((tls_model("initial-exec")));
 
-    if (mp__here != NULL &&
-        __atomic_add_fetch(&tries, 1, __ATOMIC_RELAXED) % 32 == 0 &&
-        mp__may_park())
+    if (mp__here != NULL && sync_row_is_full(&tries, TRIES_MOST))
         mp__yield();
 }
 
