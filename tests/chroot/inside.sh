@@ -1,12 +1,12 @@
 #!/bin/sh
 # inside.sh - in the other system: build what its tests need from /src into
-# /build, and run them (run.sh)
+# /build, and run them (system.sh)
 set -eu
 
 # shellcheck source=/dev/null # of that system
-printf 'chroot: %s, %s, %s, %s\n' "$(. /etc/os-release; echo "$PRETTY_NAME")" \
-    "$(getconf GNU_LIBC_VERSION)" "$(cc --version | head -n 1)" \
-    "$(python3 --version)"
+system=$(. /etc/os-release; echo "$PRETTY_NAME")
+printf 'chroot: %s, %s, %s, %s\n' "$system" "$(getconf GNU_LIBC_VERSION)" \
+    "$(cc --version | head -n 1)" "$(python3 --version)"
 jobs=${JOBS:-$(nproc)}
 cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     >/build/configure.log 2>&1 || {
@@ -16,6 +16,12 @@ cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 ninja -C /build --quiet -j "$jobs" bin/vireo lib/libvireo.so \
     lib/libvireo-preload.so tests/conformance/all tests/monkeypatch/all \
     tests/greenlet/all tests/programs/all
-exec env --default-signal ctest --test-dir /build -j "$jobs" -L '^ci$' \
+status=0
+env --default-signal ctest --test-dir /build -j "$jobs" -L '^ci$' \
     -R '^(conformance|monkeypatch|greenlet|programs)/' \
-    -E '^programs/demo$' --output-on-failure --no-tests=error
+    -E '^programs/demo$' --output-on-failure --no-tests=error \
+    --output-junit /build/tests.xml || status=$?
+count() { sed -n "s/.*<testcase .* status=\"$1\".*/x/p" /build/tests.xml | wc -l; }
+printf 'chroot: %s: %s tests passed, %s failed, %s skipped\n' "$system" \
+    "$(count run)" "$(count fail)" "$(count notrun)"
+exit "$status"

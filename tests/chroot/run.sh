@@ -1,22 +1,39 @@
 #!/bin/sh
-# run.sh - build the sources inside another Debian, and test them there
+# run.sh - try the sources of Vireo in a folder that holds another system
 #
-# usage: tests/chroot/run.sh SUITE SOURCE_DIR BUILD_DIR
+# usage: tests/chroot/run.sh bookworm|trixie|bookworm-arm64|bullseye SOURCE BUILD
 #
-# The folder is made once, by debootstrap, as BUILD_DIR/chroot/SUITE; its packages
-# are kept beside it.  All that is mounted is in a mount namespace and all that is
-# started in a process namespace of this run: both end with it.
+# The folder is BUILD/chroot/NAME, made by debootstrap.  It is removed when the
+# test ends, unless KEEP=1 is set; one that was kept is used again.  What was
+# downloaded stays beside it.  All that is mounted, and all that is started, is
+# in namespaces that end with this run, however it ends (system.sh).
 set -eu
 
-suite=${1:?usage: run.sh SUITE SOURCE_DIR BUILD_DIR} source=$2
-place=$3/chroot
-root=$place/$suite debs=$place/debs-$suite stamp=$root/.complete
+name=${1:?usage: run.sh NAME SOURCE BUILD} source=$2 build=$3
+place=$build/chroot
+root=$place/$name debs=$place/debs-$name
+suite=${name%-arm64}
+here=$(cd "$(dirname "$0")" && pwd)
+began=$(date +%s)
 
-say() { printf '%s\n' "chroot: $*"; }
+say() { printf '%s\n' "chroot/$name: $*"; }
 
 skip() {
     say "skipped: $*"
     exit 77
+}
+
+check_machine() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    command -v debootstrap >/dev/null || skip "debootstrap is not installed"
+    [ -e "/usr/share/debootstrap/scripts/$suite" ] ||
+        skip "this debootstrap does not know $suite"
+    unshare --mount --pid --ipc --fork true 2>/dev/null ||
+        skip "no namespaces can be made here"
+    [ "$name" = "$suite" ] || [ "$(uname -m)" = x86_64 ] ||
+        skip "the arm64 folder is for machines that are not arm64"
+    [ "$suite" != bullseye ] || [ "$(uname -m)" = x86_64 ] ||
+        skip "tried on x86-64 only"
 }
 
 # The mirror that this machine's apt uses.
@@ -27,63 +44,81 @@ mirror() {
         sed -n 's/^Debian|Debian|//p' | head -n 1
 }
 
-# inside command...: in the folder, as root, with the sources read-only in /src.
-# The variables of a proxy are passed on, nothing else.
-inside() {
-    # shellcheck disable=SC2016 # for the inner shell
-    unshare --mount --pid --fork --kill-child sh -ec '
-        root=$1 source=$2 debs=$3
-        shift 3
-        mkdir -p "$root/src" "$root/build"
-        mount -t proc proc "$root/proc"
-        mount --rbind /sys "$root/sys"
-        mount --rbind /dev "$root/dev"
-        mount --bind "$source" "$root/src"
-        mount -o remount,bind,ro "$root/src"
-        mount --bind "$debs" "$root/var/cache/apt/archives"
-        exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-            LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-            ${http_proxy:+http_proxy="$http_proxy"} \
-            ${https_proxy:+https_proxy="$https_proxy"} \
-            ${JOBS:+JOBS="$JOBS"} chroot "$root" "$@"' \
-        sh "$root" "$source" "$debs" "$@" </dev/null
-}
-
-check_machine() {
-    [ "$(id -u)" -eq 0 ] || skip "needs root"
-    command -v debootstrap >/dev/null || skip "debootstrap is not installed"
-    [ -e "/usr/share/debootstrap/scripts/$suite" ] ||
-        skip "this debootstrap does not know $suite"
-    unshare --mount --pid --fork true 2>/dev/null ||
-        skip "no namespaces can be made here"
-}
-
-make_folder() {
+# A folder is to be made: is there a mirror, and room on the disk?
+check_means() {
+    case $name in
+        bookworm | trixie) wanted_mb=6000 ;;
+        *) wanted_mb=1000 ;;
+    esac
+    free_mb=$(df -Pm "$place" | awk 'NR == 2 { print $4 }')
+    [ "$free_mb" -ge "$wanted_mb" ] ||
+        skip "$place has $free_mb MB free, $wanted_mb are needed"
     url=$(mirror)
     url=${url:-http://deb.debian.org/debian}
+    url=${url%/}
+    has_suite || {
+        mirror=$url url=http://archive.debian.org/debian
+        has_suite
+    } || skip "no network, or a mirror without it: $mirror/dists/$suite"
+}
+
+has_suite() {
+    rm -f "$place/InRelease.$name"
     /usr/lib/apt/apt-helper download-file "$url/dists/$suite/InRelease" \
-        "$place/InRelease.$$" >/dev/null 2>&1 ||
-        skip "$url/dists/$suite cannot be fetched"
-    rm -f "$place/InRelease.$$"
-    say "making $root from $url"
-    rm -rf "$root"
-    debootstrap --variant=minbase --cache-dir="$debs" "$suite" "$root" \
-        "$url" >"$place/$suite.log" 2>&1 || {
-        tail -n 20 "$place/$suite.log"
-        say "debootstrap failed"
-        exit 1
-    }
-    cp /etc/resolv.conf "$root/etc/resolv.conf"
+        "$place/InRelease.$name" >/dev/null 2>&1
+}
+
+# A handler for programs of arm64 that system.sh registered is not always gone with
+# the file system that it mounted: on older kernels, or where it was mounted before.
+# shellcheck disable=SC2317 # leave() calls it
+unregister() {
+    # shellcheck disable=SC2016 # for the inner shell
+    unshare --mount sh -ec '
+        mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+        cd /proc/sys/fs/binfmt_misc
+        [ ! -e qemu-aarch64 ] || echo -1 >qemu-aarch64' 2>/dev/null || :
+    rm -f "$place/registered"
+}
+
+# ---- end ----------------------------------------------------------------------
+
+# shellcheck disable=SC2317 # the trap calls it
+leave() {
+    status=$?
+    trap '' HUP INT TERM
+    [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || :
+    wait
+    [ ! -e "$place/registered" ] || unregister
+    if [ "${KEEP:-0}" = 1 ] && [ -e "$root/.complete" ]; then
+        say "kept: $root"
+    else
+        rm -rf --one-file-system "$root"
+    fi
+    rm -f "$place/InRelease.$name"
+    [ "$status" -eq 77 ] ||
+        say "status $status, $(($(date +%s) - began)) seconds"
+    exit "$status"
 }
 
 check_machine
-mkdir -p "$debs/partial"
-want=$(cksum <"$source/dev")
-if [ ! -e "$stamp" ]; then
-    make_folder
-fi
-if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
-    inside /src/dev setup test
-    printf '%s\n' "$want" >"$stamp"
-fi
-inside /src/tests/chroot/inside.sh
+mkdir -p "$place" "$debs/partial"
+exec 9>"$place/$name.lock"
+flock --nonblock 9 || {
+    say "waiting for another run to end"
+    flock 9
+}
+child=
+trap leave EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+url=
+[ -e "$root/.complete" ] || check_means
+# Whatever ends this shell ends unshare, and that ends all within.
+setpriv --pdeathsig KILL unshare --mount --pid --ipc --fork --kill-child \
+    sh "$here/system.sh" "$name" "$source" "$build" "$url" </dev/null 9>&- &
+child=$!
+status=0
+wait "$child" || status=$?
+child=
+exit "$status"
