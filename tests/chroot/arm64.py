@@ -7,6 +7,7 @@ what a program execs, the shell of popen() and the tools it uses are arm64's too
 `ctest` in the cross-built tree runs a program of its own alone, with this
 machine's files.  Which tests there are, and with what environment, CTest says.
 """
+import concurrent.futures
 import json
 import os
 import shutil
@@ -47,8 +48,10 @@ def converted(command, folder):
 
 
 def run(command):
-    """(status, output).  run_alone.py ends all that is left when it is told to
-    stop, or when this process group is."""
+    """(status, output); None is a test that is skipped.  run_alone.py ends what
+    its program has started, also when it is told to stop."""
+    if command is None:
+        return SKIPPED, ""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                    stdout=output, stderr=output)
@@ -85,14 +88,16 @@ def main():
           end="", flush=True)
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     began = time.monotonic()
-    for name, command in tests(build):
-        command = converted(command, folder)
-        status, output = run(command) if command else (SKIPPED, "")
-        verdict = {0: "passed", SKIPPED: "skipped"}.get(status, "failed")
-        counts[verdict] += 1
-        print("%-8s %s" % (verdict, name), flush=True)
-        if verdict == "failed":
-            print("%s\nstatus: %s" % (output, status), flush=True)
+    todo = [(name, converted(command, folder)) for name, command in tests(build)]
+    jobs = int(os.environ.get("JOBS", os.cpu_count()))
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        results = pool.map(run, [command for _, command in todo])
+        for (name, _), (status, output) in zip(todo, results):
+            verdict = {0: "passed", SKIPPED: "skipped"}.get(status, "failed")
+            counts[verdict] += 1
+            print("%-8s %s" % (verdict, name), flush=True)
+            if verdict == "failed":
+                print("%s\nstatus: %s" % (output, status), flush=True)
     print("chroot: arm64: %d tests passed, %d failed, %d skipped, %d s"
           % (*counts.values(), time.monotonic() - began), flush=True)
     return 1 if counts["failed"] or not counts["passed"] else 0
