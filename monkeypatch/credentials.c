@@ -282,7 +282,6 @@ static const struct {
     {SYS_seccomp, "syscall(SYS_seccomp)"},
     {SYS_personality, "syscall(SYS_personality)"},
     {SYS_landlock_restrict_self, "syscall(SYS_landlock_restrict_self)"},
-    {SYS_set_robust_list, "syscall(SYS_set_robust_list)"},
     {SYS_keyctl, "syscall(SYS_keyctl)"},
     {SYS_add_key, "syscall(SYS_add_key)"},
     {SYS_request_key, "syscall(SYS_request_key)"},

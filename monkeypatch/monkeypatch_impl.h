@@ -67,6 +67,9 @@ struct mp__thread {
     struct mp__thread *all_next, *all_prev;
     struct hub__waiter **tell; /* where its next wait is to be noted, or NULL */
     struct mp__io *writers;    /* of a host: io.c */
+    void *robust_list;     /* thread_words.c: the program's own, or NULL */
+    uint32_t *tid_address; /* the same: cleared at the end, or NULL */
+    uint32_t tid_word;     /* stands for libc's */
     struct mp__attr_record *sched; /* what was set and has no effect */
     char name[16];
 };
@@ -203,6 +206,7 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
 _Noreturn void mp__thread_exit(void *result);
 void mp__thread_destructors(void); /* thread_local and keys, of the caller */
 void mp__mutex_thread_ends(struct mp__thread *thread); /* sync_mutex_shared.c */
+void mp__words_end(struct mp__thread *self); /* thread_words.c */
 extern uint32_t mp__live; /* lot word: mapped threads alive, main included */
 
 /* dlopen.c */

@@ -32,9 +32,14 @@ long mp__ioprio_get(int which, int who, bool *handled);
 /* thread_name.c: prctl() by names and timer slack.  True: *result is set. */
 bool mp__prctl_recorded(int option, unsigned long value, long *result);
 
+/* thread_words.c: get_robust_list(), set_robust_list(), set_tid_address() by
+ * syscall(); and PR_GET_TID_ADDRESS. */
+struct mp__arguments;
+long mp__words_syscall(const struct mp__arguments *call, bool *handled);
+void *mp__words_tid_address(struct mp__thread *self);
+
 /* credentials.c: a raw system call that changes what one kernel thread has.
  * *handled false: not such a one, or harmless; else a result or -errno. */
-struct mp__arguments;
 long mp__credential_syscall(const struct mp__arguments *call, bool *handled);
 
 /* signal.c */

@@ -107,6 +107,8 @@ static void finish(struct mp__thread *self)
     self->exiting = 1;
     mp__thread_destructors();
     mp__mutex_thread_ends(self);
+    if (unlikely(self->robust_list != NULL || self->tid_address != NULL))
+        mp__words_end(self);
     mp__signals_thread_ends(self);
     mp__cpu_forget(self);
     /* The main thread has gone before: nobody is left. */
@@ -261,6 +263,7 @@ void mp__threads_forked(struct mp__thread *self)
             mp__thread_free(thread);
     }
     mp__all = self;
+    self->robust_list = self->tid_address = NULL;
     self->all_next = self->all_prev = NULL;
     mp__live = 1;
 }

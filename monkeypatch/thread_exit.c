@@ -102,6 +102,7 @@ static _Noreturn void main_exits(void)
 
     mp__thread_destructors();
     mp__mutex_thread_ends(self);
+    mp__words_end(self);
     mp__signals_thread_ends(self);
     __atomic_store_n(&mp__main.ended, 1, __ATOMIC_SEQ_CST);
     mp__lot_wake(&mp__main.ended, INT_MAX);

@@ -3,6 +3,7 @@
  * The kernel's own name is the main thread's, as ps shows it; mapped threads
  * have theirs in struct mp__thread, empty for the one they were born with. */
 #include "monkeypatch/native_threads.h"
+#include "monkeypatch/io_impl.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
 
@@ -81,6 +82,11 @@ bool mp__prctl_recorded(int option, unsigned long value, long *result)
         return true;
     case PR_GET_TIMERSLACK:
         *result = mp__slack_get();
+        return true;
+    case PR_GET_TID_ADDRESS:
+        if (!mp__readable(text, sizeof(void *)))
+            return false;
+        *(void **)(void *)text = mp__words_tid_address(self);
         return true;
     default:
         return false;

@@ -181,6 +181,16 @@ static bool credentials(const struct mp__arguments *call, long *rc)
     return handled;
 }
 
+static bool at_the_end(const struct mp__arguments *call, long *rc)
+{
+    bool handled = false;
+    long done = mp__words_syscall(call, &handled);
+
+    if (handled)
+        *rc = done < 0 ? mp__fail((int)done) : done;
+    return handled;
+}
+
 long mp__raw_syscall(const struct mp__arguments *call)
 {
     return MP_REAL(syscall)(call->n, call->a[0], call->a[1], call->a[2],
@@ -207,6 +217,7 @@ static long mapped_syscall(const struct mp__arguments *call)
                    : (long)mp__self->id;
     if (transfer(call, &rc) || descriptor(call, &rc) || polling(call, &rc) ||
         timing(call, &rc) || signalling(call, &rc) || credentials(call, &rc) ||
+        at_the_end(call, &rc) ||
         mp__syscall_moves(call, &rc) || mp__syscall_waits(call, &rc) ||
         mp__syscall_signals(call, &rc) ||
         mp__syscall_schedules(call, &rc) || mp__syscall_timers(call, &rc))

@@ -1,0 +1,150 @@
+/* thread_words.c - what the kernel is to do in memory when a thread ends:
+ * set_robust_list() and set_tid_address()
+ *
+ * The kernel keeps one of each for the thread that runs all of them; those of
+ * mapped threads are kept here, and done here at their end.  When the process
+ * is killed the kernel knows the lists of its own threads alone. */
+#include "monkeypatch/io_impl.h"
+#include "monkeypatch/per_thread.h"
+#include "monkeypatch/sys.h"
+#include "monkeypatch/wrap_syscall.h"
+
+#include <linux/futex.h>
+#include <limits.h>
+
+#define MOST 2048 /* entries of a list; the kernel's ROBUST_LIST_LIMIT */
+#define IS_PI ((uintptr_t)1)
+
+/* sync_futex.c */
+long mp__futex(uint32_t *word, int op, uint32_t value,
+               const struct timespec *timeout, uint32_t *word2,
+               uint32_t value3);
+
+/* ---- at the end ---- */
+
+static bool usable(const uint32_t *word)
+{
+    return (uintptr_t)word % sizeof *word == 0 &&
+           mp__readable(word, sizeof *word);
+}
+
+static void owner_dies(uint32_t *word, uint32_t id, bool pending)
+{
+    uint32_t value, dead;
+
+    if (!usable(word))
+        return;
+    value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+    do {
+        if ((value & FUTEX_TID_MASK) != id) {
+            if (pending && value == 0) /* unlocked, and had not woken yet */
+                mp__futex(word, FUTEX_WAKE, 1, NULL, NULL, 0);
+            return;
+        }
+        dead = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+    } while (!__atomic_compare_exchange_n(word, &value, dead, false,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    if ((value & FUTEX_WAITERS) != 0)
+        mp__futex(word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static struct robust_list *plain(struct robust_list *entry)
+{
+    return (struct robust_list *)((uintptr_t)entry & ~IS_PI);
+}
+
+static void walk(const struct robust_list_head *head, uint32_t id)
+{
+    struct robust_list *entry = plain(head->list.next), *next;
+    struct robust_list *pending = plain(head->list_op_pending);
+    long offset = head->futex_offset;
+
+    for (int i = 0; i < MOST && entry != &head->list; i++) {
+        if (!mp__readable(entry, sizeof *entry))
+            return;
+        /* Whoever gets the lock may free the entry. */
+        next = plain(entry->next);
+        if (entry != pending)
+            owner_dies((uint32_t *)(void *)((char *)entry + offset), id, false);
+        entry = next;
+    }
+    if (pending != NULL)
+        owner_dies((uint32_t *)(void *)((char *)pending + offset), id, true);
+}
+
+void mp__words_end(struct mp__thread *self)
+{
+    struct robust_list_head *head = self->robust_list;
+    uint32_t *word = self->tid_address;
+
+    self->robust_list = NULL;
+    self->tid_address = NULL;
+    if (head != NULL && mp__readable(head, sizeof *head))
+        walk(head, self->id);
+    if (word == NULL || word == &self->tid_word || !usable(word))
+        return;
+    __atomic_store_n(word, 0, __ATOMIC_SEQ_CST);
+    mp__futex(word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* ---- the calls ---- */
+
+/* What libc tells the kernel of a thread; NULL: not known. */
+static void *libc_list(const struct mp__thread *thread)
+{
+    ptrdiff_t at = mp__hub->tls->robust;
+
+    return at < 0 ? NULL : (char *)thread->handle + at;
+}
+
+static long get_list(const struct mp__arguments *call, bool *handled)
+{
+    pid_t id = INT(0);
+    struct mp__thread *thread = id == 0 ? mp__self : mp__thread_by_id(id);
+    void *list;
+
+    *handled = thread != NULL &&
+               (thread != &mp__main || thread->robust_list != NULL);
+    if (!*handled)
+        return 0;
+    list = thread->robust_list;
+    if (list == NULL)
+        list = libc_list(thread);
+    if (!mp__readable(PTR(1), sizeof list) ||
+        !mp__readable(PTR(2), sizeof(size_t)))
+        return -EFAULT;
+    *(size_t *)PTR(2) = sizeof(struct robust_list_head);
+    *(void **)PTR(1) = list;
+    return 0;
+}
+
+long mp__words_syscall(const struct mp__arguments *call, bool *handled)
+{
+    struct mp__thread *self = mp__self;
+
+    *handled = self != NULL && mp__in_vfork_child == 0;
+    if (!*handled)
+        return 0;
+    switch (call->n) {
+    case SYS_get_robust_list:
+        return get_list(call, handled);
+    case SYS_set_robust_list:
+        if (SIZE(1) != sizeof(struct robust_list_head))
+            return -EINVAL;
+        /* Libc's locks are let go elsewhere: mp__mutex_thread_ends(). */
+        self->robust_list = PTR(0) == libc_list(self) ? NULL : PTR(0);
+        return 0;
+    case SYS_set_tid_address:
+        self->tid_address = PTR(0);
+        return (long)self->id;
+    default:
+        *handled = false;
+        return 0;
+    }
+}
+
+/* What set_tid_address() may be given back later. */
+void *mp__words_tid_address(struct mp__thread *self)
+{
+    return self->tid_address != NULL ? self->tid_address : &self->tid_word;
+}
