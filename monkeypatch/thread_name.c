@@ -84,7 +84,7 @@ bool mp__prctl_recorded(int option, unsigned long value, long *result)
         *result = mp__slack_get();
         return true;
     case PR_GET_TID_ADDRESS:
-        if (!mp__readable(text, sizeof(void *)))
+        if (text == NULL || !mp__readable(text, sizeof(void *)))
             return false;
         *(void **)(void *)text = mp__words_tid_address(self);
         return true;

@@ -22,10 +22,16 @@ long mp__futex(uint32_t *word, int op, uint32_t value,
 
 /* ---- at the end ---- */
 
+/* The kernel makes nothing of a list in memory that is gone. */
+static bool is_there(const void *address, size_t len)
+{
+    return address != NULL && mp__readable(address, len);
+}
+
 static bool usable(const uint32_t *word)
 {
     return (uintptr_t)word % sizeof *word == 0 &&
-           mp__readable(word, sizeof *word);
+           is_there(word, sizeof *word);
 }
 
 static void owner_dies(uint32_t *word, uint32_t id, bool pending)
@@ -60,12 +66,14 @@ static void walk(const struct robust_list_head *head, uint32_t id)
     long offset = head->futex_offset;
 
     for (int i = 0; i < MOST && entry != &head->list; i++) {
-        if (!mp__readable(entry, sizeof *entry))
+        if (!is_there(entry, sizeof *entry))
             return;
         /* Whoever gets the lock may free the entry. */
         next = plain(entry->next);
         if (entry != pending)
             owner_dies((uint32_t *)(void *)((char *)entry + offset), id, false);
+        if (next == entry) /* the copy of a list that was empty */
+            break;
         entry = next;
     }
     if (pending != NULL)
@@ -79,9 +87,9 @@ void mp__words_end(struct mp__thread *self)
 
     self->robust_list = NULL;
     self->tid_address = NULL;
-    if (head != NULL && mp__readable(head, sizeof *head))
+    if (is_there(head, sizeof *head))
         walk(head, self->id);
-    if (word == NULL || word == &self->tid_word || !usable(word))
+    if (word == &self->tid_word || !usable(word))
         return;
     __atomic_store_n(word, 0, __ATOMIC_SEQ_CST);
     mp__futex(word, FUTEX_WAKE, 1, NULL, NULL, 0);
@@ -110,8 +118,8 @@ static long get_list(const struct mp__arguments *call, bool *handled)
     list = thread->robust_list;
     if (list == NULL)
         list = libc_list(thread);
-    if (!mp__readable(PTR(1), sizeof list) ||
-        !mp__readable(PTR(2), sizeof(size_t)))
+    if (!is_there(PTR(1), sizeof list) ||
+        !is_there(PTR(2), sizeof(size_t)))
         return -EFAULT;
     *(size_t *)PTR(2) = sizeof(struct robust_list_head);
     *(void **)PTR(1) = list;

@@ -125,6 +125,26 @@ START_TEST(who_waits_for_a_lock_of_the_list_is_told_of_the_end)
 }
 END_TEST
 
+/* A list that was on its stack, say: nothing is made of it. */
+static void *leave_nonsense(void *argument)
+{
+    head.list.next = argument;
+    CONF_CHECK(syscall(SYS_set_robust_list, &head, sizeof head) == 0);
+    return NULL;
+}
+
+START_TEST(a_list_that_leads_nowhere_does_no_harm)
+{
+    if (!has_lists())
+        return;
+    memset(&head, 0, sizeof head);
+    join_thread(start_thread(leave_nonsense, NULL));
+    join_thread(start_thread(leave_nonsense, (void *)16));
+    head.list_op_pending = (void *)24;
+    join_thread(start_thread(leave_nonsense, &head.list));
+}
+END_TEST
+
 static void *set_address(void *argument)
 {
     (void)argument;
@@ -173,6 +193,7 @@ static void add(TCase *tcase)
     conf_test(tcase, a_thread_gets_its_list_and_sets_it_back, 1);
     conf_test(tcase, each_thread_has_a_list_of_its_own, 1);
     conf_test(tcase, who_waits_for_a_lock_of_the_list_is_told_of_the_end, 1);
+    conf_test(tcase, a_list_that_leads_nowhere_does_no_harm, 1);
     conf_test(tcase, the_word_of_a_thread_is_cleared_at_its_end, 1);
     conf_test(tcase, the_word_may_be_changed_for_a_while, 1);
 }
