@@ -73,7 +73,11 @@ class Hooked(upstream.greenlet):
             raise exception
         if bool(self) or self.dead:  # the hook started it: upstream looks
             return None
-        return super().__getattribute__(name)
+        try:
+            return super().__getattribute__(name)
+        except AttributeError:
+            self.__dict__["token"].world.lookup_fails(self)
+            raise
 
 
 class Finalized(upstream.greenlet):
@@ -358,11 +362,16 @@ class World:
         exception = self.callback("hook", entry.label, entry.hook, g)
         newest = entry.lookups[-1] == this
         entry.lookups.remove(this)
-        if exception is not None and entry.lookups:
-            self.give_up("a lookup that fails takes the message of another")
+        if exception is not None:
+            self.lookup_fails(g)
         elif not newest:
             self.give_up("a later lookup's message is in place of this one's")
         return exception
+
+    def lookup_fails(self, g):
+        """By what its hook raised, or since there is no run; made equal (k)."""
+        if self.entry_of(g).lookups:
+            self.give_up("a lookup that fails takes the message of another")
 
     def run_finalizer(self, g):
         entry = self.entry_of(g)
