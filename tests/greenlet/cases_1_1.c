@@ -60,14 +60,16 @@ static int makes_a_child(void *value, void **result)
 
 CASE(G_002, "the default parent is the greenlet that is current, not main")
 {
-    struct greenlet *g = make(makes_a_child);
-    struct greenlet *child = SWITCH(g, NULL);
+    for (int i = 0; i < 2; i++) { /* with new stacks, then on used ones */
+        struct greenlet *g = make(makes_a_child);
+        struct greenlet *child = SWITCH(g, NULL);
 
-    CHECK(child != NULL);
-    CHECK_PTR(greenlet_parent(child), g);
-    CHECK_PTR(greenlet_parent(g), greenlet_current());
-    greenlet_unref(child);
-    greenlet_unref(g);
+        CHECK(child != NULL);
+        CHECK_PTR(greenlet_parent(child), g);
+        CHECK_PTR(greenlet_parent(g), greenlet_current());
+        greenlet_unref(child);
+        greenlet_unref(g);
+    }
 }
 
 CASE(G_003, "no parent at construction means the default")

@@ -70,16 +70,29 @@ static int switches_to_closure(void *value, void **result)
     return 0;
 }
 
+/* Sends what it is sent and one more, so that one sees who was on the way. */
+static int adds_one_for_ever(void *value, void **result)
+{
+    struct greenlet *parent = greenlet_parent(greenlet_current());
+    int rc;
+
+    (void)result;
+    do
+        rc = greenlet_switch(parent, V((intptr_t)value + 1), &value);
+    while (rc == 0);
+    return rc;
+}
+
 CASE(G_028b, "a suspended parent of a finished one is resumed")
 {
-    struct greenlet *parent = make(echoes), *g, *caller;
+    struct greenlet *parent = make(adds_one_for_ever), *g, *caller;
 
     SWITCH(parent, NULL);
     g = make_below(returns_value, parent);
-    CHECK_PTR(SWITCH(g, V(1)), V(1)); /* through parent, which echoes */
+    CHECK_PTR(SWITCH(g, V(1)), V(2)); /* through parent */
     CHECK(greenlet_dead(g));
     caller = make_with(switches_to_closure, g);
-    CHECK_PTR(SWITCH(caller, V(2)), V(2)); /* caller is left suspended */
+    CHECK_PTR(SWITCH(caller, V(2)), V(3)); /* caller is left suspended */
     CHECK(!greenlet_dead(caller));
     CHECK_PTR(SWITCH(caller, V(3)), V(3));
     CHECK(greenlet_dead(caller));
@@ -240,6 +253,27 @@ CASE(G_032, "a finished parent is legal, and skipped")
     greenlet_unref(g);
     greenlet_unref(h);
     greenlet_unref(parent);
+}
+
+CASE(G_032b, "what is above it gets the value, or the error")
+{
+    struct greenlet *above = make(adds_one_for_ever);
+    struct greenlet *parent = make(returns_value);
+    struct greenlet *g = make_below(adds_one, parent);
+    struct greenlet *h = make_below(raises_some_error, parent);
+
+    SWITCH(above, NULL);
+    SWITCH(parent, NULL);
+    CHECK_INT(greenlet_set_parent(parent, above), 0);
+    CHECK_PTR(SWITCH(g, V(30)), V(32));
+    CHECK(!greenlet_dead(above));
+    CHECK_INT(greenlet_switch(h, V(32), NULL), -EPROTO);
+    CHECK_CAUGHT(some_error, V(32));
+    CHECK(greenlet_dead(above)); /* ended by it */
+    greenlet_unref(g);
+    greenlet_unref(h);
+    greenlet_unref(parent);
+    greenlet_unref(above);
 }
 
 static int one_then_two(void *value, void **result)
