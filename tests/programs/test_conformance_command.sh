@@ -91,6 +91,19 @@ check_gate() {
     refuses 'takes one requirement' "$vireo" gate greenlet '>=1.0'
 }
 
+# Who cannot hear "yes" must not be told so by the status.
+check_full() {
+    for words in 'gate greenlet' 'conformance --only=G-023' \
+        'conformance --json --only=G-023' 'conformance --list'; do
+        # shellcheck disable=SC2086 # a list of words
+        "$vireo" $words > /dev/full 2> "$tmp/err" < /dev/null
+        got=$?
+        if [ "$got" -ne 1 ] || ! grep -q 'cannot write' "$tmp/err"; then
+            fail "$words, on a full device: $got, $(cat "$tmp/err")"
+        fi
+    done
+}
+
 check_command_line() {
     refuses 'no such case' "$vireo" conformance --only=G-999
     refuses 'no such case' "$vireo" conformance --only=G-001,bogus
@@ -111,6 +124,7 @@ check_tap
 check_json
 check_failure
 check_gate
+check_full
 check_command_line
 [ "$failed" -eq 0 ] || exit 1
 echo "the commands answer as they should"
