@@ -269,7 +269,7 @@ GREENLET_API void greenlet_weak_free(struct greenlet_weak *weak);
  *   -EXDEV     g belongs to another thread (G-124)
  *   -ESRCH     its thread has exited, or g has been freed (G-126)
  *   -ENODATA   g, or the ancestor that stands for it, has no body (G-006)
- *   -EDEADLK   the caller is in a signal handler (G-147)
+ *   -EDEADLK   the caller is in a signal handler (G-147); leaves no record
  *   -ENOSYS    the switch itself failed (G-052)
  *   -ESHUTDOWN the process is ending (G-112) */
 GREENLET_API int greenlet_switch(struct greenlet *g, void *value,

@@ -135,8 +135,7 @@ static int may_switch(struct greenlet__thread *self, const struct greenlet *g)
     if (likely((self->special & (SPECIAL_SIGNAL | SPECIAL_FINALIZED)) == 0))
         return 0;
     if (self->special & SPECIAL_SIGNAL)
-        return greenlet__fail(-EDEADLK, &greenlet_error_class,
-                              "cannot switch in a signal handler");
+        return -EDEADLK;
     return greenlet__fail(-ESHUTDOWN, &greenlet_error_class,
                           "greenlet is being finalized");
 }
@@ -314,7 +313,9 @@ static __attribute__((noinline)) int send(struct greenlet *g,
     struct greenlet *target = NULL, *current;
     int rc = 0;
 
-    if (unlikely(greenlet__read(g->state) == GREENLET_FREED))
+    if (unlikely(self->special & SPECIAL_SIGNAL))
+        rc = -EDEADLK; /* no record: that of whom it interrupts stays (G-147) */
+    else if (unlikely(greenlet__read(g->state) == GREENLET_FREED))
         rc = refuse(self, g, self);
     else
         greenlet_ref(g);
@@ -443,6 +444,8 @@ int greenlet_switch_message(struct greenlet *g,
     struct greenlet__cargo cargo = { .value = message,
                                      .kind = ARRIVES_MESSAGE };
 
+    if (message == NULL && (greenlet__thread_self()->special & SPECIAL_SIGNAL))
+        return -EDEADLK; /* which allocates nothing */
     if (message == NULL && (cargo.value = greenlet_message_new()) == NULL)
         return greenlet__fail(-ENOMEM, &greenlet_memory_class, "no memory");
     return send(g, &cargo, result);

@@ -137,6 +137,27 @@ CASE(G_147c, "what loses its last reference in one is killed behind it")
     CHECK_INT(ended, 1);
 }
 
+CASE(G_147d, "what the code that is interrupted caught is there behind it")
+{
+    struct sigaction action = {.sa_handler = switches_away};
+    struct greenlet *empty = make(NULL);
+
+    CHECK_INT(sigaction(SIGUSR1, &action, NULL), 0);
+    nested = 1;
+    target = make(never_run);
+    CHECK_INT(greenlet_switch(empty, NULL, NULL), -ENODATA);
+    CHECK_INT(raise(SIGUSR1), 0);
+    CHECK_INT(switched, -EDEADLK);
+    CHECK_STR(caught_name(), "attribute");
+    greenlet_signal_enter();
+    CHECK_INT(greenlet_throw(target, NULL, NULL), -EDEADLK);
+    CHECK_INT(greenlet_switch_message(target, NULL, NULL), -EDEADLK);
+    greenlet_signal_leave();
+    CHECK_CAUGHT(greenlet_attribute_class, NULL);
+    greenlet_unref(target);
+    greenlet_unref(empty);
+}
+
 /* ---- G-148 ---- */
 
 /* Two greenlets in one function at once, as two threads would be: its locals
