@@ -424,14 +424,14 @@ GREENLET_API void greenlet_cxx_runtime(void *(*get_globals)(void));
 #endif
 
 #if defined(__cplusplus) && defined(__EXCEPTIONS)
-#include <cxxabi.h>
+/* By a name of ours: not every <cxxabi.h> declares it (that of libc++). */
+extern "C" void *greenlet_cxx_globals(void) __asm__("__cxa_get_globals");
 namespace
 {
 const struct greenlet_cxx_is_here {
     greenlet_cxx_is_here()
     {
-        greenlet_cxx_runtime(
-            reinterpret_cast<void *(*)()>(abi::__cxa_get_globals));
+        greenlet_cxx_runtime(greenlet_cxx_globals);
     }
 } greenlet_cxx_here;
 } // namespace

@@ -1,5 +1,5 @@
 """Each public header compiles alone, as C99, C11 and C++17, by gcc and clang,
-from include/vireo of the build, which is what is installed."""
+and with libc++, from include/vireo of the build, which is what is installed."""
 import os
 import re
 import subprocess
@@ -8,18 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import tree
 
-COMPILERS = (("gcc", "g++"), ("clang", "clang++"))
-LANGUAGES = (("-std=c99", 0, ".c"), ("-std=c11", 0, ".c"),
-             ("-std=c++17", 1, ".cpp"))
+LANGUAGES = (("gcc", "-std=c99"), ("gcc", "-std=c11"), ("g++", "-std=c++17"),
+             ("clang", "-std=c99"), ("clang", "-std=c11"),
+             ("clang++", "-std=c++17"))
+LIBCXX = ("clang++", "-std=c++17", "-stdlib=libc++")
 FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
 
 
-def compiled(source, compiler, standard, include):
+def compiled(source, language, include):
     done = subprocess.run(
-        [compiler, standard, *FLAGS, "-I", include, source],
+        [*language, *FLAGS, "-I", include, source],
         text=True, capture_output=True, check=False)
     if done.returncode or done.stderr:
-        return "%s %s: %s" % (compiler, standard, done.stderr.strip())
+        return "%s: %s" % (" ".join(language), done.stderr.strip())
     return ""
 
 
@@ -37,17 +38,29 @@ def installed(root, build):
                 yield "%s includes %s, which is not installed" % (name, other)
 
 
+def languages(folder):
+    source = os.path.join(folder, "probe.cpp")
+    with open(source, "w", encoding="ascii") as stream:
+        stream.write("#include <cstddef>\n")
+    if compiled(source, LIBCXX, folder) == "":
+        return (*LANGUAGES, LIBCXX)
+    print("no libc++ here (libc++-dev): not tried with it")
+    return LANGUAGES
+
+
 def jobs(build, folder):
     include = os.path.join(build, "include")
+    all_languages = languages(folder)
     for name in sorted(os.listdir(os.path.join(include, "vireo"))):
-        for standard, index, ending in LANGUAGES:
-            source = os.path.join(folder, name[:-2] + ending)
-            with open(source, "w", encoding="ascii") as stream:
+        for ending in (".c", ".cpp"):
+            with open(os.path.join(folder, name[:-2] + ending), "w",
+                      encoding="ascii") as stream:
                 # Twice: the guard.  A declaration: no empty C unit.
                 stream.write("#include <vireo/%s>\n" % name * 2 +
                              "extern int nothing;\n")
-            for compilers in COMPILERS:
-                yield source, compilers[index], standard, include
+        for language in all_languages:
+            ending = ".cpp" if "++" in language[0] else ".c"
+            yield os.path.join(folder, name[:-2] + ending), language, include
 
 
 def main():

@@ -59,6 +59,16 @@ def need(*programs):
             raise Skip("%s is not installed" % name)
 
 
+def need_libcxx():
+    """clang++ -stdlib=libc++ works here."""
+    need("clang++")
+    probe = ["clang++", "-stdlib=libc++", "-x", "c++", "-E", "-"]
+    if subprocess.run(probe, input=b"#include <latch>\n",
+                      stdout=subprocess.DEVNULL,
+                      stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skip("libc++-dev is not installed")
+
+
 def set_build_dir(path):
     global BUILD_DIR
     BUILD_DIR = os.path.abspath(path)

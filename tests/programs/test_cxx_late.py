@@ -14,7 +14,7 @@ HOSTS = os.path.join(harness.HERE, "hosts")
 LIBRARY = os.path.join(harness.BUILD_DIR, "lib")
 
 
-def late(c, cxx):
+def late(c, cxx, *flags):
     harness.need(c, cxx)
     include = "-I" + os.path.join(harness.BUILD_DIR, "include")
     with tempfile.TemporaryDirectory(prefix="vireo-late-") as folder:
@@ -23,8 +23,9 @@ def late(c, cxx):
         subprocess.run([c, "-O1", include, os.path.join(HOSTS, "late.c"),
                         "-o", program, "-L" + LIBRARY, "-lvireo", "-ldl",
                         "-Wl,-rpath," + LIBRARY], check=True)
-        subprocess.run([cxx, "-std=c++17", "-O1", "-fPIC", "-shared", include,
-                        os.path.join(HOSTS, "late_plugin.cpp"), "-o", plugin],
+        subprocess.run([cxx, "-std=c++17", "-O1", "-fPIC", "-shared", *flags,
+                        include, os.path.join(HOSTS, "late_plugin.cpp"),
+                        "-o", plugin],
                        check=True)
         done = subprocess.run([program, plugin], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True,
@@ -40,6 +41,11 @@ def test_gcc():
 
 def test_clang():
     late("clang", "clang++")
+
+
+def test_clang_and_its_own_library():
+    harness.need_libcxx()
+    late("clang", "clang++", "-stdlib=libc++")
 
 
 if __name__ == "__main__":

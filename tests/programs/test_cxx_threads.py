@@ -4,7 +4,6 @@
 """A program with all that C++20 has for threads: by g++ and clang++, with the
 libraries of both."""
 import os
-import subprocess
 import sys
 
 import harness
@@ -31,12 +30,7 @@ def test_clang():
 
 
 def test_clang_and_its_own_library():
-    probe = ["clang++", "-stdlib=libc++", "-x", "c++", "-E", "-"]
-    harness.need("clang++")
-    if subprocess.run(probe, input=b"#include <latch>\n",
-                      stdout=subprocess.DEVNULL,
-                      stderr=subprocess.DEVNULL).returncode != 0:
-        raise harness.Skip("libc++-dev is not installed")
+    harness.need_libcxx()
     threads("libcxx", "clang++", "-stdlib=libc++")
 
 
