@@ -350,6 +350,7 @@ int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
                         struct greenlet__slot *slot)
 {
     struct greenlet__size_class *class;
+    int before, rc;
 
     if (size > SIZE_MAX / 4 || guard > SIZE_MAX / 4)
         return -ENOMEM;
@@ -362,7 +363,10 @@ int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
         slot->base = (char *)(greenlet__slot_pop(class) + 1) - class->stride;
         return 0;
     }
-    return carve(class, slot);
+    before = errno; /* some call of the system may fail on the way */
+    rc = carve(class, slot);
+    errno = before;
+    return rc;
 }
 
 void greenlet__slot_give(struct greenlet__pool *pool,

@@ -172,6 +172,21 @@ CASE(G_038b, "errno is each greenlet's own, and left alone by failing calls")
     greenlet_unref(empty);
 }
 
+CASE(G_038c, "errno is left alone where one is made, the first too, or cannot be")
+{
+    struct greenlet *g;
+
+    errno = EDOM;
+    g = make(returns_value);
+    CHECK_INT(errno, EDOM);
+    CHECK_PTR(SWITCH(g, V(38)), V(38));
+    CHECK_PTR(greenlet_new(never_run, NULL, (size_t)1 << 60), NULL);
+    CHECK_INT(errno, EDOM);
+    greenlet_unref(g);
+    CHECK_INT(errno, EDOM);
+    CHECK_CAUGHT(greenlet_memory_class, NULL);
+}
+
 /* A value that the compiler knows nothing about. */
 #define OPAQUE(x) __asm__ volatile("" : "+r"(x))
 
