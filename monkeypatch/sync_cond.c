@@ -188,12 +188,11 @@ int sync_cond_timedwait(pthread_cond_t *user, pthread_mutex_t *mutex,
  * has waiters and one that has none in turn. */
 static void give_way(bool woken)
 {
-    static __thread struct sync_row rows[2]
-        __attribute__((tls_model("initial-exec")));
+    static unsigned left[2] = {MP_IO_BUDGET, MP_IO_BUDGET};
 
-    if (likely(mp__here == NULL) ||
-        likely(!sync_row_is_full(&rows[woken], MP_IO_BUDGET)))
+    if (likely(mp__here == NULL) || likely(--left[woken] != 0))
         return;
+    left[woken] = MP_IO_BUDGET;
     if (sync_turn_due)
         sync_give_turn(); /* no mutex was unlocked since */
     else
