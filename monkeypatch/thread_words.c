@@ -9,10 +9,10 @@
 #include "monkeypatch/sys.h"
 #include "monkeypatch/wrap_syscall.h"
 
-#include <linux/futex.h>
 #include <limits.h>
+#include <linux/futex.h>
 
-#define MOST 2048 /* entries of a list; the kernel's ROBUST_LIST_LIMIT */
+#define MOST  2048 /* entries of a list; the kernel's ROBUST_LIST_LIMIT */
 #define IS_PI ((uintptr_t)1)
 
 /* sync_futex.c */
@@ -30,8 +30,7 @@ static bool is_there(const void *address, size_t len)
 
 static bool usable(const uint32_t *word)
 {
-    return (uintptr_t)word % sizeof *word == 0 &&
-           is_there(word, sizeof *word);
+    return (uintptr_t)word % sizeof *word == 0 && is_there(word, sizeof *word);
 }
 
 static void owner_dies(uint32_t *word, uint32_t id, bool pending)
@@ -111,15 +110,14 @@ static long get_list(const struct mp__arguments *call, bool *handled)
     struct mp__thread *thread = id == 0 ? mp__self : mp__thread_by_id(id);
     void *list;
 
-    *handled = thread != NULL &&
-               (thread != &mp__main || thread->robust_list != NULL);
+    *handled =
+        thread != NULL && (thread != &mp__main || thread->robust_list != NULL);
     if (!*handled)
         return 0;
     list = thread->robust_list;
     if (list == NULL)
         list = libc_list(thread);
-    if (!is_there(PTR(1), sizeof list) ||
-        !is_there(PTR(2), sizeof(size_t)))
+    if (!is_there(PTR(1), sizeof list) || !is_there(PTR(2), sizeof(size_t)))
         return -EFAULT;
     *(size_t *)PTR(2) = sizeof(struct robust_list_head);
     *(void **)PTR(1) = list;
