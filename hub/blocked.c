@@ -150,13 +150,20 @@ static bool look_at(struct hub *hub, int64_t now, struct found *found)
     return is_due(look, now, delay) && report(hub, current, delay, found);
 }
 
+/* Its loop waits for something to happen: nobody runs who could be stuck. */
+static RACES bool polls(const struct hub *hub)
+{
+    return *(const volatile bool *)&hub->dozes;
+}
+
 static RACES void look_whether_stuck(struct hub *hub)
 {
     uint64_t words[HUB__CALL_WORDS], switches = greenlet__read(hub->switches);
     bool moved = switches != hub->sight->look.unmoved;
 
     hub->sight->look.unmoved = switches;
-    if (!moved && hub__stuck != NULL && hub__scan_call(hub->sight->tid, words))
+    if (!moved && hub__stuck != NULL && !polls(hub) &&
+        hub__scan_call(hub->sight->tid, words))
         hub__stuck(hub->sight->tid, words);
 }
 
@@ -166,16 +173,17 @@ static void forgive(struct hub *hub, int64_t late)
     hub->sight->look.since += late;
 }
 
-bool hub__blocked_look(int64_t now, int64_t since_last)
+enum hub__found hub__blocked_look(int64_t now, int64_t since_last)
 {
     int64_t period = hub__blocked_period();
-    bool busy = false, tell = false;
+    bool busy = false, tell = false, all_poll = true;
     struct found found;
 
     if (period == HUB_FOREVER)
-        return false;
+        return HUB__FOUND_STILL;
     hub__all_lock();
     for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub) {
+        all_poll &= polls(hub);
         if (hub__lenient) {
             busy |= greenlet__read(hub->switches) != hub->sight->look.unmoved;
             look_whether_stuck(hub);
@@ -192,5 +200,6 @@ bool hub__blocked_look(int64_t now, int64_t since_last)
     hub__all_unlock();
     if (tell && hub__has_subscribers())
         hub__tell(&found.event);
-    return busy;
+    return busy ? HUB__FOUND_BUSY : all_poll ? HUB__FOUND_POLLING
+                                             : HUB__FOUND_STILL;
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define IDLE_LOOKS 20 /* before it dozes */
+#define POLLING_LOOKS 2 /* the same, where all loops wait */
 #define DOZE_NS (2 * HUB_SECOND)
 
 enum carrier { CARRIER_NONE, CARRIER_RAW, CARRIER_THREAD };
@@ -121,6 +122,19 @@ static bool leave_files(void)
            syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0;
 }
 
+/* Who polls cannot get stuck before the loop has woken up, and then rouses. */
+static unsigned more_idle(unsigned idle, enum hub__found found)
+{
+    switch (found) {
+    case HUB__FOUND_POLLING:
+        return idle + IDLE_LOOKS / POLLING_LOOKS;
+    case HUB__FOUND_STILL:
+        return idle + 1;
+    default:
+        return 0;
+    }
+}
+
 static void run(bool real)
 {
     int64_t last = hub_now(), now, next;
@@ -132,7 +146,7 @@ static void run(bool real)
         uint32_t seen = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
 
         now = hub_now();
-        idle = hub__blocked_look(now, now - last) ? 0 : idle + 1;
+        idle = more_idle(idle, hub__blocked_look(now, now - last));
         hub__memory_look(now);
         next = real ? call_functions(now) : HUB_FOREVER;
         next = least(next, hub__memory_next());

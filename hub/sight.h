@@ -200,10 +200,14 @@ void hub__options_start(void);
 void hub__options_hub(void); /* in the thread of a new hub */
 
 /* ---- blocked.c, memory.c: looks of the monitor; raw ---- */
-/* Returns whether some hub is in the middle of something. */
-bool hub__blocked_look(int64_t now, int64_t since_last);
+enum hub__found {
+    HUB__FOUND_BUSY, /* some hub has gone on, or is in the middle of something */
+    HUB__FOUND_STILL,
+    HUB__FOUND_POLLING /* none has gone on, and all loops wait */
+};
+enum hub__found hub__blocked_look(int64_t now, int64_t since_last);
 /* Called, raw, with what a thread of a hub sleeps in at two looks in a row without
- * a switch in between; be it the loop.  NULL: nobody wants to know. */
+ * a switch in between, if its loop does not poll.  NULL: nobody wants to know. */
 extern void (*hub__stuck)(pid_t tid, const uint64_t words[HUB__CALL_WORDS]);
 int64_t hub__blocked_period(void); /* ns between looks; HUB_FOREVER: none */
 void hub__memory_look(int64_t now);
