@@ -176,7 +176,7 @@ static void forgive(struct hub *hub, int64_t late)
 enum hub__found hub__blocked_look(int64_t now, int64_t since_last)
 {
     int64_t period = hub__blocked_period();
-    bool busy = false, tell = false, all_poll = true;
+    bool busy = false, tell = false, all_poll = hub__lenient;
     struct found found;
 
     if (period == HUB_FOREVER)
