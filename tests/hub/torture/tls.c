@@ -99,7 +99,8 @@ static int opened(int rc)
 {
     static const char *const taken_for[] = { "no suitable signature algorithm",
                                              "unable to find ecdh parameters",
-                                             ":EC lib", ":EVP lib" };
+                                             "bad signature", ":EC lib",
+                                             ":EVP lib" };
 
     for (size_t i = 0; i < sizeof taken_for / sizeof *taken_for; i++)
         if (rc == -EBADMSG &&
