@@ -10,7 +10,7 @@ import tree
 # Words of VIREO_ that are no environment variables of the library.
 BUILD_ONLY = re.compile(
     r"VIREO_(WERROR|TESTS|UNIT_ONLY|MASKED|SANITIZE|SYSROOT|ARCH|VERSION|MASK"
-    r"|PYTHON|PRIVATE_LIBRARIES|PREBUILT|TIMEOUT|TEST_PREFIX|\w+_H)$")
+    r"|PYTHON|PRIVATE_LIBRARIES|PREBUILT|TIMEOUT|TEST_PREFIX|TEST_TORTURE|\w+_H)$")
 
 
 def read(root, path):
