@@ -9,9 +9,9 @@
  * a wait ended early.  hub_tls_error() has the words.
  *
  * OpenSSL's "internal error" is -ENOMEM, since that is what it says of most memory
- * that it could not have.  In a handshake it may speak of "no suitable signature
- * algorithm", of a "bad signature", be "unable to find ecdh parameters", or just say
- * "EC lib" or "EVP lib", for the same reason: that is -EBADMSG. */
+ * that it could not have.  In a handshake, and where a session's tickets are read,
+ * it may say instead what did not come of it ("no suitable signature algorithm", a
+ * "bad signature", "EVP lib"), and the other side is told of an alert: -EBADMSG. */
 #ifndef VIREO_TLS_H
 #define VIREO_TLS_H
 
