@@ -56,6 +56,7 @@ class Entry:
         self.gone = False
         self.late = None  # what the tracer has yet to do in it
         self.lookups = []  # of its run, now: a number for each
+        self.exit_thrown = False  # into it, now
         self.waiting = False  # in a switch or a throw of its own
         self.runs = False  # its body, now
         self.begun = False  # has run, or been about to run, its body
@@ -366,6 +367,8 @@ class World:
             self.lookup_fails(g)
         elif not newest:
             self.give_up("a later lookup's message is in place of this one's")
+        elif entry.exit_thrown and self.exit_starts(upstream.GreenletExit(), g):
+            self.give_up("an exit starts the parent that the lookup gave")
         return exception
 
     def lookup_fails(self, g):

@@ -94,7 +94,12 @@ def op_throw(world, node, it):
     if world.state(g) in "ND" and is_exit(arguments) and \
             world.exit_starts(upstream.GreenletExit(), g):
         return world.give_up("an exit starts a parent")
-    return world.call(g.throw, arguments)
+    entry = world.entry_of(g)
+    entry.exit_thrown = is_exit(arguments)
+    try:
+        return world.call(g.throw, arguments)
+    finally:
+        entry.exit_thrown = False
 
 
 def is_exit(arguments):
