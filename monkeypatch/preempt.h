@@ -42,7 +42,8 @@ bool mp__late_is(const siginfo_t *info);
 void mp__late_look(struct mp__thread *running, const ucontext_t *context);
 /* True: what interrupted `context` is to be kept for the running thread, and will
  * be brought to it. */
-bool mp__late_keeps(const ucontext_t *context);
+bool mp__late_keeps(const struct mp__thread *running,
+                    const ucontext_t *context);
 
 /* compensate.c: a thread that sleeps in a system call of its own.  The signal is
  * preempt.c's. */

@@ -6,7 +6,10 @@
  * handler runs where that code is left: at the end of a wait, or, found by a timer
  * that looks again soon, in the program's code, to which the kernel then brings
  * it anew.  A switch without FSGSBASE is a system call, at whose end signals
- * come with preference. */
+ * come with preference.
+ *
+ * Where a wrapper makes the program's call it is not kept: what that call raises
+ * (SIGPIPE, SIGIO, ...) is handled before it returns. */
 #include "monkeypatch/end_wait.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/signal_impl.h"
@@ -26,7 +29,7 @@ struct range {
     uintptr_t begin, end;
 };
 
-static struct range ours[2];
+static struct range wrappers, runtime; /* libvireo-preload.so, libvireo.so */
 static int timer = -1;
 static int looks; /* since the last signal was kept */
 static bool insists;
@@ -58,8 +61,8 @@ static bool make_timer(int number)
 
 void mp__late_begin(int number)
 {
-    if (!find(&ours[0], (void *)(uintptr_t)mp__late_begin) ||
-        !find(&ours[1], (void *)(uintptr_t)mp__hub->wake) ||
+    if (!find(&wrappers, (void *)(uintptr_t)mp__late_begin) ||
+        !find(&runtime, (void *)(uintptr_t)mp__hub->wake) ||
         !make_timer(number))
         timer = -1;
 }
@@ -74,15 +77,22 @@ bool mp__late_is(const siginfo_t *info)
     return info->si_value.sival_ptr == &timer;
 }
 
-static bool in_library(const ucontext_t *context)
+static bool has(const struct range *range, uintptr_t pc)
+{
+    return pc >= range->begin && pc < range->end;
+}
+
+/* `running` is NULL in the hub; wrappers have `parked` from before a wait until
+ * after it. */
+static bool in_library(const struct mp__thread *running,
+                       const ucontext_t *context)
 {
     const struct hub *hub = mp__main.identity->os->hub;
     uintptr_t pc = CONTEXT_PC(context);
 
-    for (int i = 0; i < 2; i++)
-        if (pc >= ours[i].begin && pc < ours[i].end)
-            return true;
-    return hub->critical != 0;
+    return hub->critical != 0 || has(&runtime, pc) ||
+           (has(&wrappers, pc) &&
+            (running == NULL || running->parked != NULL));
 }
 
 static void look_again(void)
@@ -94,9 +104,10 @@ static void look_again(void)
     SYS_CALL(SYS_timer_settime, timer, 0, &in, NULL, 0, 0);
 }
 
-bool mp__late_keeps(const ucontext_t *context)
+bool mp__late_keeps(const struct mp__thread *running,
+                    const ucontext_t *context)
 {
-    if (insists || timer < 0 || !in_library(context)) {
+    if (insists || timer < 0 || !in_library(running, context)) {
         insists = false;
         return false;
     }
@@ -143,11 +154,11 @@ void mp__late_look(struct mp__thread *running, const ucontext_t *context)
 
     if (timer < 0)
         return;
-    if (in_library(context) && looks < LOOKS) {
+    if (in_library(running, context) && looks < LOOKS) {
         look_again();
         return;
     }
-    insists = in_library(context);
+    insists = in_library(running, context);
     for (thread = mp__all; thread != NULL; thread = thread->all_next)
         if (thread != running)
             end_wait_of(thread);

@@ -157,7 +157,7 @@ bool mp__signal_hand_over(int number, const siginfo_t *info,
     if (thread == NULL)
         thread = who_takes(number, in_hub ? NULL : running);
     if (thread == running && !in_hub && !blocks(thread, number) &&
-        !mp__late_keeps(context))
+        !mp__late_keeps(running, context))
         return false;
     mp__signal_has_handler(number, &restarts);
     leave_to(thread, info);
