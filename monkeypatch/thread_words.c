@@ -6,6 +6,7 @@
  * is killed the kernel knows the lists of its own threads alone. */
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/per_thread.h"
+#include "monkeypatch/sync_impl.h"
 #include "monkeypatch/sys.h"
 #include "monkeypatch/wrap_syscall.h"
 
@@ -14,11 +15,6 @@
 
 #define MOST  2048 /* entries of a list; the kernel's ROBUST_LIST_LIMIT */
 #define IS_PI ((uintptr_t)1)
-
-/* sync_futex.c */
-long mp__futex(uint32_t *word, int op, uint32_t value,
-               const struct timespec *timeout, uint32_t *word2,
-               uint32_t value3);
 
 /* ---- at the end ---- */
 

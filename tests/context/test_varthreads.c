@@ -1,4 +1,5 @@
 /* Contexts of several threads (G-117, G-118), and over a fork (G-143). */
+#include "../sanitized.h"
 #include "vars.h"
 
 #include <pthread.h>
@@ -250,17 +251,6 @@ static void *sets_all_the_time(void *context)
     return NULL;
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
-
 /* Every lock is asked for: one that another thread held would hang us.  So does
  * clang 14's AddressSanitizer itself, whose allocator knows nothing of fork(). */
 static _Noreturn void child(struct greenlet_context *context)
@@ -268,7 +258,7 @@ static _Noreturn void child(struct greenlet_context *context)
     struct greenlet_context *others[64];
     int sum = 0;
 
-    alarm(SANITIZED ? 5 : 20);
+    alarm(SANITIZED_ADDRESS ? 5 : 20);
     for (int i = 0; i < 64; i++)
         others[i] = greenlet_context_copy(context);
     for (int i = 0; i < 64; i++)
@@ -294,7 +284,7 @@ START_TEST(g143_a_fork_does_not_hang_the_child)
                 child(shared);
             ck_assert_int_gt(pid, 0);
             ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-            if (SANITIZED && status == SIGALRM && ++hung < 10)
+            if (SANITIZED_ADDRESS && status == SIGALRM && ++hung < 10)
                 continue;
             ck_assert_int_eq(status, 0);
         }

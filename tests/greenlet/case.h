@@ -17,6 +17,8 @@
 #include <vireo/greenlet.h>
 #include <vireo/inspect.h>
 
+#include "../sanitized.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -68,16 +70,7 @@ void case_caught(const char *file, int line, const struct greenlet_class *cls,
                  const void *payload);
 
 #define SKIP(reason) case_skip(reason)
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
+#define SANITIZED (SANITIZED_ADDRESS || SANITIZED_THREAD)
 
 /* A sanitizer's frames are larger, and the memory and the faults its own. */
 #define SKIP_SANITIZED() \
