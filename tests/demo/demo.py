@@ -46,9 +46,34 @@ class OutOfTime(Exception):
     pass
 
 
+class Asked:
+    """Which signals asked the demo to end.  What a handler raises is lost where
+    Python destroys an object just then, or where the error of a close() takes
+    its place: so each step looks here, too."""
+
+    def __init__(self):
+        self.to_end = None
+
+    def _end(self, error):
+        self.to_end = error
+        raise error
+
+    def listen(self, seconds):
+        for signum, error in ((signal.SIGINT, KeyboardInterrupt),
+                              (signal.SIGTERM, KeyboardInterrupt),
+                              (signal.SIGALRM, OutOfTime)):
+            signal.signal(signum, lambda *_, e=error: self._end(e))
+        signal.alarm(seconds)
+
+    def check(self):
+        if self.to_end:
+            raise self.to_end
+
+
 class Demo:
-    def __init__(self, size, modes):
+    def __init__(self, size, modes, asked):
         self.size = size
+        self.asked = asked
         self.modes = modes
         self.start = time.monotonic()
         self.rounds = {}     # name -> mode -> measurements
@@ -66,6 +91,7 @@ class Demo:
 
     def measure(self, name, server, connections, base_stack_kb, **options):
         """One round of one step; the server is running."""
+        self.asked.check()
         with harness.Load(server.port, connections, limit=25,
                           **options) as clients:
             clients.phase()
@@ -115,6 +141,7 @@ class Demo:
     def with_server(self, name, mode, start, use):
         """Start a server, use it, stop it.  One that fails under Vireo fails
         the demo, and is not tried again; the other steps still run."""
+        self.asked.check()
         if (name, mode) in self.gave_up:
             return
         self.current = (name, mode)
@@ -248,14 +275,6 @@ def finish(demo, size, quick):
     return 1 if demo.failures else 0
 
 
-def interrupt(signum, frame):
-    raise KeyboardInterrupt
-
-
-def out_of_time(signum, frame):
-    raise OutOfTime
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build-dir")
@@ -272,12 +291,12 @@ def main():
         print("Reduced size: %(hold)d, %(socks)d and %(flask)d connections, "
               "one round each." % size)
     harness.session_nice = SESSION_NICE
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGALRM, out_of_time)
-    signal.alarm(size["budget"] + 15)
-    demo = Demo(size, modes)
+    asked = Asked()
+    asked.listen(size["budget"] + 15)
+    demo = Demo(size, modes, asked)
     try:
         demo.steps()
+        asked.check()
     except OutOfTime:
         demo.failures.append("the demo was stopped after %d s"
                              % (size["budget"] + 15))

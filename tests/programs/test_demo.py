@@ -78,11 +78,12 @@ def test_interrupted():
             below = descendants(demo.pid)
         demo.send_signal(signum)
         try:
-            demo.communicate(timeout=30)
+            said = demo.communicate(timeout=30)[0].decode()
         finally:
             if demo.poll() is None:
                 demo.kill()
-        check(demo.returncode not in (0, None), "status %s", demo.returncode)
+        check(demo.returncode == 130, "status %s after signal %d: %s",
+              demo.returncode, signum, said[-3000:])
         check(below, "the demo had started nothing after 30 s")
         check(not alive(below), "left behind: %s", alive(below))
 
