@@ -4,7 +4,11 @@
  * greenlets wait for that, one real thread waits in waitid(), with WNOWAIT: it
  * takes nothing away, so whoever looks next finds what there is.  It moves a word on
  * which the greenlets are parked, and looks again only when one of them has
- * asked again: until somebody reaps, waitid() would return at once. */
+ * asked again: until somebody reaps, waitid() would return at once.
+ *
+ * A watcher that sleeps for ends of children alone sees no stop: when more is asked
+ * for than it was started with, another takes its place, and it goes once it has
+ * returned. */
 #include "monkeypatch/children.h"
 #include "monkeypatch/monkeypatch_impl.h"
 #include "monkeypatch/sys.h"
@@ -21,7 +25,7 @@
 static struct {
     uint32_t changes; /* lot word: parked greenlets */
     uint32_t asked;   /* lot word: the watcher */
-    uint32_t running;
+    int running; /* what the watcher looks for; 0: there is none */
     int options; /* all that was ever asked for */
     pid_t pid;   /* whose children: the child of fork() has no watcher */
 } watch;
@@ -30,35 +34,52 @@ static struct {
 #define STORE(field, value) \
     __atomic_store_n(&watch.field, value, __ATOMIC_SEQ_CST)
 
+static bool replace(int *running, int by)
+{
+    return __atomic_compare_exchange_n(&watch.running, running, by, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 /* Wait for a change.  False: there are no children. */
-static bool look(siginfo_t *info)
+static bool look(siginfo_t *info, int options)
 {
     long rc;
 
     do {
-        rc = SYS_CALL(SYS_waitid, P_ALL, 0, info, LOAD(options) | WNOWAIT, NULL,
-                      0);
+        rc = SYS_CALL(SYS_waitid, P_ALL, 0, info, options | WNOWAIT, NULL, 0);
     } while (rc == -EINTR);
     return rc == 0;
 }
 
-static void *watcher(void *unused)
+/* Nobody has asked for a while.  True: nor in this moment. */
+static bool ends(int options)
 {
+    int running = options;
+
+    if (!replace(&running, 0))
+        return true;
+    running = 0;
+    return LOAD(asked) == 0 || !replace(&running, options);
+}
+
+static void *watcher(void *argument)
+{
+    const int options = (int)(intptr_t)argument;
     siginfo_t last = {0}, info = {0};
     int64_t pause = PAUSE_MIN_NS;
+    bool first = true; /* its predecessor may have taken what was asked */
 
-    for (;;) {
+    while (LOAD(running) == options) {
         bool same;
 
         if (__atomic_exchange_n(&watch.asked, 0, __ATOMIC_SEQ_CST) == 0 &&
-            (mp__lot_wait(&watch.asked, 0, mp__now() + IDLE_NS, 0) ==
-             -ETIMEDOUT)) {
-            STORE(running, 0);
-            if (LOAD(asked) == 0 ||
-                __atomic_exchange_n(&watch.running, 1, __ATOMIC_SEQ_CST) != 0)
-                return unused;
-        }
-        if (!look(&info))
+            !first &&
+            mp__lot_wait(&watch.asked, 0, mp__now() + IDLE_NS, 0) ==
+                -ETIMEDOUT &&
+            ends(options))
+            return NULL;
+        first = false;
+        if (!look(&info, options))
             info.si_pid = 0;
         same = info.si_pid == last.si_pid && info.si_code == last.si_code;
         pause = !same ? PAUSE_MIN_NS
@@ -72,9 +93,10 @@ static void *watcher(void *unused)
             SYS_CALL(SYS_nanosleep, &time, NULL, 0, 0, 0, 0);
         }
     }
+    return NULL;
 }
 
-static int start(void)
+static int start(int options)
 {
     sigset_t all, before;
     pthread_attr_t attr;
@@ -85,7 +107,8 @@ static int start(void)
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = mp__real.pthread_create(&thread, &attr, watcher, NULL);
+    rc = mp__real.pthread_create(&thread, &attr, watcher,
+                                 (void *)(intptr_t)options);
     mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     return rc;
@@ -94,6 +117,23 @@ static int start(void)
 uint32_t mp__children_seen(void)
 {
     return LOAD(changes);
+}
+
+/* False: no thread was to be had. */
+static bool ask(int options)
+{
+    int running;
+
+    options |= __atomic_fetch_or(&watch.options, options, __ATOMIC_SEQ_CST);
+    STORE(asked, 1);
+    mp__lot_wake(&watch.asked, INT_MAX);
+    running = LOAD(running);
+    if (running == options || !replace(&running, options))
+        return true;
+    if (start(options) == 0)
+        return true;
+    STORE(running, 0);
+    return false;
 }
 
 int mp__children_wait(uint32_t seen, int options)
@@ -107,12 +147,7 @@ int mp__children_wait(uint32_t seen, int options)
         watch.running = 0;
         watch.options = 0;
     }
-    __atomic_or_fetch(&watch.options, options, __ATOMIC_SEQ_CST);
-    STORE(asked, 1);
-    mp__lot_wake(&watch.asked, 1);
-    if (__atomic_exchange_n(&watch.running, 1, __ATOMIC_SEQ_CST) == 0 &&
-        start() != 0) {
-        STORE(running, 0); /* no thread to be had: look now and then */
+    if (!ask(options)) { /* look now and then */
         rc = mp__sleep_until(mp__now() + NO_THREAD_NS, how);
         return rc == -EINTR ? rc : 0;
     }

@@ -234,6 +234,33 @@ START_TEST(sees_a_child_stop_and_go_on)
 }
 END_TEST
 
+static pid_t by_its_group(pid_t child, int *status)
+{
+    return waitpid(-child, status, 0);
+}
+
+START_TEST(one_waits_for_an_end_and_another_for_a_stop)
+{
+    struct waiting waiting = { .function = by_its_group,
+                               .child = start_child(10000, false) };
+    pid_t stopping = start_child(10000, false);
+    pthread_t thread;
+    int status = 0;
+
+    ck_assert_int_eq(setpgid(waiting.child, waiting.child), 0);
+    thread = start_thread(wait_in_thread, &waiting);
+    sleep_ms(DELAY_MS);
+    ck_assert_int_eq(kill(stopping, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(stopping, &status, WUNTRACED), stopping);
+    ck_assert(WIFSTOPPED(status));
+    ck_assert_int_eq(kill(stopping, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(stopping, &status, 0), stopping);
+    ck_assert_int_eq(kill(waiting.child, SIGKILL), 0);
+    join_thread(thread);
+    ck_assert_int_eq(waiting.got, waiting.child);
+}
+END_TEST
+
 START_TEST(waitid_may_leave_the_child_waitable)
 {
     siginfo_t info = { 0 };
@@ -299,6 +326,7 @@ static void add(TCase *tcase)
     conf_test(tcase, any_thread_may_wait_for_the_child_of_another, SPELLINGS);
     conf_test(tcase, does_not_wait_when_told_not_to, 1);
     conf_test(tcase, sees_a_child_stop_and_go_on, 1);
+    conf_test(tcase, one_waits_for_an_end_and_another_for_a_stop, 1);
     conf_test(tcase, waitid_may_leave_the_child_waitable, 1);
     conf_test(tcase, a_pidfd_is_ready_when_the_child_ends, 1);
     conf_test(tcase, refuses, SPELLINGS);
