@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -23,6 +24,8 @@ typedef int range_function(unsigned first, unsigned last, int flags);
 static range_function *const spellings[] = { close_range, by_number };
 enum { SPELLINGS = 2 };
 
+static sem_t reads; /* posted by who is about to */
+
 static void put_byte(void *fd)
 {
     conf_write_all(*(int *)fd, "x", 1);
@@ -33,6 +36,7 @@ static void *wait_for_byte(void *fd)
     int mine = *(int *)fd;
     char byte = 0;
 
+    sem_post(&reads);
     CONF_CHECK(read(mine, &byte, 1) == 1);
     CONF_CHECK(byte == 'x');
     return NULL;
@@ -114,7 +118,10 @@ static void lets_a_waiting_read_go_on(range_function *function)
 
     CONF_CHECK(pipe(ends) == 0);
     copy = fcntl(ends[0], F_DUPFD, 500);
+    while (sem_trywait(&reads) == 0)
+        ; /* of those before */
     reader = start_thread(wait_for_byte, &copy);
+    CONF_CHECK(sem_wait(&reads) == 0);
     sleep_ms(DELAY_MS);
     CONF_CHECK(function(500, 600, 0) == 0);
     CONF_CHECK(!is_open(copy));
