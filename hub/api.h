@@ -8,7 +8,7 @@
 
 #include "hub/hub_impl.h"
 
-#define HUB__API_VERSION 3
+#define HUB__API_VERSION 4
 
 struct hub__api {
     unsigned version, size;
@@ -48,6 +48,9 @@ struct hub__api {
     void (*callback_push_remote)(struct hub_callback *);
     /* waiting */
     int (*clock)(clockid_t, struct timespec *); /* what deadlines go by */
+    void (*watch_clock)(struct hub *, void (*was_set)(void));
+    void (*timer_move)(struct hub *, struct hub__timer *, int64_t from,
+                       int64_t to);
     void (*waiter_init)(struct hub__waiter *);
     int (*park)(struct hub__waiter *, int64_t deadline);
     int (*park_cancelable)(struct hub__waiter *, int64_t deadline);

@@ -236,6 +236,7 @@ struct hub {
     struct hub__waiter *interruptible;
     uint32_t signal_seen; /* atomic: HUB_SIGNAL_... of a handler that ran */
     int wake_fd;          /* eventfd */
+    void (*clock_set)(void); /* in the loop: CLOCK_REALTIME was set; or NULL */
     uint32_t links;       /* object.c: of the program's, not yet called */
     uint64_t shuffle;     /* shuffle.c: state of its random numbers; 0: off */
     /* Written by its thread alone, read by all: counters.c. */
@@ -438,6 +439,9 @@ void hub__timer_init(struct hub__timer *timer,
                      void (*fire)(struct hub *hub, struct hub__timer *timer));
 int hub__timer_add(struct hub *hub, struct hub__timer *timer, int64_t deadline);
 void hub__timer_remove(struct hub *hub, struct hub__timer *timer);
+/* Another deadline for one that is set for `from`; any other is left alone. */
+void hub__timer_move(struct hub *hub, struct hub__timer *timer, int64_t from,
+                     int64_t to);
 /* Those due at `now`: the early ones fire; the others with the second call. */
 void hub__timer_run(struct hub *hub, int64_t now);
 void hub__timer_run_late(struct hub *hub);
@@ -508,6 +512,9 @@ void hub__loop_turn(struct hub *hub, int64_t most);
  * than when last watched.  Returns 0 or -EPERM for files that cannot be. */
 int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh);
 int hub__loop_forked(struct hub *hub);
+/* Call `was_set` in the loop whenever CLOCK_REALTIME was set.  Never, where there
+ * is no descriptor for that. */
+void hub__watch_clock(struct hub *hub, void (*was_set)(void));
 int hub__loop_replace(int *slot, int copy); /* use `copy` instead of *slot */
 int hub__loop_reopen(int fd);               /* the epoll fd gets another number */
 void hub__loop_notify(struct hub *hub); /* thread-safe, async-signal-safe */

@@ -26,7 +26,9 @@ struct hub__loop {
     struct ev_loop *ev;
     ev_io wake;
     ev_io timer;
+    ev_io clock;
     int timer_fd;
+    int clock_fd; /* -1: nobody asked to be told */
     int epoll_fd;
     int64_t armed; /* HUB_FOREVER: not */
     unsigned iteration; /* libev's count of polls, before this turn */
@@ -92,6 +94,18 @@ static void on_timer(struct ev_loop *ev, ev_io *io, int events)
     hub->loop->rang = true;
 }
 
+/* Once for each time that CLOCK_REALTIME was set. */
+static void on_clock(struct ev_loop *ev, ev_io *io, int events)
+{
+    struct hub *hub = io->data;
+    uint64_t count;
+
+    (void)ev;
+    (void)events;
+    if (read(io->fd, &count, sizeof count) < 0 && errno == ECANCELED)
+        hub->clock_set();
+}
+
 /* Told of together: what one needs is fetched while others are woken. */
 static void tell(struct hub *hub)
 {
@@ -134,6 +148,24 @@ static void invoke_pending(struct ev_loop *ev)
     tell(hub);
 }
 
+/* A timer that never fires is canceled when the clock is set. */
+static void open_clock_fd(struct hub__loop *loop)
+{
+    const struct itimerspec never = { .it_value = { .tv_sec = INT64_MAX } };
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+
+    if (fd >= 0 &&
+        timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
+                        &never, NULL) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    if (fd < 0)
+        return;
+    loop->clock_fd = hub__fd_to_top(fd);
+    hub__fd_kept_in(&loop->clock_fd);
+}
+
 static int open_fds(struct hub *hub, struct hub__loop *loop)
 {
     hub->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -147,6 +179,8 @@ static int open_fds(struct hub *hub, struct hub__loop *loop)
         return -errno;
     loop->timer_fd = hub__fd_to_top(loop->timer_fd);
     hub__fd_kept_in(&loop->timer_fd);
+    if (hub->clock_set != NULL)
+        open_clock_fd(loop);
     return 0;
 }
 
@@ -158,6 +192,15 @@ static void close_own(int fd)
     close(fd);
 }
 
+static void start_clock(struct hub *hub, struct hub__loop *loop)
+{
+    if (loop->clock_fd < 0)
+        return;
+    ev_io_init(&loop->clock, on_clock, loop->clock_fd, EV_READ);
+    loop->clock.data = hub;
+    ev_io_start(loop->ev, &loop->clock);
+}
+
 static void start_own(struct hub *hub, struct hub__loop *loop)
 {
     ev_io_init(&loop->wake, on_wake, hub->wake_fd, EV_READ);
@@ -166,6 +209,7 @@ static void start_own(struct hub *hub, struct hub__loop *loop)
     loop->timer.data = hub;
     ev_io_start(loop->ev, &loop->wake);
     ev_io_start(loop->ev, &loop->timer);
+    start_clock(hub, loop);
     loop->armed = HUB_FOREVER;
 }
 
@@ -177,6 +221,7 @@ int hub__loop_open(struct hub *hub)
     if (loop == NULL)
         return -ENOMEM;
     loop->timer_fd = -1;
+    loop->clock_fd = -1;
     loop->epoll_fd = -1;
     hub->wake_fd = -1;
     rc = open_fds(hub, loop);
@@ -197,8 +242,18 @@ int hub__loop_open(struct hub *hub)
 undo:
     close_own(hub->wake_fd);
     close_own(loop->timer_fd);
+    close_own(loop->clock_fd);
     free(loop);
     return rc;
+}
+
+void hub__watch_clock(struct hub *hub, void (*was_set)(void))
+{
+    hub->clock_set = was_set;
+    if (hub->loop->clock_fd >= 0)
+        return;
+    open_clock_fd(hub->loop);
+    start_clock(hub, hub->loop);
 }
 
 /* Another thread that has woken somebody here may still be about to ring: its number
@@ -220,6 +275,7 @@ void hub__loop_close(struct hub *hub)
     ev_loop_destroy(loop->ev);
     close_wake_fd(hub);
     close_own(loop->timer_fd);
+    close_own(loop->clock_fd);
     for (uint32_t i = 0; i < loop->chunks; i++)
         free(loop->ios[i]);
     free(loop->ios);
@@ -393,6 +449,8 @@ int hub__loop_replace(int *slot, int copy)
 
     ev_io_stop(loop->ev, &loop->wake);
     ev_io_stop(loop->ev, &loop->timer);
+    if (loop->clock_fd >= 0)
+        ev_io_stop(loop->ev, &loop->clock);
     close_own(*slot);
     *slot = hub__fd_to_top(copy);
     hub__fd_kept_in(slot);

@@ -204,6 +204,18 @@ void hub__timer_remove(struct hub *hub, struct hub__timer *timer)
     hub__exit(hub);
 }
 
+/* It had room, so there is room. */
+void hub__timer_move(struct hub *hub, struct hub__timer *timer, int64_t from,
+                     int64_t to)
+{
+    if (timer->slot == HUB__NO_INDEX || timer->deadline != from)
+        return;
+    hub__enter(hub);
+    take_out(hub, timer);
+    hub__timer_add(hub, timer, to);
+    hub__exit(hub);
+}
+
 static void fire(struct hub *hub, struct hub__timer *timer)
 {
     hub__timer_remove(hub, timer);

@@ -445,6 +445,7 @@ int mp__start(void)
     if (mp__hub->get() == NULL)
         return stand_aside("no descriptor or memory for the loop");
     adopt_main_thread();
+    mp__real_time_start();
     mp__signals_start();
     started = 1;
     mp__say(2, "runs, guards: %s", mp__hub->guard_kind());

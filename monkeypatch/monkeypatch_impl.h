@@ -29,6 +29,12 @@
 #define MP_EXPORT __attribute__((visibility("default")))
 #define MP_HIDDEN __attribute__((visibility("hidden")))
 
+/* The last time of CLOCK_REALTIME that a thread was to wait for, and the deadlines
+ * that this was, and is since the clock was set: time.c. */
+struct mp__real_time {
+    int64_t asked, now, ns;
+};
+
 /* One mapped pthread: the `room` at the top of its stack.  The main thread has
  * one too, in static memory. */
 struct mp__thread {
@@ -71,6 +77,7 @@ struct mp__thread {
     uint32_t *tid_address; /* the same: cleared at the end, or NULL */
     uint32_t tid_word;     /* stands for libc's */
     struct mp__attr_record *sched; /* what was set and has no effect */
+    struct mp__real_time real_time;
     char name[16];
 };
 
@@ -179,6 +186,14 @@ void mp__testcancel(void); /* act on a pending cancellation: may unwind */
 int64_t mp__now(void);
 int64_t mp__after(const struct timespec *relative);    /* deadline from now */
 int64_t mp__at(clockid_t clock, const struct timespec *absolute);
+void mp__real_time_start(void);
+/* A deadline of mp__at() once CLOCK_REALTIME was set since; any other as it is. */
+extern bool mp__real_time_was_set;
+int64_t mp__real_time_now(int64_t deadline);
+/* A deadline for the kernel: the clock that it is of, and when by that clock. */
+clockid_t mp__when(int64_t deadline, struct timespec *when);
+/* The same for a futex: the flag to be added. */
+unsigned mp__futex_until(int64_t deadline, struct timespec *until);
 bool mp__timespec_ok(const struct timespec *t);
 
 /* The errno boundary: -errno becomes -1 and errno. */

@@ -178,6 +178,8 @@ static int wait_result(struct mp__thread *self, int rc, unsigned flags)
 static int park(struct mp__thread *self, struct hub__waiter *waiter,
                 int64_t deadline, unsigned flags)
 {
+    if (unlikely(mp__real_time_was_set))
+        deadline = mp__real_time_now(deadline);
     if ((flags & MP_CANCEL) != 0 && is_killable(self))
         return mp__hub->park_cancelable(waiter, deadline);
     return mp__hub->park(waiter, deadline);
@@ -284,13 +286,13 @@ static uint32_t kernel_waiters;
  * handler has run, and a handler may wake. */
 static int kernel_wait(uint32_t *address, uint32_t expected, int64_t deadline)
 {
-    struct timespec until = { (time_t)(deadline / 1000000000),
-                              (long)(deadline % 1000000000) };
+    struct timespec until;
+    unsigned clock = mp__futex_until(deadline, &until);
     int rc;
 
     __atomic_add_fetch(&kernel_waiters, 1, __ATOMIC_SEQ_CST);
-    rc = (int)SYS_CALL(SYS_futex, address, FUTEX_WAIT_BITSET_PRIVATE, expected,
-                       deadline == HUB_FOREVER ? NULL : &until, NULL,
+    rc = (int)SYS_CALL(SYS_futex, address, FUTEX_WAIT_BITSET_PRIVATE | clock,
+                       expected, deadline == HUB_FOREVER ? NULL : &until, NULL,
                        FUTEX_BITSET_MATCH_ANY);
     __atomic_sub_fetch(&kernel_waiters, 1, __ATOMIC_SEQ_CST);
     return rc;
@@ -341,6 +343,8 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
         mp__testcancel();
     if ((flags & MP_CANCEL_ENDS) && cancel_is_due(self))
         return -EINTR;
+    if (unlikely(mp__real_time_was_set))
+        deadline = mp__real_time_now(deadline);
     wait_begins(self, &waiter, flags);
     waiter.first = (flags & MP_FIRST) != 0;
     expect(waiter.hub, 1);

@@ -133,11 +133,12 @@ static int shared_wait(struct cond *cond, pthread_mutex_t *mutex,
 {
     uint32_t *word = shared_seq(cond);
     int64_t slice = mp__now() + SHARED_SLICE;
+    int64_t until = mp__real_time_now(deadline);
     struct cond_waiter waiter = {NULL, NULL};
     int rc = wait_on(&waiter, mutex, word, SYNC_LOAD_ACQUIRE(word),
-                     slice < deadline ? slice : deadline);
+                     slice < until ? slice : until);
 
-    return rc == ETIMEDOUT && slice < deadline ? 0 : rc;
+    return rc == ETIMEDOUT && slice < until ? 0 : rc;
 }
 
 /* A real thread whose mutex is libc's too can have the true wait. */

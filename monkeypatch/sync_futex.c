@@ -22,24 +22,27 @@ struct kernel_wait {
     uint32_t *word;
     uint32_t expected;
     int64_t deadline;
+    unsigned clock;
+    struct timespec until;
     long rc;
 };
 
 static void kernel_wait_run(void *arg)
 {
     struct kernel_wait *w = arg;
-    struct timespec until = {w->deadline / 1000000000,
-                             w->deadline % 1000000000};
 
-    w->rc = SYS_CALL(SYS_futex, w->word, FUTEX_WAIT_BITSET, w->expected,
-                     w->deadline == HUB_FOREVER ? NULL : &until, NULL,
+    w->rc = SYS_CALL(SYS_futex, w->word, FUTEX_WAIT_BITSET | w->clock,
+                     w->expected,
+                     w->deadline == HUB_FOREVER ? NULL : &w->until, NULL,
                      FUTEX_BITSET_MATCH_ANY);
 }
 
 int sync_kernel_wait(uint32_t *word, uint32_t expected, int64_t deadline)
 {
-    struct kernel_wait wait = {word, expected, deadline, 0};
+    struct kernel_wait wait = {
+        .word = word, .expected = expected, .deadline = deadline};
 
+    wait.clock = mp__futex_until(deadline, &wait.until);
     mp__offload(kernel_wait_run, &wait, HUB_OFFLOAD_LONG);
     return (int)wait.rc;
 }
@@ -100,11 +103,11 @@ static long wait_and_look(uint32_t *word, uint32_t expected, int64_t deadline)
 {
     for (;;) {
         int64_t slice = mp__now() + FUTEX_SLICE;
-        int rc =
-            mp__lot_wait(word, expected, slice < deadline ? slice : deadline,
-                         sync_interruptible(deadline));
+        int64_t until = mp__real_time_now(deadline);
+        int rc = mp__lot_wait(word, expected, slice < until ? slice : until,
+                              sync_interruptible(deadline));
 
-        if (rc != -ETIMEDOUT || slice >= deadline)
+        if (rc != -ETIMEDOUT || slice >= until)
             return rc;
         if (SYNC_LOAD_ACQUIRE(word) != expected)
             return 0;

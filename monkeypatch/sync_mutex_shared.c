@@ -92,11 +92,12 @@ static int wait_beyond(pthread_mutex_t *mutex, int kind, int64_t deadline,
     if ((kind & (KIND_INHERIT | KIND_PROTECT)) != 0) {
         /* The kernel wakes only those who would own it: look again, later. */
         int64_t until = mp__now() + *nap;
+        int64_t end = mp__real_time_now(deadline);
 
         if (*nap < 2000000)
             *nap *= 2;
-        nap_until(until < deadline ? until : deadline);
-        return mp__now() >= deadline ? -ETIMEDOUT : 0;
+        nap_until(until < end ? until : end);
+        return mp__now() >= mp__real_time_now(deadline) ? -ETIMEDOUT : 0;
     }
     if (value == 0 || (value & FUTEX_OWNER_DIED) != 0)
         return 0;

@@ -106,7 +106,7 @@ static bool interrupted(const struct sem_waiter *waiter, int64_t deadline)
 static int waiter_sleep(const struct sem_waiter *waiter, int64_t deadline)
 {
     struct sem *sem = waiter->sem;
-    int64_t slice;
+    int64_t slice, until;
     int rc;
 
     if (sem->shared == 0)
@@ -114,10 +114,11 @@ static int waiter_sleep(const struct sem_waiter *waiter, int64_t deadline)
                                     sync_interruptible(deadline));
     mp__testcancel();
     slice = mp__now() + SEM_SLICE;
-    rc = sync_kernel_wait(&sem->value, 0, slice < deadline ? slice : deadline);
+    until = mp__real_time_now(deadline);
+    rc = sync_kernel_wait(&sem->value, 0, slice < until ? slice : until);
     if (rc == -ETIMEDOUT && interrupted(waiter, deadline))
         return -EINTR;
-    return rc == -ETIMEDOUT && slice < deadline ? 0 : rc;
+    return rc == -ETIMEDOUT && slice < until ? 0 : rc;
 }
 
 /* Returns 0 or -errno; may unwind. */

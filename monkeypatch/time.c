@@ -1,6 +1,8 @@
 /* time.c - the program's clocks and times as the hub's deadlines */
 #include "monkeypatch/monkeypatch_impl.h"
 
+#include <linux/futex.h>
+
 #define NS_PER_S 1000000000
 
 static int64_t to_ns(const struct timespec *t)
@@ -49,8 +51,93 @@ int64_t mp__after(const struct timespec *relative)
     return at;
 }
 
-/* Clocks that do not go by CLOCK_MONOTONIC are read once, now: setting the
- * clock during a wait does not move its end. */
+/* ---- waits until a time of CLOCK_REALTIME ----
+ *
+ * They end when that clock says so, also where it is set meanwhile.  Whoever waits
+ * has the time that it waits for beside the deadline that it was made into, and the
+ * deadline is moved when the clock is set. */
+
+/* Of a real thread. */
+static __thread struct mp__real_time unmapped
+    __attribute__((tls_model("initial-exec")));
+bool mp__real_time_was_set;
+
+static int64_t moment_of(int64_t real_ns)
+{
+    int64_t at;
+
+    if (__builtin_sub_overflow(real_ns, clock_ns(CLOCK_REALTIME), &at) ||
+        __builtin_add_overflow(at, mp__now(), &at))
+        return real_ns < 0 ? 0 : HUB_FOREVER;
+    return at;
+}
+
+static void move_wait(struct mp__thread *thread)
+{
+    struct mp__real_time *real = &thread->real_time;
+    int64_t now;
+
+    if (real->asked == 0)
+        return;
+    now = moment_of(real->ns);
+    if (thread->parked != NULL)
+        mp__hub->timer_move(thread->identity->os->hub, &thread->parked->timer,
+                            real->now, now);
+    real->now = now;
+}
+
+/* By the loop. */
+static void clock_was_set(void)
+{
+    mp__real_time_was_set = true;
+    for (struct mp__thread *t = mp__all; t != NULL; t = t->all_next)
+        move_wait(t);
+}
+
+void mp__real_time_start(void)
+{
+    mp__hub->watch_clock(mp__main.identity->os->hub, clock_was_set);
+}
+
+static struct mp__real_time *own(void)
+{
+    struct mp__thread *self = mp__self;
+
+    return self != NULL ? &self->real_time : &unmapped;
+}
+
+static int64_t real_time(int64_t ns)
+{
+    int64_t at = moment_of(ns);
+
+    *own() = (struct mp__real_time){ .asked = at, .now = at, .ns = ns };
+    return at;
+}
+
+int64_t mp__real_time_now(int64_t deadline)
+{
+    const struct mp__real_time *real = own();
+
+    return real->asked == deadline ? real->now : deadline;
+}
+
+clockid_t mp__when(int64_t deadline, struct timespec *when)
+{
+    const struct mp__real_time *real = own();
+    bool is_real = deadline > 0 && real->asked == deadline && real->ns >= 0;
+    int64_t ns = is_real ? real->ns : deadline;
+
+    *when = (struct timespec){ ns / NS_PER_S, ns % NS_PER_S };
+    return is_real ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+}
+
+unsigned mp__futex_until(int64_t deadline, struct timespec *until)
+{
+    return mp__when(deadline, until) == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME
+                                                       : 0;
+}
+
+/* Other clocks that do not go by CLOCK_MONOTONIC are read once, now. */
 int64_t mp__at(clockid_t clock, const struct timespec *absolute)
 {
     int64_t ns = to_ns(absolute), at;
@@ -59,6 +146,8 @@ int64_t mp__at(clockid_t clock, const struct timespec *absolute)
         (clock == CLOCK_MONOTONIC &&
          (mp__hub == NULL || mp__hub->clock == mp__real.clock_gettime)))
         return ns;
+    if (clock == CLOCK_REALTIME)
+        return real_time(ns);
     if (__builtin_sub_overflow(ns, clock_ns(clock), &at) ||
         __builtin_add_overflow(at, mp__now(), &at))
         return ns < 0 ? 0 : HUB_FOREVER;

@@ -50,7 +50,7 @@ static long run(int fd, struct letter *letter)
     for (;;) {
         long rc = transfer(io.fd, letter, &past);
 
-        if (rc != -ETIMEDOUT || deadline <= mp__now())
+        if (rc != -ETIMEDOUT || mp__real_time_now(deadline) <= mp__now())
             return rc;
         io.deadline = deadline;
         io.restarts = 1; /* signal(7): the time-out is a moment */

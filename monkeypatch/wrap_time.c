@@ -18,12 +18,12 @@ static void write_remainder(struct timespec *left, int64_t deadline)
  * park where none is allowed waits in the kernel. */
 static long sleep_until(int64_t deadline)
 {
-    struct timespec at = { deadline / 1000000000, deadline % 1000000000 };
+    struct timespec at;
     int before = errno, rc;
 
     if (!mp__may_park())
-        return SYS_CALL(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME,
-                        &at, NULL, 0, 0);
+        return SYS_CALL(SYS_clock_nanosleep, mp__when(deadline, &at),
+                        TIMER_ABSTIME, &at, NULL, 0, 0);
     mp__io_budget = MP_IO_BUDGET;
     rc = mp__sleep_until(deadline, sleep_flags);
     errno = before;

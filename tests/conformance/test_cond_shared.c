@@ -165,8 +165,8 @@ END_TEST
 
 START_TEST(a_wait_ends_at_the_deadline)
 {
-    struct timespec when = deadline_in(CLOCK_REALTIME, 20);
     int64_t before = now_ns();
+    struct timespec when = deadline_in(CLOCK_REALTIME, 20);
     int err = 0;
 
     ck_assert_int_eq(pthread_mutex_lock(&area->mutex), 0);

@@ -139,8 +139,8 @@ static int wait_until(int variant, const struct timespec *when)
 
 START_TEST(gives_up_at_the_deadline)
 {
-    struct timespec when = deadline_in(clock_of(_i), 30);
     int64_t before = now_ns();
+    struct timespec when = deadline_in(clock_of(_i), 30);
 
     errno = 0;
     ck_assert_int_eq(wait_until(_i, &when), -1);

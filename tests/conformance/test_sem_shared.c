@@ -112,8 +112,8 @@ END_TEST
 
 START_TEST(a_shared_wait_ends_at_the_deadline)
 {
-    struct timespec when = deadline_in(CLOCK_REALTIME, 30);
     int64_t before = now_ns();
+    struct timespec when = deadline_in(CLOCK_REALTIME, 30);
 
     errno = 0;
     ck_assert_int_eq(sem_timedwait(&area->go, &when), -1);

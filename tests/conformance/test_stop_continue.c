@@ -72,8 +72,8 @@ static void *epoll_for(void *ms)
 
 static void *wait_for_cond(void *ms)
 {
-    struct timespec until = deadline_in(CLOCK_REALTIME, *(int *)ms);
     int64_t begin = now_ns();
+    struct timespec until = deadline_in(CLOCK_REALTIME, *(int *)ms);
     int rc;
 
     CONF_CHECK(pthread_mutex_lock(&lock) == 0);

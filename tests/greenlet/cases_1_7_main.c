@@ -271,6 +271,7 @@ static void *outlives_the_library(void *unused)
 
     SWITCH(g, NULL);
     CHECK_INT(write(STDERR_FILENO, "ready ", 6), 6);
+    CHECK_INT(sem_post(&suspended), 0);
     for (tries = 0; greenlet_current() != NULL && tries < 1000; tries++)
         usleep(10000);
     CHECK_PTR(greenlet_current(), NULL);
@@ -289,8 +290,9 @@ static void exits_for_ever(void *unused)
 
     greenlet_current();
     never_end_the_flush();
+    CHECK_INT(sem_init(&suspended, 0, 0), 0);
     CHECK_INT(pthread_create(&thread, NULL, outlives_the_library, unused), 0);
-    usleep(100000);
+    CHECK_INT(sem_wait(&suspended), 0);
     exit(0);
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # label: ci
+# timeout: 900
 """The short form of test_memory.py: what the last 20,000 of 30,000 idle pthreads
 cost, since the runtime's own memory weighs more on fewer threads: it differs by
 some 200 KB from run to run."""
