@@ -287,6 +287,8 @@ bool mp__readable(const void *address, size_t len)
 
     if (len == 0)
         return true;
+    if (address == NULL) /* of which the kernel takes no set */
+        return false;
     last = len > 8 ? at + len - 8 : at;
     for (; at / page < last / page; at = (at | (page - 1)) + 1)
         if (!is_readable(at))

@@ -126,6 +126,8 @@ MP_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int room,
         return mp__fail(-ENOSYS);
     }
     if (timeout != NULL) {
+        if (!mp__readable(timeout, sizeof *timeout))
+            return (int)mp__io_end(-EFAULT);
         if (!mp__timespec_ok(timeout))
             return (int)mp__io_end(-EINVAL);
         call.deadline = timeout->tv_sec == 0 && timeout->tv_nsec == 0

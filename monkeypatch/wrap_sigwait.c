@@ -178,7 +178,7 @@ MP_EXPORT int sigsuspend(const sigset_t *mask)
     uint32_t *count = mp__handler_count(false);
     uint32_t seen = __atomic_load_n(count, __ATOMIC_SEQ_CST);
 
-    if (!may_park())
+    if (!may_park() || !mp__readable(mask, MP_SIGSET_BYTES))
         return original(mask);
     __attribute__((cleanup(restore_mask))) sigset_t before;
     pthread_sigmask(SIG_SETMASK, mask, &before);

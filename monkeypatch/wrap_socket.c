@@ -295,7 +295,7 @@ MP_EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count,
 
     if (MP_ACTIVE(socket) && (flags & NEVER_WAITS) != 0 && count > 0)
         mp__fd_shared(); /* as it may be: nobody looks */
-    if (!MP_ACTIVE(socket) || (flags & NEVER_WAITS) != 0)
+    if (!MP_ACTIVE(socket) || (flags & NEVER_WAITS) != 0 || messages == NULL)
         return MP_REAL(sendmmsg)(fd, messages, count, flags);
     if (count == 0)
         return MP_REAL(sendmmsg)(fd, messages, 0, flags);
@@ -323,7 +323,9 @@ MP_EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count,
     long rc = 0;
     int64_t until;
 
-    if (!MP_ACTIVE(socket) || (flags & NEVER_WAITS) != 0 || count == 0)
+    if (!MP_ACTIVE(socket) || (flags & NEVER_WAITS) != 0 || count == 0 ||
+        messages == NULL ||
+        (timeout != NULL && !mp__readable(timeout, sizeof *timeout)))
         return MP_REAL(recvmmsg)(fd, messages, count, flags, timeout);
     if (timeout != NULL && !mp__timespec_ok(timeout))
         return (int)mp__io_end(-EINVAL);

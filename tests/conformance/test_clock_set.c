@@ -3,7 +3,7 @@
  * notice.
  *
  * It sets the machine's clock, by a minute and back within a second, so it is only
- * run where VIREO_TEST_SET_CLOCK=1 allows that. */
+ * run where TEST_SET_CLOCK=1 allows that. */
 #include "conf_threads.h"
 
 #include <errno.h>
@@ -166,12 +166,12 @@ static void make(void)
     pthread_mutexattr_t shared;
     char name[64];
 
-    if (made)
-        return;
-    made = true;
     snprintf(name, sizeof name, "/clock_set.%d", (int)getpid());
     empty = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
     mq_unlink(name);
+    if (made)
+        return;
+    made = true;
     CONF_CHECK(sem_init(&never, 0, 0) == 0);
     CONF_CHECK(sem_init(&shared_never, 1, 0) == 0);
     pthread_mutexattr_init(&shared);
@@ -184,10 +184,10 @@ static void make(void)
 
 static bool may_set(void)
 {
-    const char *allowed = getenv("VIREO_TEST_SET_CLOCK");
+    const char *allowed = getenv("TEST_SET_CLOCK");
 
     if (allowed == NULL || strcmp(allowed, "1") != 0) {
-        conf_skip("it sets the machine's clock: VIREO_TEST_SET_CLOCK=1 allows "
+        conf_skip("it sets the machine's clock: TEST_SET_CLOCK=1 allows "
                   "that");
         return false;
     }
@@ -217,6 +217,7 @@ START_TEST(those_whose_time_has_come_end)
     for (int i = 0; i < WAITS; i++)
         join_thread(threads[i]);
     join_thread(other);
+    mq_close(empty);
 }
 END_TEST
 
@@ -238,6 +239,7 @@ START_TEST(those_whose_time_has_gone_away_go_on)
     ck_assert_int_eq(over_within(all, LONG_MS), WAITS);
     for (int i = 0; i < WAITS; i++)
         join_thread(threads[i]);
+    mq_close(empty);
 }
 END_TEST
 
