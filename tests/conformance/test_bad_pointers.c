@@ -39,7 +39,8 @@ START_TEST(messages)
     if (_i != 0) {
         struct mmsghdr one = {0};
 
-        REFUSED(recvmmsg(fd, &one, 1, 0, bad));
+        if (!conf_emulated()) /* qemu never looks at the time */
+            REFUSED(recvmmsg(fd, &one, 1, 0, bad));
         REFUSED(sendto(fd, "x", 1, 0, bad, sizeof(struct sockaddr_in)));
     }
     close(fd);
