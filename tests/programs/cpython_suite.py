@@ -27,6 +27,11 @@ INTERPRETER = "/usr/bin/python" + VERSION
 PACKAGE = "libpython%s-testsuite" % VERSION
 ROUNDS = 3      # of a case alone, after it differed
 MAX_HANGS = 12  # of one module
+# A case is said to hang when nothing has been printed for so long: the whole
+# module may take many times as long on a busy machine as on a quiet one.
+QUIET_S = 240
+# Their cases have time-outs of their own, made for a quiet machine.
+SESSION_NICE = -15
 # Its cases ask for the resource and use loopback alone.
 RESOURCES = {"test_socketserver": "network"}
 # Hangs natively where the hypervisor offers AF_VSOCK and nobody answers.
@@ -98,7 +103,20 @@ def _last_started(output):
     return _full_name(last) if last else None
 
 
-def run_once(module, mode, limit, ignored=(), only=None):
+def _wait(program):
+    """Its exit status, and whether it hangs."""
+    printed, since = 0, time.monotonic()
+    while time.monotonic() - since < QUIET_S:
+        try:
+            return program.wait(2), False
+        except subprocess.TimeoutExpired:
+            size = os.fstat(program.log.fileno()).st_size
+            if size != printed:
+                printed, since = size, time.monotonic()
+    return None, True
+
+
+def run_once(module, mode, ignored=(), only=None):
     """One process: the module, or the one case of it."""
     command = [INTERPRETER, "-m", "test", "-v", "--junit-xml", "cases.xml"]
     for pattern in ignored:
@@ -113,10 +131,7 @@ def run_once(module, mode, limit, ignored=(), only=None):
         start = time.monotonic()
         with harness.Program(command, mode, use_command=True,
                              cwd=folder) as program:
-            try:
-                status, hung = program.wait(limit), False
-            except subprocess.TimeoutExpired:
-                status, hung = None, True
+            status, hung = _wait(program)
             output = program.output()
         seconds = time.monotonic() - start
         cases, details = _read_cases(os.path.join(folder, "cases.xml"), output)
@@ -133,12 +148,12 @@ def _log(module, mode, number, run):
             f.write(run.output)
 
 
-def run_module(module, mode, limit):
+def run_module(module, mode):
     """The module's cases, hung or crashed ones included: (Run, bad), where
     bad is {name: "hangs" or "ends the process"}."""
     ignored, bad = list(IGNORED.get(module, ())), {}
     for number in range(MAX_HANGS):
-        run = run_once(module, mode, limit, ignored)
+        run = run_once(module, mode, ignored)
         _log(module, mode, number, run)
         if not run.hung and "Tests result: " in run.output:
             break
@@ -159,13 +174,13 @@ def _all_cases(run, bad):
     return cases
 
 
-def _alone(module, name, limit):
+def _alone(module, name):
     """The case alone: outcomes of the rounds, native and preloaded.  What
     hangs does so once more and no oftener."""
     got = {NATIVE: [], VIREO: []}
     for _ in range(ROUNDS):
         for mode in (NATIVE, VIREO):
-            run = run_once(module, mode, limit, only=name)
+            run = run_once(module, mode, only=name)
             outcome = run.cases.get(name)
             if run.hung:
                 outcome = ["hangs"]
@@ -177,7 +192,7 @@ def _alone(module, name, limit):
     return got
 
 
-def _judge(module, name, native, vireo, limit):
+def _judge(module, name, native, vireo):
     """Say what became of a case that differed; True where it differs still.
     To hang or to crash once is once too often."""
     fatal = any(got.startswith(("hangs", "ends")) for got in vireo or ())
@@ -185,7 +200,7 @@ def _judge(module, name, native, vireo, limit):
         print("         DIFFERS %s: native %s, preloaded %s"
               % (name, native, vireo))
         return True
-    alone = _alone(module, name, min(limit, 120))
+    alone = _alone(module, name)
     first = alone[NATIVE][0]
     if any(got != first for got in alone[NATIVE]) or (
             native is not None and list(first) != native):
@@ -204,15 +219,15 @@ def _short(outcomes):
     return "/".join("+".join(got) for got in outcomes)
 
 
-def compare(module, limit=600):
+def compare(module):
     """The test of one module."""
     need_suite()
-    native, native_bad = run_module(module, NATIVE, limit)
+    harness.session_nice = SESSION_NICE
+    native, native_bad = run_module(module, NATIVE)
     one = _all_cases(native, native_bad)
     if VIREO not in harness.modes():
         return
-    limit = int(native.seconds * 4) + 60
-    vireo, vireo_bad = run_module(module, VIREO, limit)
+    vireo, vireo_bad = run_module(module, VIREO)
     two = _all_cases(vireo, vireo_bad)
     names = sorted(n for n in set(one) | set(two) if one.get(n) != two.get(n))
     counts = collections.Counter(o for got in one.values() for o in got)
@@ -231,6 +246,6 @@ def compare(module, limit=600):
             print("           | " + vireo.details[name][-1500:].replace(
                 "\n", "\n           | "))
     differing = [name for name in names if _judge(
-        module, name, one.get(name), two.get(name), limit)]
+        module, name, one.get(name), two.get(name))]
     check(not differing, "%d cases differ: %s", len(differing),
           " ".join(differing))
