@@ -1,19 +1,88 @@
 #!/usr/bin/python3
 # label: long
-"""Flask with 1,000 connections at once on each view: no error answer."""
+# timeout: 1800
+# serial
+"""Flask with 1,000 connections at once on each view: no error answer; and the
+requests/s of gunicorn's threads, beside its gevent worker and beside its
+threads natively: medians of rounds that take turns."""
+import contextlib
+import functools
 import sys
 
 import harness
+import webtalk
+from harness import NATIVE, VIREO, check
 from test_flask import each_view
+
+CONNECTIONS = 1000
+ROUNDS = 5
+SECONDS = 2.0
+AS_GEVENT = 1.0  # the view that sleeps, beside gevent
+ASYNC = 1.8      # the view that awaits, beside the threads natively
 
 
 def test_werkzeug():
-    each_view(harness.start_werkzeug, 1000, 2000)
+    each_view(harness.start_werkzeug, CONNECTIONS, 2000)
 
 
 def test_gunicorn():
     harness.need("gunicorn")
-    each_view(harness.start_gunicorn, 1000, 2000)
+    each_view(harness.start_gunicorn, CONNECTIONS, 2000)
+
+
+def figures(mode, worker, path):
+    """Requests/s and CPU time a request of a server of its own."""
+    with harness.start_gunicorn(mode, worker=worker) as server:
+        webtalk.measured(server, path, CONNECTIONS, SECONDS / 2)
+        return webtalk.measured(server, path, CONNECTIONS, SECONDS)
+
+
+def race(path, worker, least):
+    """gthread under Vireo gives `least` times the requests/s of `worker`
+    natively.  A server for each turn, so that one round's misfortune stays
+    in it."""
+    busy = webtalk.others_are_busy()
+    rates, times = {NATIVE: [], VIREO: []}, {NATIVE: [], VIREO: []}
+    turns = [(NATIVE, functools.partial(harness.natively, functools.partial(
+                 figures, NATIVE, worker, path))),
+             (VIREO, functools.partial(figures, VIREO, "gthread", path))]
+    for _ in range(ROUNDS):
+        turns.reverse()
+        for mode, turn in turns:
+            rate, time = turn()
+            rates[mode].append(rate)
+            times[mode].append(time)
+    ratio = webtalk.judge("gthread/%s %s" % (worker, path), rates, times, busy)
+    check(ratio >= least, "gthread under Vireo gives %.2f times what %s gives "
+          "natively on %s, not %.2f: %s", ratio, worker, path, least, rates)
+
+
+@contextlib.contextmanager
+def heavy_session():
+    """See harness.session_nice."""
+    before = harness.session_nice
+    harness.session_nice = webtalk.SESSION_NICE
+    try:
+        yield
+    finally:
+        harness.session_nice = before
+
+
+def test_sleeping_view_beside_gevent():
+    harness.need("gunicorn")
+    webtalk.module("gevent")
+    if VIREO not in harness.modes():
+        raise harness.Skip("it compares with a run under Vireo")
+    with heavy_session():
+        race("/sleep", "gevent", AS_GEVENT)
+
+
+def test_async_view_beside_native_threads():
+    harness.need("gunicorn")
+    if VIREO not in harness.modes():
+        raise harness.Skip("it compares with a run under Vireo")
+    with heavy_session():
+        race("/async", "gthread", ASYNC)
 
 
 if __name__ == "__main__":
