@@ -37,9 +37,13 @@ struct sem_waiter {
     uint32_t handlers; /* that had run when it came; see interrupted() */
 };
 
-static inline bool has_starving(const struct sem *sem)
+/* The caller would take it before somebody who lost it once.  Where there is
+ * nothing to take, nobody is helped by a turn: least of all if the caller holds
+ * an interpreter's lock, for which all who run meanwhile would queue up. */
+static inline bool overtakes(const struct sem *sem)
 {
-    return sem->shared == 0 && SYNC_LOAD(&sem->starving) != 0;
+    return sem->shared == 0 && SYNC_LOAD(&sem->starving) != 0 &&
+           SYNC_LOAD(&sem->value) != 0;
 }
 
 /* Take one off the value, and `also` in the same step. */
@@ -169,7 +173,7 @@ static int sem_wait_until(sem_t *semaphore, clockid_t clock,
                    ? sync_real()->sem_wait(semaphore)
                    : sync_real()->sem_clockwait(semaphore, clock, until);
     test_cancel(); /* even if it would not block */
-    sync_give_way(has_starving(sem));
+    sync_give_way(overtakes(sem));
     if (likely(sem_take(sem, 0)))
         return 0;
     sync_deadline(clock, until, &deadline);
@@ -217,7 +221,7 @@ MP_EXPORT int sem_trywait(sem_t *semaphore)
 {
     struct sem *sem = (struct sem *)semaphore;
 
-    sync_give_way(has_starving(sem)); /* many try first, then wait */
+    sync_give_way(overtakes(sem)); /* many try first, then wait */
     if (likely(sem_take(sem, 0)))
         return 0;
     sync_busy();

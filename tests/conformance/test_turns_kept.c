@@ -8,15 +8,19 @@
 #include <errno.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 enum { ROUNDS = 3200, SEEN_MOST = ROUNDS / 128 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER, taken;
 static pthread_rwlock_t written = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_spinlock_t spin;
-static sem_t none, go, back;
+static sem_t none, wanted, go, back;
 static cpu_set_t before;
 static unsigned seen;
+static pthread_t loser;
+static atomic_bool over;
 
 static void by_sem_getvalue(void)
 {
@@ -28,6 +32,12 @@ static void by_sem_getvalue(void)
 static void by_sem_trywait(void)
 {
     CONF_CHECK(sem_trywait(&none) == -1);
+}
+
+/* For which somebody waits who was woken once and found it taken again. */
+static void by_sem_trywait_of_a_wanted_one(void)
+{
+    CONF_CHECK(sem_trywait(&wanted) == -1);
 }
 
 static void by_trylock(void)
@@ -46,7 +56,8 @@ static void by_spin_trylock(void)
 }
 
 static void (*const ways[])(void) = {
-    by_sem_getvalue, by_sem_trywait, by_trylock, by_tryrdlock, by_spin_trylock,
+    by_sem_getvalue, by_sem_trywait, by_sem_trywait_of_a_wanted_one,
+    by_trylock, by_tryrdlock, by_spin_trylock,
 };
 enum { WAYS = sizeof ways / sizeof *ways };
 
@@ -76,9 +87,41 @@ static void stay_on_one_cpu(void)
     ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
 }
 
+static void *lose(void *argument)
+{
+    while (!atomic_load(&over))
+        CONF_CHECK(sem_wait(&wanted) == 0);
+    return argument;
+}
+
+/* Natively it is now and then as quick as this thread, and waits again. */
+static void start_loser(void)
+{
+    int rc;
+
+    atomic_store(&over, false);
+    ck_assert_int_eq(sem_init(&wanted, 0, 0), 0);
+    loser = start_thread(lose, NULL);
+    do {
+        usleep(2000); /* it waits */
+        ck_assert_int_eq(sem_post(&wanted), 0);
+        rc = sem_trywait(&wanted);
+    } while (rc != 0);
+    usleep(2000); /* it has seen that */
+}
+
+static void end_loser(void)
+{
+    atomic_store(&over, true);
+    ck_assert_int_eq(sem_post(&wanted), 0);
+    join_thread(loser);
+    sem_destroy(&wanted);
+}
+
 static void setup(void)
 {
     stay_on_one_cpu();
+    start_loser();
     seen = 0;
     ck_assert_int_eq(pthread_mutex_init(&taken, NULL), 0);
     ck_assert_int_eq(pthread_mutex_lock(&taken), 0);
@@ -92,6 +135,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+    end_loser();
     sem_destroy(&none);
     sem_destroy(&go);
     sem_destroy(&back);
