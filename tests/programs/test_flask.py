@@ -11,21 +11,21 @@ from harness import check
 VIEWS = ("/", "/sleep", "/async", "/redis")
 
 
-def views_of(start, mode, redis_port, connections, requests):
+def views_of(start, mode, redis_port, connections, requests, limit):
     with start(mode, redis_port) as server:
         for view in VIEWS:
             report = harness.load(server.port, connections, path=view,
-                                  requests=requests)
+                                  requests=requests, limit=limit)
             harness.check_load(report, "%s %s" % (mode, view))
             check(report["requests"] >= requests, "%s %s: %d requests",
                   mode, view, report["requests"])
 
 
-def each_view(start, connections, requests):
+def each_view(start, connections, requests, limit=60):
     with harness.redis_server() as redis_port:
         for mode in harness.modes():
             run = functools.partial(views_of, start, mode, redis_port,
-                                    connections, requests)
+                                    connections, requests, limit)
             if mode == harness.NATIVE:
                 harness.natively(run)
             else:

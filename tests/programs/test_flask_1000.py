@@ -5,29 +5,30 @@
 """Flask with 1,000 connections at once on each view: no error answer; and the
 requests/s of gunicorn's threads, beside its gevent worker and beside its
 threads natively: medians of rounds that take turns."""
-import contextlib
 import functools
 import sys
 
 import harness
+import test_flask
 import webtalk
 from harness import NATIVE, VIREO, check
-from test_flask import each_view
 
 CONNECTIONS = 1000
 ROUNDS = 5
 SECONDS = 2.0
+# All connections wait in one queue for one core, or what others leave of it.
+LIMIT_S = 240
 AS_GEVENT = 1.0  # the view that sleeps, beside gevent
 ASYNC = 1.8      # the view that awaits, beside the threads natively
 
 
 def test_werkzeug():
-    each_view(harness.start_werkzeug, CONNECTIONS, 2000)
+    test_flask.each_view(harness.start_werkzeug, CONNECTIONS, 2000, LIMIT_S)
 
 
 def test_gunicorn():
     harness.need("gunicorn")
-    each_view(harness.start_gunicorn, CONNECTIONS, 2000)
+    test_flask.each_view(harness.start_gunicorn, CONNECTIONS, 2000, LIMIT_S)
 
 
 def figures(mode, worker, path):
@@ -57,34 +58,22 @@ def race(path, worker, least):
           "natively on %s, not %.2f: %s", ratio, worker, path, least, rates)
 
 
-@contextlib.contextmanager
-def heavy_session():
-    """See harness.session_nice."""
-    before = harness.session_nice
-    harness.session_nice = webtalk.SESSION_NICE
-    try:
-        yield
-    finally:
-        harness.session_nice = before
-
-
 def test_sleeping_view_beside_gevent():
     harness.need("gunicorn")
     webtalk.module("gevent")
     if VIREO not in harness.modes():
         raise harness.Skip("it compares with a run under Vireo")
-    with heavy_session():
-        race("/sleep", "gevent", AS_GEVENT)
+    race("/sleep", "gevent", AS_GEVENT)
 
 
 def test_async_view_beside_native_threads():
     harness.need("gunicorn")
     if VIREO not in harness.modes():
         raise harness.Skip("it compares with a run under Vireo")
-    with heavy_session():
-        race("/async", "gthread", ASYNC)
+    race("/async", "gthread", ASYNC)
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main(
-        {k: v for k, v in globals().items() if k.startswith("test_")}))
+    harness.session_nice = webtalk.SESSION_NICE
+    sys.exit(harness.main({k: v for k, v in globals().items()
+                           if k.startswith("test_") and callable(v)}))

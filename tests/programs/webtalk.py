@@ -15,6 +15,7 @@ from harness import NATIVE, PYTHON, VIREO, check
 
 SLOWEST = 0.95
 SESSION_NICE = -15
+LIMIT_S = 180
 BUSY_LOAD = 2.5
 # So that what Python keeps in sets comes in one order.
 SAME = {"PYTHONHASHSEED": "0"}
@@ -191,7 +192,7 @@ def measured(server, path, connections, seconds):
     """Requests/s, and CPU time a request, of one phase of load."""
     before = server.usage()["cpu_s"]
     report = harness.load(server.port, connections, path=path,
-                          seconds=seconds)
+                          seconds=seconds, limit=LIMIT_S)
     harness.check_load(report, "%s %s" % (server.mode, path))
     spent = server.usage()["cpu_s"] - before
     return (report["requests"] / report["seconds"],
