@@ -82,12 +82,21 @@ unregister() {
 
 # ---- end ----------------------------------------------------------------------
 
+# The first process of the namespaces is gone only when all others in them are:
+# nothing writes to the folder any more.  Without it, unshare is to end it.
+# shellcheck disable=SC2317 # leave() calls it
+end_child() {
+    first=$(cat "/proc/$child/task/$child/children" 2>/dev/null) || :
+    # shellcheck disable=SC2086 # a blank follows the number
+    kill -KILL ${first:-"$child"} 2>/dev/null || :
+    wait
+}
+
 # shellcheck disable=SC2317 # the trap calls it
 leave() {
     status=$?
     trap '' HUP INT TERM
-    [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || :
-    wait
+    [ -z "$child" ] || end_child
     [ ! -e "$place/registered" ] || unregister
     if [ "${KEEP:-0}" = 1 ] && [ -e "$root/.complete" ]; then
         say "kept: $root"

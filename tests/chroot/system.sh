@@ -71,7 +71,8 @@ mount_all() {
     mount -t proc proc "$root/proc"
     mount --rbind /sys "$root/sys"
     mount --rbind /dev "$root/dev"
-    mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+    [ ! -d "$root/dev/shm" ] ||
+        mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mount --bind "$source" "$root/src"
     mount -o remount,bind,ro "$root/src"
     mount --bind "$debs" "$root/var/cache/apt/archives"
