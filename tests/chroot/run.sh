@@ -28,7 +28,7 @@ check_machine() {
     command -v debootstrap >/dev/null || skip "debootstrap is not installed"
     [ -e "/usr/share/debootstrap/scripts/$suite" ] ||
         skip "this debootstrap does not know $suite"
-    unshare --mount --pid --ipc --fork true 2>/dev/null ||
+    unshare --mount --pid --ipc --fork --mount-proc true 2>/dev/null ||
         skip "no namespaces can be made here"
     [ "$name" = "$suite" ] || [ "$(uname -m)" = x86_64 ] ||
         skip "the arm64 folder is for machines that are not arm64"
@@ -123,9 +123,11 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 url=
 [ -e "$root/.complete" ] || check_means
-# Whatever ends this shell ends unshare, and that ends all within.
+# Whatever ends this shell ends unshare, and that ends all within.  /proc shows
+# what is within: run_alone.py looks there for what a test has left running.
 setpriv --pdeathsig KILL unshare --mount --pid --ipc --fork --kill-child \
-    sh "$here/system.sh" "$name" "$source" "$build" "$url" </dev/null 9>&- &
+    --mount-proc sh "$here/system.sh" "$name" "$source" "$build" "$url" \
+    </dev/null 9>&- &
 child=$!
 status=0
 wait "$child" || status=$?
