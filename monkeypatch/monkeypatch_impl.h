@@ -69,7 +69,7 @@ struct mp__thread {
     void *(*start)(void *);
     void *arg;
     void *result;
-    size_t guard_size;
+    size_t stack_size, guard_size; /* as asked for */
     struct mp__thread *all_next, *all_prev;
     struct hub__waiter **tell; /* where its next wait is to be noted, or NULL */
     struct mp__io *writers;    /* of a host: io.c */
@@ -243,7 +243,8 @@ static inline uint32_t *mp__handler_count(bool interrupting)
 }
 void mp__signals_start(void);
 void mp__signals_start_hosts(void); /* threads are real; see signal.c */
-void mp__signals_thread_begins(struct mp__thread *thread);
+void mp__signals_thread_begins(struct mp__thread *thread,
+                               const pthread_attr_t *attributes);
 void mp__signals_thread_ends(struct mp__thread *thread);
 /* Nobody can send it any more: what came after its end. */
 void mp__signals_thread_freed(struct mp__thread *thread);

@@ -244,13 +244,33 @@ void mp__signal_masks_start(void)
     count(applied, 1);
 }
 
-/* It inherits its maker's mask: what all blocked before, all block now. */
-void mp__signals_thread_begins(struct mp__thread *thread)
+static uint64_t mask_of(const pthread_attr_t *attr, uint64_t inherited)
 {
-    thread->signal_mask = mp__self->signal_mask;
+    sigset_t set;
+
+    return attr != NULL && pthread_attr_getsigmask_np(attr, &set) == 0
+               ? mp__signal_word(&set) & ~NEVER
+               : inherited;
+}
+
+/* Where it inherits its maker's mask, what all blocked before, all block now. */
+void mp__signals_thread_begins(struct mp__thread *thread,
+                               const pthread_attr_t *attr)
+{
+    struct mp__thread *self = mp__self;
+
+    thread->signal_mask = mask_of(attr, self->signal_mask);
+    if (unlikely(thread->signal_mask != self->signal_mask)) {
+        kernel_mask(~(uint64_t)0); /* as in mp__signal_mask_set() */
+        take_own();
+        if ((thread->signal_mask & OWN) != 0)
+            mp__signal_own = true;
+    }
     counted++;
     if (unlikely(thread->signal_mask != 0))
         count(thread->signal_mask, 1);
+    if (unlikely(thread->signal_mask != self->signal_mask))
+        apply(self);
 }
 
 void mp__signals_thread_ends(struct mp__thread *thread)

@@ -3,15 +3,17 @@
 
 #include <sys/syscall.h>
 
-/* The stack as glibc reports it: the block it was cut from, TLS included, the
- * guard not. */
+/* The stack as glibc reports it: what was asked for, TLS included, the guard
+ * not.  The slot may be larger. */
 static void report_stack(const struct mp__thread *thread,
                          pthread_attr_t *attributes)
 {
     const struct greenlet__slot *slot = &thread->mapped->thread.main.slot;
-    char *low = slot->base + slot->guard;
+    size_t size = slot->size - slot->guard;
 
-    pthread_attr_setstack(attributes, low, slot->size - slot->guard);
+    if (size > thread->stack_size)
+        size = thread->stack_size;
+    pthread_attr_setstack(attributes, slot->base + slot->size - size, size);
     pthread_attr_setguardsize(attributes, thread->guard_size);
 }
 

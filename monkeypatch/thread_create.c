@@ -190,6 +190,7 @@ static void read_attributes(const pthread_attr_t *attr, struct wanted *wanted)
         size != 0 && memory != NULL && (uintptr_t)memory + size != 0) {
         wanted->memory = memory;
         wanted->stack = size;
+        wanted->guard = 0;
     }
 }
 
@@ -204,6 +205,7 @@ static void fill_thread(struct mp__thread *thread,
     thread->handle = (pthread_t)(pointer + mp__hub->tls->pthread_start);
     thread->id = new_id();
     thread->detached = wanted->detached == PTHREAD_CREATE_DETACHED;
+    thread->stack_size = wanted->stack & ~(size_t)63; /* as libc's */
     thread->guard_size = wanted->guard;
     memcpy(thread->name, mp__self->name, sizeof thread->name);
     mapped->thread.main.on_left = thread_left;
@@ -216,6 +218,7 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     struct greenlet__mapped *mapped;
     struct mp__thread *thread;
     struct wanted wanted;
+    int rc;
 
     read_attributes(attr, &wanted);
     mapped = mp__hub->map_thread(wanted.stack, wanted.guard, sizeof *thread,
@@ -226,8 +229,12 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     fill_thread(thread, mapped, &wanted);
     thread->start = start;
     thread->arg = arg;
-    mp__sched_created(thread, attr);
-    mp__signals_thread_begins(thread);
+    rc = mp__sched_created(thread, attr);
+    if (rc != 0) {
+        mp__thread_free(thread);
+        return rc == ENOMEM ? EAGAIN : rc;
+    }
+    mp__signals_thread_begins(thread, attr);
     mp__hub->prepare(&mapped->thread.main, mapped->tls_start, thread_entry);
     link_thread(thread);
     mp__stats.threads++;

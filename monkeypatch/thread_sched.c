@@ -194,6 +194,8 @@ MP_EXPORT int pthread_setschedparam(pthread_t handle, int policy,
 
     if (thread == NULL)
         return mp__real.pthread_setschedparam(handle, policy, param);
+    if (thread->ended)
+        return ESRCH;
     return set_policy(thread, policy, param->sched_priority);
 }
 
@@ -204,6 +206,8 @@ MP_EXPORT int pthread_getschedparam(pthread_t handle, int *policy,
 
     if (thread == NULL)
         return mp__real.pthread_getschedparam(handle, policy, param);
+    if (thread->ended)
+        return ESRCH;
     return get_policy(thread, policy, &param->sched_priority);
 }
 
@@ -213,6 +217,8 @@ MP_EXPORT int pthread_setschedprio(pthread_t handle, int priority)
 
     if (thread == NULL)
         return mp__real.pthread_setschedprio(handle, priority);
+    if (thread->ended)
+        return ESRCH;
     return set_priority_only(thread, priority);
 }
 
@@ -435,25 +441,28 @@ long mp__slack_set(unsigned long value)
 
 /* ---- new threads ---- */
 
-static void apply_attr(struct mp__thread *thread, const pthread_attr_t *attr)
+/* Returns an error number: what the kernel refuses, and no memory. */
+static int apply_attr(struct mp__thread *thread, const pthread_attr_t *attr)
 {
     struct sched_param param = {0};
     cpu_set_t cpus;
-    int inherit = PTHREAD_INHERIT_SCHED, policy = SCHED_OTHER;
+    int inherit = PTHREAD_INHERIT_SCHED, policy = SCHED_OTHER, rc = 0;
 
     if (pthread_attr_getaffinity_np(attr, sizeof cpus, &cpus) == 0 &&
         CPU_COUNT(&cpus) < CPU_SETSIZE) /* all bits: none was set */
-        set_cpus(thread, sizeof cpus, &cpus);
+        rc = set_cpus(thread, sizeof cpus, &cpus);
     pthread_attr_getinheritsched(attr, &inherit);
-    if (inherit != PTHREAD_EXPLICIT_SCHED || record_of(thread) == NULL)
-        return;
+    if (rc != 0 || inherit != PTHREAD_EXPLICIT_SCHED)
+        return rc;
+    if (record_of(thread) == NULL)
+        return ENOMEM;
     thread->sched->is_explicit = true;
     pthread_attr_getschedpolicy(attr, &policy);
     pthread_attr_getschedparam(attr, &param);
-    set_policy(thread, policy, param.sched_priority);
+    return set_policy(thread, policy, param.sched_priority);
 }
 
-void mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
+int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
 {
     const struct mp__thread *parent = mp__self;
 
@@ -464,8 +473,7 @@ void mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
         if (thread->sched != NULL)
             thread->sched->born_with = thread->sched->slack;
     }
-    if (attr != NULL)
-        apply_attr(thread, attr);
+    return attr != NULL ? apply_attr(thread, attr) : 0;
 }
 
 /* For pthread_getattr_np(): libc reports what the thread runs with. */
