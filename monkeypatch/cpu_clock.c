@@ -128,8 +128,10 @@ MP_EXPORT int pthread_getcpuclockid(pthread_t handle, clockid_t *clock)
     struct mp__thread *thread = mp__thread_of(handle);
 
     mp__init();
-    if (thread == NULL || thread->ended)
+    if (thread == NULL)
         return mp__real.pthread_getcpuclockid(handle, clock);
+    if (thread->ended)
+        return ESRCH;
     begin();
     *clock = clock_of(thread);
     return 0;

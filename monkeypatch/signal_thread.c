@@ -5,12 +5,14 @@
  * waits; or sigwait() takes it.  Signals that have no handler and are not
  * blocked act on the process and go to the kernel. */
 #include "monkeypatch/end_wait.h"
+#include "monkeypatch/io_impl.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/signal_impl.h"
 
 #include <gnu/libc-version.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -49,6 +51,41 @@ static int leave_to(struct mp__thread *thread, const siginfo_t *info)
     return 0;
 }
 
+/* ---- signalfds ---- */
+
+/* What any signalfd of the program has ever been told to show. */
+static uint64_t shown;
+
+MP_EXPORT int signalfd(int fd, const sigset_t *set, int flags)
+{
+    mp__init();
+    if (mp__readable(set, sizeof(uint64_t)))
+        __atomic_or_fetch(&shown, mp__signal_word(set), __ATOMIC_RELAXED);
+    return mp__real.signalfd(fd, set, flags);
+}
+
+/* A signalfd shows what the kernel has: where all threads block a signal it can
+ * wait there as well as here. */
+static bool waits_in_kernel(const struct mp__thread *thread, int number)
+{
+    uint64_t bit = mp__signal_bit(number);
+
+    return mp__self != NULL && unlikely((shown & bit) != 0) &&
+           blocks(thread, number) && !waits_for(thread, number) &&
+           (mp__signal_mask_applied() & bit) != 0;
+}
+
+static int leave_to_kernel(const siginfo_t *info)
+{
+    if (info->si_code == SI_TKILL)
+        return send_to_kernel(info->si_signo);
+    return mp__real.syscall(SYS_rt_tgsigqueueinfo, getpid(),
+                            mp__real.syscall(SYS_gettid), info->si_signo,
+                            info) < 0
+               ? errno
+               : 0;
+}
+
 /* One of the calling thread's own goes by the kernel, which runs the handler
  * with the state of the processor that it interrupted. */
 static int send_to(struct mp__thread *thread, const siginfo_t *info)
@@ -56,9 +93,11 @@ static int send_to(struct mp__thread *thread, const siginfo_t *info)
     int number = info->si_signo;
     bool restarts, handled;
 
+    if (thread->ended)
+        return info->si_code == SI_QUEUE ? ESRCH : 0;
     if (number < 0 || number > MP_SIGNALS)
         return EINVAL;
-    if (thread->ended || number == 0)
+    if (number == 0)
         return 0;
     handled = mp__signal_has_handler(number, &restarts);
     if (number == SIGKILL || number == SIGSTOP ||
@@ -70,6 +109,8 @@ static int send_to(struct mp__thread *thread, const siginfo_t *info)
     if (mp__self == NULL && thread == &mp__main && info->si_code == SI_TKILL)
         return (int)(mp__real.syscall(SYS_tgkill, getpid(), getpid(),
                                       number) < 0 ? errno : 0);
+    if (waits_in_kernel(thread, number))
+        return leave_to_kernel(info);
     return leave_to(thread, info) != 0
                ? EAGAIN
                : (thread == mp__self ? (mp__signals_deliver(thread), 0) : 0);
@@ -94,7 +135,7 @@ static int send_plain(struct mp__thread *thread, int number)
 /* ---- signals that the kernel brings ---- */
 
 /* abort() of older ones unblocks its signal before it sends it, where we do not see
- * that; since 2.41 it first takes the handler away. */
+ * that (it would send it a second time to who still blocks it); since 2.41 it first takes the handler away. */
 static bool abort_unblocks(void)
 {
     return strverscmp(gnu_get_libc_version(), "2.41") < 0;
@@ -148,6 +189,9 @@ bool mp__signal_hand_over(int number, const siginfo_t *info,
     bool in_hub = mp__signal_in_hub(running), restarts;
 
     if (is_forced(number, info)) {
+        if (number == SIGABRT && blocks(running, number))
+            mp__signal_mask_set(running, running->signal_mask &
+                                             ~mp__signal_bit(number));
         if (number == SIGABRT || !blocks(running, number))
             return false;
         mp__signal_forget_handler(number); /* it comes again, and is the end */

@@ -40,6 +40,8 @@ MP_EXPORT int pthread_setname_np(pthread_t handle, const char *name)
     size = strlen(name) + 1;
     if (size > NAME_SIZE)
         return ERANGE;
+    if (thread->ended)
+        return ENOENT; /* libc opens a file in /proc */
     memset(thread->name, 0, NAME_SIZE);
     memcpy(thread->name, name, size);
     mp__native_thread_named(thread->start, name);
@@ -56,6 +58,8 @@ MP_EXPORT int pthread_getname_np(pthread_t handle, char *buf, size_t room)
         return mp__real.pthread_getname_np(handle, buf, room);
     if (room < NAME_SIZE)
         return ERANGE;
+    if (thread->ended)
+        return ENOENT;
     get_name(thread, buf);
     return 0;
 }
