@@ -316,8 +316,8 @@ void mp__stdio_run(FILE *file, enum mp__stdio_kind kind, size_t size,
         run(call);
 }
 
-bool mp__stdio_do(FILE *file, enum mp__stdio_kind kind, size_t size,
-                  void (*run)(void *), void *call)
+static bool with_lock(FILE *file, enum mp__stdio_kind kind, size_t size,
+                      void (*run)(void *), void *call)
 {
     STDIO_LOCKED(file);
     if (kind == STDIO_READ && mp__stdio_may_wait(file)) {
@@ -331,6 +331,54 @@ bool mp__stdio_do(FILE *file, enum mp__stdio_kind kind, size_t size,
     }
     mp__stdio_run(file, kind, size, run, call);
     return true;
+}
+
+/* A loop of these lets others run, too: it is inside libc most of the time. */
+static bool run_locked(FILE *file, enum mp__stdio_kind kind, size_t size,
+                       void (*run)(void *), void *call)
+{
+    bool rc = with_lock(file, kind, size, run, call);
+
+    mp__io_spend();
+    return rc;
+}
+
+static bool cancel_pending(void)
+{
+    const struct mp__thread *self = mp__self;
+
+    return self != NULL && unlikely(self->cancel_pending != 0);
+}
+
+static size_t buffered(const FILE *file)
+{
+    return has_output(file)
+               ? (size_t)(file->_IO_write_ptr - file->_IO_write_base)
+               : 0;
+}
+
+/* libc's write() inside is where a thread that does nothing but print is
+ * cancelled.  Here when it is done. */
+bool mp__stdio_do(FILE *file, enum mp__stdio_kind kind, size_t size,
+                  void (*run)(void *), void *call)
+{
+    size_t before;
+    bool rc;
+
+    if (likely(!cancel_pending()) || file->_fileno < 0 ||
+        kind == STDIO_QUIET || kind == STDIO_READ || kind == STDIO_SCAN)
+        return run_locked(file, kind, size, run, call);
+    before = buffered(file);
+    rc = run_locked(file, kind, size, run, call);
+    if (buffered(file) < before || (before == 0 && buffered(file) == 0 &&
+                                    kind != STDIO_FLUSH))
+        mp__testcancel();
+    return rc;
+}
+
+bool mp__stdio_complain(void (*run)(void *), void *call)
+{
+    return run_locked(stderr, STDIO_WRITE, STDIO_UNKNOWN_SIZE, run, call);
 }
 
 /* ---- fflush(NULL) ---- */

@@ -43,10 +43,13 @@ bool mp__stdio_may_wait(const FILE *file);
 /* With the lock held: run(call), here or on a helper. */
 void mp__stdio_run(FILE *file, enum mp__stdio_kind kind, size_t size,
                    void (*run)(void *), void *call);
-/* The same, taking the lock.  False: the wait for input was interrupted, run()
+/* The same, taking the lock; may unwind (cancellation).  False: the wait for input was interrupted, run()
  * was not called, errno and the FILE's error mark are set. */
 bool mp__stdio_do(FILE *file, enum mp__stdio_kind kind, size_t size,
                   void (*run)(void *), void *call);
+
+/* The same for what error() and its like print: no cancellation point. */
+bool mp__stdio_complain(void (*run)(void *), void *call);
 
 /* STDIO_STORE or STDIO_WRITE, for this text; looked at only where it counts. */
 enum mp__stdio_kind mp__stdio_kind_of(const FILE *file, const void *text,

@@ -31,7 +31,7 @@ static void say(void (*run)(void *), void *call)
 {
     mp__init();
     if (MP_ACTIVE(stdio) && mp__may_park())
-        mp__stdio_do(stderr, STDIO_WRITE, STDIO_UNKNOWN_SIZE, run, call);
+        mp__stdio_complain(run, call);
     else
         run(call);
 }

@@ -118,14 +118,21 @@ static int flush_locked(FILE *file)
     return flush.returned;
 }
 
+static int flush_one(FILE *file)
+{
+    struct flush flush = { file, 0 };
+
+    mp__stdio_do(file, STDIO_FLUSH, 0, run_flush, &flush);
+    return flush.returned;
+}
+
 STDIO_HEAD(int, fflush, (FILE *file))
 {
     if (!MP_ACTIVE(stdio))
         return MP_REAL(fflush)(file);
     if (file == NULL)
         return mp__stdio_flush_all();
-    STDIO_LOCKED(file);
-    return flush_locked(file);
+    return flush_one(file);
 }
 MP_SPELLING(fflush, _IO_fflush);
 
