@@ -151,5 +151,5 @@ int64_t mp__at(clockid_t clock, const struct timespec *absolute)
     if (__builtin_sub_overflow(ns, clock_ns(clock), &at) ||
         __builtin_add_overflow(at, mp__now(), &at))
         return ns < 0 ? 0 : HUB_FOREVER;
-    return at;
+    return at < 0 ? 0 : at; /* the kernel takes no time before the boot */
 }

@@ -46,6 +46,24 @@ static long try_move(struct mp__io *io, void *arg)
     return -EAGAIN;
 }
 
+static bool is_pipe(int fd)
+{
+    struct stat st;
+
+    return sys_fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* What the kernel refuses before it waits: an offset in a pipe, and where there is
+ * no pipe (tee: not two).  What has offsets never waits. */
+static bool is_over_at_once(const struct move *call, int to)
+{
+    if (call->len == 0 || call->from_at != NULL)
+        return true;
+    if (call->what == TEE)
+        return !(is_pipe(call->from) && is_pipe(to));
+    return !(is_pipe(call->from) || is_pipe(to));
+}
+
 /* Parks until there is something to read, if that may take long. */
 static long wait_for_input(int from)
 {
@@ -67,7 +85,8 @@ static ssize_t run(int to, struct move *call)
     long rc = 0;
 
     mp__io_begin();
-    if (call->what != SENDFILE && (call->flags & SPLICE_F_NONBLOCK) == 0)
+    if (call->what != SENDFILE && (call->flags & SPLICE_F_NONBLOCK) == 0 &&
+        !is_over_at_once(call, to))
         rc = wait_for_input(call->from);
     if (rc == 0)
         rc = mp__io_run(to, HUB_WRITE, try_move, move, call);

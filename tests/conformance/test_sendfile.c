@@ -128,6 +128,29 @@ START_TEST(splice_waits_for_what_is_to_come)
 }
 END_TEST
 
+/* The kernel sees this before it waits for the bytes that do not come. */
+START_TEST(splice_refuses_before_it_waits)
+{
+    int from[2], to[2];
+    off_t at = 0;
+
+    conf_pipe(from);
+    conf_pipe(to);
+    errno = 0;
+    ck_assert_int_eq(splice(from[0], &at, to[1], NULL, 10, 0), -1);
+    ck_assert_int_eq(errno, ESPIPE);
+    errno = 0;
+    ck_assert_int_eq(splice(ends[0], NULL, file, NULL, 10, 0), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    errno = 0;
+    ck_assert_int_eq(tee(ends[0], to[1], 10, 0), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_int_eq(splice(from[0], NULL, to[1], NULL, 0, 0), 0);
+    conf_close_both(from);
+    conf_close_both(to);
+}
+END_TEST
+
 START_TEST(tee_waits_and_takes_nothing_away)
 {
     int from[2], to[2];
@@ -200,6 +223,7 @@ static void add(TCase *tcase)
     conf_test(tcase, sendfile_refuses, 1);
     conf_test(tcase, sendfile_copies_between_files, 1);
     conf_test(tcase, splice_waits_for_what_is_to_come, 1);
+    conf_test(tcase, splice_refuses_before_it_waits, 1);
     conf_test(tcase, tee_waits_and_takes_nothing_away, 1);
     conf_test(tcase, eventfd_read_waits_for_a_count, 1);
     conf_test(tcase, eventfd_write_waits_for_room, 1);

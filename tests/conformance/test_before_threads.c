@@ -1,0 +1,74 @@
+/* Waits until a time, in a process that has made no thread */
+#include "conf_threads.h"
+
+#include <errno.h>
+#include <semaphore.h>
+
+static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC};
+enum { CLOCKS = 2 };
+
+/* The beginning of 1970, and of this system. */
+static const struct timespec zero;
+
+START_TEST(cond_ends_at_a_time_long_ago)
+    {
+        pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+        pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+
+        ck_assert_int_eq(pthread_mutex_lock(&mutex), 0);
+        ck_assert_int_eq(
+            pthread_cond_clockwait(&cond, &mutex, clocks[_i], &zero),
+            ETIMEDOUT);
+        ck_assert_int_eq(pthread_cond_timedwait(&cond, &mutex, &zero),
+                         ETIMEDOUT);
+        ck_assert_int_eq(pthread_mutex_unlock(&mutex), 0);
+        ck_assert_int_eq(pthread_cond_destroy(&cond), 0);
+    }
+END_TEST
+
+START_TEST(mutex_ends_at_a_time_long_ago)
+    {
+        pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+        ck_assert_int_eq(pthread_mutex_lock(&mutex), 0);
+        ck_assert_int_eq(pthread_mutex_clocklock(&mutex, clocks[_i], &zero),
+                         ETIMEDOUT);
+        ck_assert_int_eq(pthread_mutex_unlock(&mutex), 0);
+    }
+END_TEST
+
+START_TEST(rwlock_ends_at_a_time_long_ago)
+    {
+        pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+
+        ck_assert_int_eq(pthread_rwlock_rdlock(&lock), 0);
+        ck_assert_int_eq(pthread_rwlock_clockwrlock(&lock, clocks[_i], &zero),
+                         ETIMEDOUT);
+        ck_assert_int_eq(pthread_rwlock_unlock(&lock), 0);
+    }
+END_TEST
+
+START_TEST(sem_ends_at_a_time_long_ago)
+    {
+        sem_t sem;
+
+        ck_assert_int_eq(sem_init(&sem, 0, 0), 0);
+        errno = 0;
+        ck_assert_int_eq(sem_clockwait(&sem, clocks[_i], &zero), -1);
+        ck_assert_int_eq(errno, ETIMEDOUT);
+        ck_assert_int_eq(sem_destroy(&sem), 0);
+    }
+END_TEST
+
+static void add(TCase *tcase)
+{
+    conf_test(tcase, cond_ends_at_a_time_long_ago, CLOCKS);
+    conf_test(tcase, mutex_ends_at_a_time_long_ago, CLOCKS);
+    conf_test(tcase, rwlock_ends_at_a_time_long_ago, CLOCKS);
+    conf_test(tcase, sem_ends_at_a_time_long_ago, CLOCKS);
+}
+
+int main(void)
+{
+    return conf_main("before_threads", add, 0);
+}
