@@ -1,7 +1,12 @@
 /* wrap_process.c - waiting for children, and calls that hide a fork()
  *
  * A wait for one child parks on its pidfd; for a wait for any child, or for a
- * child to stop, see children.c.  Then the caller looks again. */
+ * child to stop, see children.c.  Then the caller looks again.
+ *
+ * A child that is traced stops for who waits, whatever that has asked for, and
+ * its pidfd does not tell.  Whether a child lets itself be traced is not known
+ * here; it says so soon if it does.  So waits by a pidfd look at the child a
+ * few times, until one has been seen to stop so: then children.c is for all. */
 #include "monkeypatch/children.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/private_fd.h"
@@ -16,7 +21,13 @@ struct children {
     idtype_t type;
     id_t id;
     int options; /* WEXITED and its like; no WNOHANG */
+    int64_t pause; /* until the next look at one that may be traced */
 };
+
+#define FIRST_PAUSE_NS 2000000
+#define LAST_PAUSE_NS  1000000000
+
+static bool traces; /* a child has stopped for us to trace it */
 
 static int open_pidfd(pid_t pid)
 {
@@ -25,29 +36,35 @@ static int open_pidfd(pid_t pid)
     return (int)SYS_CALL(SYS_pidfd_open, pid, 0, 0, 0, 0, 0);
 }
 
-static int wait_on_pidfd(int low)
+static int wait_on_pidfd(int low, struct children *children)
 {
     MP_PRIVATE_FD fd = {-1, -1};
+    int64_t until = HUB_FOREVER;
     int rc = mp__private_fd(&fd, low);
 
     if (rc < 0)
         return rc;
-    return mp__wait_fd(&fd.now, HUB_READ, HUB_FOREVER,
-                       MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
+    if (children->pause < LAST_PAUSE_NS) {
+        until = mp__now() + children->pause;
+        children->pause *= 2;
+    }
+    rc = mp__wait_fd(&fd.now, HUB_READ, until,
+                     MP_CANCEL | MP_INTERRUPTIBLE | MP_RESTARTS);
+    return rc == -ETIMEDOUT ? 0 : rc;
 }
 
 /* Park until a look at the children may find something; `seen` is from before
  * the last one.  0 or -errno. */
-static int wait_for(const struct children *children, uint32_t seen)
+static int wait_for(struct children *children, uint32_t seen)
 {
     int saved = errno, rc;
 
-    if (children->type == P_PID &&
+    if (children->type == P_PID && !traces &&
         (children->options & (WEXITED | WSTOPPED | WCONTINUED)) == WEXITED) {
         int fd = open_pidfd((pid_t)children->id);
 
         if (fd >= 0) {
-            rc = wait_on_pidfd(fd);
+            rc = wait_on_pidfd(fd, children);
             errno = saved;
             return rc;
         }
@@ -75,7 +92,7 @@ static bool may_park(int options)
 
 static struct children children_of(pid_t pid, int options)
 {
-    struct children children = {P_ALL, 0, WEXITED};
+    struct children children = {P_ALL, 0, WEXITED, FIRST_PAUSE_NS};
 
     if (pid > 0)
         children.type = P_PID, children.id = (id_t)pid;
@@ -94,12 +111,17 @@ static pid_t wait_child(pid_t pid, int *status, int options,
                         struct rusage *usage)
 {
     struct children children = children_of(pid, options);
+    int own;
 
+    if (status == NULL)
+        status = &own;
     for (;;) {
         uint32_t seen = mp__children_seen();
         pid_t found = mp__real.wait4(pid, status, options | WNOHANG, usage);
         int rc;
 
+        if (found > 0 && WIFSTOPPED(*status) && !(options & WUNTRACED))
+            traces = true;
         if (found != 0)
             return found;
         rc = wait_for(&children, seen);
@@ -150,7 +172,8 @@ MP_EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 {
     int (*original)(idtype_t, id_t, siginfo_t *, int) = MP_REAL(waitid);
     struct children children = {
-        type, id, options & (WEXITED | WSTOPPED | WCONTINUED)};
+        type, id, options & (WEXITED | WSTOPPED | WCONTINUED),
+        FIRST_PAUSE_NS};
     siginfo_t own;
 
     /* P_PIDFD and what Linux may add wait natively. */
@@ -165,6 +188,9 @@ MP_EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 
         info->si_pid = 0;
         rc = original(type, id, info, options | WNOHANG);
+        if (rc == 0 && info->si_pid != 0 && !(options & WSTOPPED) &&
+            (info->si_code == CLD_TRAPPED || info->si_code == CLD_STOPPED))
+            traces = true;
         if (rc < 0 || info->si_pid != 0)
             return rc;
         rc = wait_for(&children, seen);
