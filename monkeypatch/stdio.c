@@ -339,7 +339,8 @@ static bool run_locked(FILE *file, enum mp__stdio_kind kind, size_t size,
 {
     bool rc = with_lock(file, kind, size, run, call);
 
-    mp__io_spend();
+    if (mp__here != NULL)
+        mp__io_spend();
     return rc;
 }
 
