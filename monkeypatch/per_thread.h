@@ -10,8 +10,7 @@
 /* thread_sched.c */
 
 /* A new mapped thread: what it inherits from the calling one, and what `attr`
- * (may be NULL) asks for. */
-/* Returns an error number. */
+ * (may be NULL) asks for.  Returns an error number. */
 int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr);
 void mp__sched_free(struct mp__thread *thread);
 /* What pthread_getattr_np() says of it. */

@@ -135,7 +135,8 @@ static int send_plain(struct mp__thread *thread, int number)
 /* ---- signals that the kernel brings ---- */
 
 /* abort() of older ones unblocks its signal before it sends it, where we do not see
- * that (it would send it a second time to who still blocks it); since 2.41 it first takes the handler away. */
+ * that (it would send it a second time to who still blocks it); since 2.41 it
+ * first takes the handler away. */
 static bool abort_unblocks(void)
 {
     return strverscmp(gnu_get_libc_version(), "2.41") < 0;

@@ -43,8 +43,8 @@ bool mp__stdio_may_wait(const FILE *file);
 /* With the lock held: run(call), here or on a helper. */
 void mp__stdio_run(FILE *file, enum mp__stdio_kind kind, size_t size,
                    void (*run)(void *), void *call);
-/* The same, taking the lock; may unwind (cancellation).  False: the wait for input was interrupted, run()
- * was not called, errno and the FILE's error mark are set. */
+/* The same, taking the lock; may unwind (cancellation).  False: the wait for input
+ * was interrupted, run() was not called, errno and the FILE's error mark are set. */
 bool mp__stdio_do(FILE *file, enum mp__stdio_kind kind, size_t size,
                   void (*run)(void *), void *call);
 
