@@ -246,7 +246,8 @@ START_TEST(refuses_a_clock_that_nobody_waits_on)
 }
 END_TEST
 
-/* A signal goes to one who still waits, not to one whose time is up. */
+/* A signal goes to one who still waits, not to one whose time is up.  It stays
+ * counted: its time may be up before the other one comes. */
 static void *wait_briefly(void *argument)
 {
     struct timespec when = deadline_in(CLOCK_REALTIME, 10);
@@ -254,7 +255,6 @@ static void *wait_briefly(void *argument)
     lock();
     waiting++;
     pthread_cond_timedwait(&cond, &mutex, &when);
-    waiting--;
     unlock();
     return argument;
 }
