@@ -69,7 +69,7 @@ static int64_t moment_of(int64_t real_ns)
     if (__builtin_sub_overflow(real_ns, clock_ns(CLOCK_REALTIME), &at) ||
         __builtin_add_overflow(at, mp__now(), &at))
         return real_ns < 0 ? 0 : HUB_FOREVER;
-    return at;
+    return at < 0 ? 0 : at; /* the kernel takes no time before the boot */
 }
 
 static void move_wait(struct mp__thread *thread)

@@ -74,12 +74,18 @@ static long in_msgrcv(void)
     return msgrcv(queue, &message, sizeof message.text, 0, 0);
 }
 
-static long in_msgsnd(void)
+static void fill_messages(void)
 {
     struct message message = { .type = 1 };
 
     while (msgsnd(queue, &message, sizeof message.text, IPC_NOWAIT) == 0)
         continue;
+}
+
+static long in_msgsnd(void)
+{
+    struct message message = { .type = 1 };
+
     return msgsnd(queue, &message, sizeof message.text, 0);
 }
 
@@ -105,12 +111,16 @@ static long in_mq_receive(void)
     return mq_receive(posix_queue, text, sizeof text, NULL);
 }
 
-static long in_mq_send(void)
+static void fill_queue(void)
 {
     const struct timespec past = { 1, 0 };
 
     while (mq_timedsend(posix_queue, "x", 1, 0, &past) == 0)
         continue;
+}
+
+static long in_mq_send(void)
+{
     return mq_send(posix_queue, "x", 1, 0);
 }
 
@@ -203,6 +213,16 @@ static void setup(void)
     hold_file();
 }
 
+/* And full is what is to be full, before anybody makes room. */
+static void setup_for(int index)
+{
+    setup();
+    if (waits[index].wait == in_msgsnd)
+        fill_messages();
+    if (waits[index].wait == in_mq_send)
+        fill_queue();
+}
+
 static void release_file(void *unused)
 {
     (void)unused;
@@ -229,7 +249,7 @@ static void teardown(void)
 
 START_TEST(a_handler_ends_it)
 {
-    setup();
+    setup_for(_i);
     start_alarms(0);
     errno = 0;
     ck_assert_int_eq(waits[_i].wait(), -1);
@@ -262,7 +282,7 @@ START_TEST(a_handler_that_restarts_ends_some)
 {
     pthread_t thread;
 
-    setup();
+    setup_for(_i);
     start_alarms(SA_RESTART);
     thread = start_later(200, satisfy, NULL);
     errno = 0;
@@ -291,7 +311,7 @@ START_TEST(cancellation_ends_it)
 
     if (!waits[_i].cancels)
         return;
-    setup();
+    setup_for(_i);
     thread = start_thread(wait_in_thread, (void *)(intptr_t)_i);
     sleep_ms(30);
     ck_assert_int_eq(pthread_cancel(thread), 0);
@@ -304,7 +324,7 @@ START_TEST(other_threads_run_meanwhile)
 {
     pthread_t thread;
 
-    setup();
+    setup_for(_i);
     thread = start_later(30, satisfy, NULL);
     errno = 44;
     ck_assert_int_ge(waits[_i].wait(), 0);
