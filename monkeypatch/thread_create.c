@@ -1,5 +1,6 @@
 /* thread_create.c - pthread_create(): a greenlet with a TLS block of its own */
 #include "monkeypatch/end_wait.h"
+#include "monkeypatch/io_impl.h"
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/preempt.h"
@@ -241,6 +242,7 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     mp__preempt_begin();
     *handle = thread->handle;
     mp__hub->ready(mp__self->identity->os->hub, &mapped->thread.main);
+    mp__io_spend(); /* their stacks are used again when some have ended */
     return 0;
 }
 

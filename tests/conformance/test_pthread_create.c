@@ -263,6 +263,35 @@ START_TEST(starts_detached)
 }
 END_TEST
 
+static void *count_and_end(void *count)
+{
+    __atomic_add_fetch((int *)count, 1, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+/* Who makes many in a row does not have all of them at once. */
+START_TEST(threads_begin_and_end_while_their_maker_makes_more)
+{
+    enum { MANY = 1000 };
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int ended = 0, ended_meanwhile, refused = 0;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    for (int i = 0; i < MANY; i++)
+        refused += pthread_create(&thread, &attributes, count_and_end,
+                                  &ended) != 0;
+    ended_meanwhile = __atomic_load_n(&ended, __ATOMIC_SEQ_CST);
+    pthread_attr_destroy(&attributes);
+    ck_assert_int_eq(refused, 0);
+    while (__atomic_load_n(&ended, __ATOMIC_SEQ_CST) < MANY)
+        sleep_ms(1);
+    sleep_ms(5); /* out of the last one's stack, too */
+    ck_assert_int_ge(ended_meanwhile, MANY / 10);
+}
+END_TEST
+
 START_TEST(a_detached_thread_says_so)
 {
     struct portrait portrait;
@@ -308,6 +337,7 @@ static void add(TCase *tcase)
     conf_test(tcase, uses_the_stack_of_the_caller, 1);
     conf_test(tcase, reports_the_guard_size, 3);
     conf_test(tcase, starts_detached, 1);
+    conf_test(tcase, threads_begin_and_end_while_their_maker_makes_more, 1);
     conf_test(tcase, a_detached_thread_says_so, 1);
     conf_test(tcase, takes_an_explicit_schedule, 1);
 }
