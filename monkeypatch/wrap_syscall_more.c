@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/sendfile.h>
+#include <sys/signalfd.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
 
@@ -292,6 +293,14 @@ static bool is_fork(const struct mp__arguments *call)
     return call->n == SYS_clone && call->a[0] == SIGCHLD && call->a[1] == 0;
 }
 
+static bool show_signals(const struct mp__arguments *call, int flags, long *rc)
+{
+    if (SIZE(2) != MP_SIGSET_BYTES)
+        return false;
+    *rc = signalfd(INT(0), PTR(1), flags);
+    return true;
+}
+
 bool mp__syscall_signals(const struct mp__arguments *call, long *rc)
 {
     switch (call->n) {
@@ -307,6 +316,12 @@ bool mp__syscall_signals(const struct mp__arguments *call, long *rc)
             return false;
         *rc = sigsuspend(PTR(0));
         return true;
+#ifdef SYS_signalfd
+    case SYS_signalfd:
+        return show_signals(call, 0, rc);
+#endif
+    case SYS_signalfd4:
+        return show_signals(call, INT(3), rc);
     case SYS_sigaltstack:
         *rc = sigaltstack(PTR(0), PTR(1));
         return true;

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 
 static sigset_t set;
 static int fd;
@@ -68,6 +69,18 @@ START_TEST(shows_what_a_thread_sends_itself)
     }
 END_TEST
 
+START_TEST(made_by_its_number_it_shows_the_same)
+    {
+        close(fd);
+        fd = (int)syscall(SYS_signalfd4, -1, &set, _NSIG / 8, SFD_CLOEXEC);
+        ck_assert_int_ge(fd, 0);
+        join_thread(start_thread(send_to_self, NULL));
+        errno = 0;
+        ck_assert_int_eq(syscall(SYS_signalfd4, -1, &set, 3, 0), -1);
+        ck_assert_int_eq(errno, EINVAL);
+    }
+END_TEST
+
 static void send_usr1(void *argument)
 {
     (void)argument;
@@ -108,6 +121,7 @@ static void add(TCase *tcase)
     tcase_add_checked_fixture(tcase, setup, teardown);
     conf_test(tcase, shows_what_main_sends_itself, 1);
     conf_test(tcase, shows_what_a_thread_sends_itself, 1);
+    conf_test(tcase, made_by_its_number_it_shows_the_same, 1);
     conf_test(tcase, a_read_waits_while_others_run, 1);
     conf_test(tcase, refuses_what_is_none, 1);
 }

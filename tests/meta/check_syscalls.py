@@ -23,6 +23,7 @@ FUNCTION = {
     "rt_sigprocmask": "sigprocmask",
     "rt_sigsuspend": "sigsuspend",
     "rt_sigtimedwait": "sigtimedwait",
+    "signalfd4": "signalfd",
     "syslog": "klogctl",
     "tkill": "tgkill",
 }
