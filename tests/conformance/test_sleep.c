@@ -82,28 +82,46 @@ START_TEST(takes_the_time_asked_for)
     ck_assert_int_eq(spellings[_i](REST_NS), 0);
     ck_assert_int_eq(errno, SOME_ERRNO);
     ck_assert_int_ge(now_ns() - began, REST_NS);
-    ck_assert_int_lt(now_ns() - began, REST_NS + CONF_S);
+    ck_assert_int_lt(now_ns() - began, REST_NS + 10 * CONF_S);
 }
 END_TEST
 
 /* Sleepers of one program sleep side by side. */
+
+static int64_t long_rest;
+
 static void *rest_long(void *spelling)
 {
-    CONF_CHECK(spellings[(intptr_t)spelling](40 * CONF_MS) == 0);
+    CONF_CHECK(spellings[(intptr_t)spelling](long_rest) == 0);
     return NULL;
 }
 
-START_TEST(of_twenty_threads_is_one_wait)
+static int64_t rest_in_twenty(int spelling)
 {
     pthread_t threads[20];
     int64_t began = now_ns();
 
     for (int i = 0; i < 20; i++)
-        threads[i] = start_thread(rest_long, (void *)(intptr_t)_i);
+        threads[i] = start_thread(rest_long, (void *)(intptr_t)spelling);
     for (int i = 0; i < 20; i++)
         join_thread(threads[i]);
-    ck_assert_int_ge(now_ns() - began, 40 * CONF_MS);
-    ck_assert_int_lt(now_ns() - began, 400 * CONF_MS);
+    return now_ns() - began;
+}
+
+/* A busy machine takes its time to make twenty threads: then a longer one. */
+START_TEST(of_twenty_threads_is_one_wait)
+{
+    int64_t took;
+
+    long_rest = 40 * CONF_MS;
+    for (;;) {
+        took = rest_in_twenty(_i);
+        ck_assert_int_ge(took, long_rest);
+        if (took < 10 * long_rest || long_rest >= CONF_S)
+            break;
+        long_rest *= 3;
+    }
+    ck_assert_int_lt(took, 10 * long_rest);
 }
 END_TEST
 
@@ -158,7 +176,7 @@ START_TEST(sleep_counts_seconds)
     ck_assert_uint_eq(sleep(1), 0);
     ck_assert_int_eq(errno, SOME_ERRNO);
     ck_assert_int_ge(now_ns() - began, CONF_S);
-    ck_assert_int_lt(now_ns() - began, 2 * CONF_S);
+    ck_assert_int_lt(now_ns() - began, 20 * CONF_S);
 }
 END_TEST
 
