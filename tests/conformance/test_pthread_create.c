@@ -277,6 +277,7 @@ START_TEST(threads_begin_and_end_while_their_maker_makes_more)
     pthread_t thread;
     int ended = 0, ended_meanwhile, refused = 0;
 
+    conf_expect_threads(200);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     for (int i = 0; i < MANY; i++)
