@@ -128,7 +128,8 @@ static bool ask(int options)
     STORE(asked, 1);
     mp__lot_wake(&watch.asked, INT_MAX);
     running = LOAD(running);
-    if (running == options || !replace(&running, options))
+    /* Another thread may have asked for more since: never replace that one. */
+    if ((running & options) == options || !replace(&running, options))
         return true;
     if (start(options) == 0)
         return true;
