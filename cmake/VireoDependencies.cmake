@@ -42,3 +42,19 @@ endif()
 set(VIREO_PRIVATE_LIBRARIES ev m)
 # For libvireo-tls.so alone.
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS SSL)
+
+# For libvireo-http.so alone: the parser behind http/parser.c, WebSocket frames, and
+# permessage-deflate.  The first two have no .pc file, or none that says more.
+find_path(HTTP_PARSER_INCLUDE_DIR http_parser.h REQUIRED)
+find_library(HTTP_PARSER_LIBRARY http_parser REQUIRED)
+add_library(HttpParser::http_parser UNKNOWN IMPORTED)
+set_target_properties(HttpParser::http_parser PROPERTIES
+    IMPORTED_LOCATION ${HTTP_PARSER_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${HTTP_PARSER_INCLUDE_DIR})
+find_path(WSLAY_INCLUDE_DIR wslay/wslay.h REQUIRED)
+find_library(WSLAY_LIBRARY wslay REQUIRED)
+add_library(Wslay::wslay UNKNOWN IMPORTED)
+set_target_properties(Wslay::wslay PROPERTIES
+    IMPORTED_LOCATION ${WSLAY_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${WSLAY_INCLUDE_DIR})
+find_package(ZLIB REQUIRED)

@@ -6,7 +6,7 @@
 # layer; installed, all lie together, so that no two may have one name.
 set(VIREO_PUBLIC_HEADERS)
 file(GLOB all CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
-    context/*.h hub/*.h monkeypatch/*.h)
+    context/*.h hub/*.h monkeypatch/*.h http/*.h)
 foreach(header IN LISTS all)
     file(STRINGS ${header} guard LIMIT_COUNT 1 REGEX "^#ifndef VIREO_[A-Z0-9_]+_H$")
     if(guard)
@@ -19,7 +19,7 @@ set(folder ${PROJECT_BINARY_DIR}/include/vireo)
 set(VIREO_INSTALLED_HEADERS)
 foreach(header IN LISTS VIREO_PUBLIC_HEADERS)
     file(READ ${header} text)
-    string(REGEX REPLACE "#include \"(context|hub|monkeypatch)/" "#include \""
+    string(REGEX REPLACE "#include \"(context|hub|monkeypatch|http)/" "#include \""
         text "${text}")
     cmake_path(GET header FILENAME file)
     if(${folder}/${file} IN_LIST VIREO_INSTALLED_HEADERS)

@@ -12,7 +12,9 @@ set -eu
 packages='libc6 libc6-dev linux-libc-dev libcrypt1 libcrypt-dev libgcc-s1
     libgcc-12-dev libstdc++6 libev4 libev-dev
     libc-ares2 libc-ares-dev libssl3 libssl-dev
-    libboost-context1.74-dev check libsubunit0 libsubunit-dev'
+    libboost-context1.74-dev check libsubunit0 libsubunit-dev
+    libhttp-parser2.9 libhttp-parser-dev libwslay1 libwslay-dev
+    zlib1g zlib1g-dev'
 
 sysroot=${1:?usage: cmake/sysroot.sh DIRECTORY}
 here=$(cd "$(dirname "$0")" && pwd)

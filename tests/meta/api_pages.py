@@ -12,7 +12,7 @@ FRONT = {"title", "section", "header", "added-in"}
 def normal(text):
     """White space only where two words meet."""
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
-    text = re.sub(r"\b(GREENLET|HUB|MONKEYPATCH)_API\b", " ", text)
+    text = re.sub(r"\b(GREENLET|HUB|HTTP|MONKEYPATCH)_API\b", " ", text)
     return re.sub(r"\s*([^\w\s])\s*", r"\1", re.sub(r"\s+", " ", text)).strip()
 
 
@@ -23,8 +23,8 @@ def declarations(root):
         text = "\n".join(tree.lines(root, header))
         text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
         for declaration in re.findall(
-                r"^(?:GREENLET|HUB|MONKEYPATCH)_API\s+(?!extern\b)([^;]*;)", text, re.M):
-            name = re.findall(r"(?:greenlet|hub|monkeypatch)_\w+",
+                r"^(?:GREENLET|HUB|HTTP|MONKEYPATCH)_API\s+(?!extern\b)([^;]*;)", text, re.M):
+            name = re.findall(r"(?:greenlet|hub|http|monkeypatch)_\w+",
                               declaration.split("(")[0])[-1]
             found[name] = ("vireo/" + os.path.basename(header),
                            normal(declaration))

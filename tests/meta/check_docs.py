@@ -49,7 +49,7 @@ def declarations(root, header):
             explained = True
         elif not line.strip():
             explained = False
-        elif re.match(r"(GREENLET|HUB|MONKEYPATCH)_API\s", line) and not explained:
+        elif re.match(r"(GREENLET|HUB|HTTP|MONKEYPATCH)_API\s", line) and not explained:
             yield "%s:%d: no comment: %s" % (header, number, line)
 
 
@@ -73,7 +73,7 @@ def variables(root, pages):
     """Each environment variable that the code reads is explained, and each
     that is explained is read."""
     in_code = set()
-    for path in tree.files(root, ".c", ".h", folders=("context", "hub",
+    for path in tree.files(root, ".c", ".h", folders=("context", "http", "hub",
                                                       "monkeypatch")):
         in_code |= set(re.findall(r"\"(VIREO_[A-Z_]+)", read(root, path)))
     # init.c looks at what comes behind the prefix.
@@ -95,7 +95,7 @@ def tests_named(root, page):
     """Each test that the page names exists: `conformance/read` is
     tests/conformance/test_read.c (or .cpp, .py, .sh)."""
     names = re.findall(
-        r"`(context|hub|monkeypatch|conformance|programs|meta|examples)"
+        r"`(context|hub|http|monkeypatch|conformance|programs|meta|examples)"
         r"/([a-z_0-9]+)`", read(root, page))
     for folder, name in names:
         places = [os.path.join(root, "tests", folder, prefix + name + ending)

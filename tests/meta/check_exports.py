@@ -50,11 +50,11 @@ TLS = "hub/tls.h"
 def declared(root, *headers):
     names = set()
     for header in headers or tree.public_headers(root):
-        if header == TLS and TLS not in headers:
+        if not headers and (header == TLS or header.startswith("http/")):
             continue
         text = "\n".join(tree.lines(root, header))
         names |= set(re.findall(
-            r"(?:GREENLET|HUB)_API\s+[^;]*?\b((?:greenlet|hub)_\w+)"
+            r"(?:GREENLET|HUB|HTTP)_API\s+[^;]*?\b((?:greenlet|hub|http)_\w+)"
             r"\s*(?:\(|;)", text))
     return names
 
@@ -94,6 +94,19 @@ def check_tls(root, library):
             yield "libvireo-tls.so needs %s" % name
 
 
+def check_http(root, library):
+    shown = {name.split("@")[0] for name in exports(library)} - {"VIREO_0"}
+    headers = [header for header in tree.public_headers(root)
+               if header.startswith("http/")]
+    for name in sorted(shown ^ declared(root, *headers)):
+        yield "libvireo-http.so and the headers of http/ differ on %s" % name
+    for name in needed(library):
+        if not LIBC.match(name) and not re.match(
+                r"^(libvireo(-tls)?\.so[.\d]*|lib(http_parser|wslay|z)\.so[.\d]*)$",
+                name):
+            yield "libvireo-http.so needs %s" % name
+
+
 def main():
     root, build = tree.arguments()
     with open(os.path.join(build, "generated", "preload.exports"),
@@ -104,6 +117,8 @@ def main():
     problems += check_public(root, build)
     problems += check_tls(root,
                           os.path.join(build, "lib", "libvireo-tls.so"))
+    problems += check_http(root,
+                           os.path.join(build, "lib", "libvireo-http.so"))
     tree.verdict(problems, len(listed))
 
 

@@ -1,5 +1,5 @@
-"""Dependencies go one way: context <- hub <- monkeypatch; and a few things are
-known to one file only."""
+"""Dependencies go one way: context <- hub <- { monkeypatch, http }; and a
+few things are known to one file only."""
 import re
 
 import tree
@@ -8,6 +8,7 @@ import tree
 LAYERS = {
     "context": {"context"},
     "hub": {"context", "hub"},
+    "http": {"context", "hub", "http"},
     "monkeypatch": {"context", "hub", "monkeypatch"},
     "examples": set(),
     "tests/conformance": set(),
@@ -19,6 +20,8 @@ LAYERS = {
 ONLY = [
     (r"#\s*include\s*[<\"]ev\.h", {
         "hub/loop.c": "libev is seen by one file"}),
+    (r"#\s*include\s*[<\"]http_parser\.h", {
+        "http/parser.c": "http-parser is seen by one file"}),
     (r"\bdlv?sym\s*\(", {
         "monkeypatch/real.c": "the originals",
         "monkeypatch/init.c": "the one table of libvireo.so",

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-FOLDERS = ("cmake", "context", "docs", "examples", "gdb", "hub",
+FOLDERS = ("cmake", "context", "docs", "examples", "gdb", "http", "hub",
            "monkeypatch", "tests")
 
 
@@ -31,7 +31,7 @@ def public_headers(root):
     """Those whose include guard begins with VIREO_, as cmake/VireoHeaders.cmake
     finds them."""
     found = []
-    for layer in ("context", "hub", "monkeypatch"):
+    for layer in ("context", "hub", "http", "monkeypatch"):
         for name in sorted(os.listdir(os.path.join(root, layer))):
             path = layer + "/" + name
             if name.endswith(".h") and any(

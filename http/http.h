@@ -1,0 +1,12 @@
+/* http.h - HTTP on greenlets: servers, views, streams, WebSockets
+ *
+ * One greenlet serves one connection.  Link libvireo-http.
+ *
+ * Functions return 0, a count, or a negative errno; deadlines are absolute, in ns
+ * of hub_now(), HUB_FOREVER is none. */
+#ifndef VIREO_HTTP_H
+#define VIREO_HTTP_H
+
+#include "http/view.h"
+
+#endif
