@@ -86,15 +86,6 @@ const struct http__field *http__head_find(const struct http__head *head,
                                           const char *data, const char *name,
                                           size_t length, uint32_t from);
 
-/* A chunk's line may have this many bytes: else extensions that nobody reads
- * would be a way to send without end (RFC 9112 7.1.1). */
-#define HTTP__CHUNK_LINE 1024
-
-/* A chunk's first line, with its extension.  *length gets its CRLF too, *chunk
- * how many bytes follow.  Returns as http__strict_head(). */
-int http__strict_chunk(const char *data, size_t size, size_t *length,
-                       uint64_t *chunk);
-
 /* The trailer after the last chunk, with its empty line: as a head without a
  * request line; fields that frame or route a message are refused.  limits->line
  * does not count. */
