@@ -81,7 +81,7 @@ void serve_send_pieces(int fd, const char *text, size_t size, size_t piece)
         if (hub_send_all(fd, text + at, most, 0, NULL,
                          hub_deadline(5 * HUB_SECOND)) < 0)
             return; /* it was refused already */
-        hub_sleep(0);
+        hub_sleep(20 * HUB_MICROSECOND);
         hub_sleep(0);
     }
 }
