@@ -458,6 +458,13 @@ START_TEST(empty_lines_alone_are_no_head_yet)
             http__strict_head(&strict, &pieces_limits, "\r\n\r\n\r", 5, &head),
             0);
         ck_assert_uint_eq(strict.at, 4);
+        ck_assert(!http__strict_begun(&strict, 4));
+        ck_assert(http__strict_begun(&strict, 5));
+        ck_assert_int_eq(http__strict_head(&strict, &pieces_limits,
+                                           "\r\n\r\nGET / HTTP/1.1\r\n", 20,
+                                           &head),
+                         0);
+        ck_assert(http__strict_begun(&strict, 20));
     }
 END_TEST
 
