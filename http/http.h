@@ -8,5 +8,6 @@
 #define VIREO_HTTP_H
 
 #include "http/view.h"
+#include "http/websocket.h"
 
 #endif
