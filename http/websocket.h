@@ -1,9 +1,10 @@
 /* websocket.h - WebSockets (RFC 6455), compressed if both like (RFC 7692)
  *
- * A view accepts, and from then on its greenlet has the connection: it receives and
- * sends until it returns, and then what is open is closed.  Other greenlets of the
- * same hub may send meanwhile: whole messages never mix.  Pings are answered, and
- * control frames looked at, by whoever is in http_websocket_receive().
+ * A view accepts; when it has returned, a function has the connection, in the same
+ * greenlet: it receives and sends until it returns, and then what is open is closed.
+ * Other greenlets of the same hub may send meanwhile: whole messages never mix.
+ * Pings are answered, and control frames looked at, by whoever is in
+ * http_websocket_receive().
  *
  * Deadlines: HUB_NOWAIT returns -EAGAIN instead of waiting.  Errors of all calls
  * besides their own: -EPIPE when the connection is over, -ENOMEM, and why a wait
@@ -55,7 +56,7 @@ struct http_websocket_options {
     size_t message_limit;  /* bytes of a message, inflated; 0: 1 MiB */
     int64_t ping_interval; /* silence after which a ping is sent; 0: none is */
     int64_t pong_timeout;  /* silence after that which ends it; 0: 20 s */
-    int64_t write_timeout; /* of a frame, and 2 ms for each byte; 0: 60 s */
+    int64_t write_timeout; /* while the client takes nothing; 0: 60 s */
     int64_t close_timeout; /* for the close frame of the client; 0: 5 s */
     unsigned flags;        /* HTTP_WEBSOCKET_PLAIN ... */
     int window_bits;       /* of compression, both ways: 9 ... 15; 0: 15 */
@@ -65,18 +66,27 @@ struct http_websocket_options {
 
 /* ---- its life ------------------------------------------------------------------ */
 
-/* Answer the request with 101 and take over its connection.  options: borrowed
- * for the call; NULL stands for the defaults.  Switches.
+/* What has the connection, from the 101 on.  Runs in the greenlet of the connection,
+ * and may wait.  The request is gone then, unless the view has kept it
+ * (http_request_ref()).
  *
- * Ownership: *socket is borrowed until the view returns; http_websocket_ref() for
- * longer.
+ * Ownership: socket is borrowed until it returns; http_websocket_ref() for longer.
+ * Returns 0, or a negative errno: what is open is closed with 1011. */
+typedef int http_websocket_function(struct http_websocket *socket, void *data);
+
+/* Answer the request with 101 and have function(socket, data) called; not if that
+ * comes to nothing.  options, with what it points to, is kept as long as the
+ * connection; NULL stands for the defaults.
+ *
  * Returns 0; or the status to answer with, for the view to return, the response
- * having the fields that go with it: 400 for a bad handshake, 426 for none or one of
- * another version, 403 for a page of another origin; or a negative errno. */
+ * having its body and the fields that go with it: 400 for a bad handshake, 426 for
+ * none or one of another version, 403 for a page of another origin; -EINVAL for
+ * options that cannot be; or what setting a response ends with. */
 HTTP_API int http_websocket_accept(struct http_request *request,
                                    struct http_response *response,
                                    const struct http_websocket_options *options,
-                                   struct http_websocket **socket);
+                                   http_websocket_function *function,
+                                   void *data);
 
 /* Keep it, and give it back: once the connection is over calls return -EPIPE. */
 HTTP_API struct http_websocket *
@@ -127,7 +137,7 @@ HTTP_API int http_websocket_send(struct http_websocket *socket,
  * the first part to the last other greenlets' messages wait.  A character of text
  * may be cut.  Switches.
  * Returns as http_websocket_send(); after an error with nothing sent the same part
- * may be sent again. */
+ * may be sent again, unless there is compression: then it ends the connection. */
 HTTP_API int http_websocket_send_part(struct http_websocket *socket,
                                       enum http_websocket_type type,
                                       const void *data, size_t size, bool last,
@@ -144,8 +154,9 @@ HTTP_API int http_websocket_ping(struct http_websocket *socket,
 
 /* Send a close frame, with `code` (0: none) and reason (UTF-8; NULL: none), and wait
  * for the client's, at most for the time of the options; messages that come before
- * it are dropped.  After it nothing can be sent.  When the view returns what is
- * still open is closed with 1000, after an error with 1011, when killed with 1001.
+ * it are dropped.  After it nothing can be sent.  When the function returns what is
+ * still open is closed with 1000, after an error with 1011, when killed with 1001; and
+ * with 1001 when the server begins to stop.
  * Switches.
  * Returns 0 when both have closed; -EINVAL for a code that may not be sent, or a
  * reason that is not UTF-8 or longer than 123 bytes; -ETIMEDOUT when the client has

@@ -250,6 +250,31 @@ static int do_close(struct http_websocket *socket, int code, const char *reason,
     return rc;
 }
 
+/* A client that does not answer is left. */
+static void leave(void *arg)
+{
+    struct http_websocket *socket = arg;
+
+    do_close(socket, HTTP_WEBSOCKET_GOING_AWAY, NULL, HUB_FOREVER);
+    if (socket->end == 0)
+        http__websocket_cut(socket, -EPIPE);
+    http__websocket_leave(socket, 0);
+}
+
+void http__control_leave(void *arg)
+{
+    struct http_websocket *socket = arg;
+    struct greenlet *helper = NULL;
+
+    if (socket->end == 0 && !socket->out.is_leaving)
+        helper = hub_spawn_raw(leave, socket);
+    if (helper == NULL)
+        return;
+    socket->out.is_leaving = true;
+    socket->users++; /* left by the helper */
+    greenlet_unref(helper);
+}
+
 int http_websocket_close(struct http_websocket *socket, int code,
                          const char *reason, int64_t deadline_ns)
 {

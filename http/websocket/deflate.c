@@ -1,6 +1,8 @@
 /* deflate.c - messages compressed (RFC 7692, 7.2), by zlib */
 #include "http/websocket/deflate.h"
 
+#include "http/memory.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -17,6 +19,30 @@ static unsigned as_much(size_t size)
     return size < UINT_MAX ? (unsigned)size : UINT_MAX;
 }
 
+static void *give(void *opaque, unsigned count, unsigned size)
+{
+    (void)opaque;
+    return http__calloc(count, size);
+}
+
+static void take_back(void *opaque, void *memory)
+{
+    (void)opaque;
+    free(memory);
+}
+
+/* One without a state yet. */
+static z_stream *new_stream(void)
+{
+    z_stream *stream = http__calloc(1, sizeof *stream);
+
+    if (stream != NULL) {
+        stream->zalloc = give;
+        stream->zfree = take_back;
+    }
+    return stream;
+}
+
 /* ---- what we receive ---- */
 
 static int inflate_begin(struct http__inflate *from, int bits)
@@ -25,7 +51,7 @@ static int inflate_begin(struct http__inflate *from, int bits)
 
     if (from->stream != NULL)
         return 0;
-    from->stream = calloc(1, sizeof *from->stream);
+    from->stream = new_stream();
     if (from->stream == NULL)
         return -ENOMEM;
     rc = inflateInit2(from->stream, -bits);
@@ -41,7 +67,7 @@ static int inflate_begin(struct http__inflate *from, int bits)
 static int go_on(z_stream *stream)
 {
     unsigned size = 0;
-    Bytef *window = malloc(32768);
+    Bytef *window = http__malloc(32768);
     int rc = -ENOMEM;
 
     if (window != NULL && inflateGetDictionary(stream, window, &size) == Z_OK &&
@@ -137,7 +163,7 @@ int http__deflate_begin(struct http__deflate *state, int bits, int level,
 
     if (state->stream != NULL)
         return 0;
-    state->stream = calloc(1, sizeof *state->stream);
+    state->stream = new_stream();
     if (state->stream == NULL)
         return -ENOMEM;
     rc = deflateInit2(state->stream,

@@ -11,16 +11,33 @@
 
 /* ---- coming in ---- */
 
+int http__frames_early(struct http__frames *frames, const void *data,
+                       size_t size)
+{
+    char *early;
+
+    if (size == 0)
+        return 0;
+    early = http__realloc(frames->early, frames->early_size + size);
+    if (early == NULL)
+        return -ENOMEM;
+    memcpy(early + frames->early_size, data, size);
+    frames->early = early;
+    frames->early_size += size;
+    return 0;
+}
+
 static size_t take_early(struct http__frames *frames, void *buffer, size_t size)
 {
-    size_t taken = size < frames->early_size ? size : frames->early_size;
+    size_t left = frames->early_size - frames->early_at;
+    size_t taken = size < left ? size : left;
 
-    memcpy(buffer, frames->early, taken);
-    frames->early += taken;
-    frames->early_size -= taken;
-    if (frames->early_size == 0) {
-        free(frames->early_owned);
-        frames->early_owned = NULL;
+    memcpy(buffer, frames->early + frames->early_at, taken);
+    frames->early_at += taken;
+    if (taken == left) {
+        free(frames->early);
+        frames->early = NULL;
+        frames->early_at = frames->early_size = 0;
     }
     return taken;
 }
@@ -57,7 +74,8 @@ static int open_context(struct http_websocket *socket)
 
     if (frames->context != NULL)
         return 0;
-    if (wslay_frame_context_init(&frames->context, &callbacks, socket) == 0)
+    if (!HTTP__ALLOCATION_FAILS() &&
+        wslay_frame_context_init(&frames->context, &callbacks, socket) == 0)
         return 0;
     frames->context = NULL;
     return -ENOMEM;
@@ -67,9 +85,9 @@ void http__frames_free(struct http__frames *frames)
 {
     wslay_frame_context_free(frames->context);
     frames->context = NULL;
-    free(frames->early_owned);
-    frames->early_owned = NULL;
-    frames->early_size = 0;
+    free(frames->early);
+    frames->early = NULL;
+    frames->early_at = frames->early_size = 0;
 }
 
 void http__frames_rest(struct http__frames *frames)
@@ -153,7 +171,8 @@ int http__frames_header(const struct wslay_frame_iocb *frame, uint8_t *bytes)
     struct header header = { bytes, 0 };
     wslay_frame_context_ptr context;
 
-    if (wslay_frame_context_init(&context, &callbacks, &header) != 0)
+    if (HTTP__ALLOCATION_FAILS() ||
+        wslay_frame_context_init(&context, &callbacks, &header) != 0)
         return -ENOMEM;
     wslay_frame_send(context, &copy);
     wslay_frame_context_free(context);

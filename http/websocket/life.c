@@ -21,34 +21,17 @@ static void settle(struct http_websocket_options *options)
         options->compress_from = 256;
 }
 
-static int keep_early(struct http__frames *frames, const char *early,
-                      size_t size)
-{
-    if (size == 0)
-        return 0;
-    frames->early_owned = malloc(size);
-    if (frames->early_owned == NULL)
-        return -ENOMEM;
-    frames->early = memcpy(frames->early_owned, early, size);
-    frames->early_size = size;
-    return 0;
-}
-
 struct http_websocket *
 http__websocket_new(struct http__wire *wire,
                     const struct http_websocket_options *options,
-                    const struct http__handshake_answer *answer,
-                    const char *early, size_t early_size)
+                    const struct http__handshake_answer *answer)
 {
-    struct http_websocket *socket = calloc(1, sizeof *socket);
+    struct http_websocket *socket = http__calloc(1, sizeof *socket);
 
     if (socket == NULL)
         return NULL;
-    if (keep_early(&socket->in.frames, early, early_size) < 0) {
-        free(socket);
-        return NULL;
-    }
     socket->wire = wire;
+    socket->greenlet = greenlet_current();
     socket->refs = 1;
     socket->options = *options;
     settle(&socket->options);

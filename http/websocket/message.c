@@ -20,7 +20,7 @@ static int reserve(struct http__incoming *in, size_t more)
         room = more + 1;
     while (in->size + more >= room)
         room = room < FIRST_ROOM ? FIRST_ROOM : 2 * room;
-    data = realloc(in->data, room);
+    data = http__realloc(in->data, room);
     if (data == NULL)
         return -ENOMEM;
     in->data = data;

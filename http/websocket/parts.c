@@ -116,7 +116,7 @@ int http__compressed_send(struct http_websocket *socket, uint8_t opcode,
                     !socket->terms.send_takeover;
     /* Incompressible data grows by 5 bytes for 16 KiB, and a flush by 5. */
     squeeze.room = size < FRAME ? size + 64 : FRAME;
-    squeeze.out = malloc(squeeze.room);
+    squeeze.out = http__malloc(squeeze.room);
     if (squeeze.out == NULL)
         return -ENOMEM;
     rc = squeeze_part(&squeeze, data, size, last, deadline_ns);

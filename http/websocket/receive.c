@@ -33,6 +33,21 @@ static int64_t next_look(const struct http_websocket *socket)
                                : socket->heard + options->ping_interval;
 }
 
+/* The stack of the connection's greenlet shrinks meanwhile. */
+static int wait_idle(struct http_websocket *socket, int64_t deadline_ns)
+{
+    bool is_its = socket->connection != NULL &&
+                  socket->greenlet == greenlet_current();
+    int rc;
+
+    if (is_its)
+        http__connection_idle(socket->connection, true);
+    rc = http__wire_wait(socket->wire, deadline_ns);
+    if (is_its)
+        http__connection_idle(socket->connection, false);
+    return rc;
+}
+
 /* Nothing is held meanwhile but the message that has begun. */
 static int wait_for_input(struct http_websocket *socket, int64_t deadline_ns)
 {
@@ -44,7 +59,7 @@ static int wait_for_input(struct http_websocket *socket, int64_t deadline_ns)
         return -EAGAIN;
     for (;;) {
         look = next_look(socket);
-        rc = http__wire_wait(socket->wire, sooner(deadline_ns, look));
+        rc = wait_idle(socket, sooner(deadline_ns, look));
         if (socket->end != 0)
             return socket->end < 0 ? socket->end : -EPIPE; /* by a sender */
         if (rc != -ETIMEDOUT || look > deadline_ns || hub_now() < look)
@@ -156,7 +171,10 @@ int http__websocket_read(struct http_websocket *socket, int64_t deadline_ns,
             rc = 0;
         }
     }
-    http__frames_rest(&socket->in.frames);
+    if (rc < 1 && socket->end != 0)
+        http__incoming_free(&socket->in);
+    else
+        http__frames_rest(&socket->in.frames);
     return rc;
 }
 

@@ -1,11 +1,11 @@
 /* send.c - frames and whole messages, sent in turn */
 #include "http/websocket/websocket_impl.h"
 
+#include "hub/tls.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-
-enum { BYTE_NS = 2000000 }; /* a frame's time grows with its size: 500 B/s */
 
 /* ---- turns ---- */
 
@@ -33,40 +33,83 @@ bool http__wire_writable(const struct http_websocket *socket)
     return poll(&look, 1, 0) != 0;
 }
 
-static size_t left_of(const struct iovec *vec)
+/* At least a byte. */
+static ssize_t put(struct http__wire *wire, struct iovec *vec, int count,
+                   int64_t deadline_ns)
 {
-    return vec[0].iov_len + vec[1].iov_len;
+    struct msghdr message = { .msg_iov = vec, .msg_iovlen = (size_t)count };
+
+    if (wire->tls != NULL)
+        return hub_tls_write(wire->tls, vec->iov_base, vec->iov_len,
+                             deadline_ns);
+    return hub_sendmsg(wire->fd, &message, 0, deadline_ns);
 }
 
-/* Who ends a wait before the first byte leaves a good connection; after it, or when
- * the client has not read for the time of the options, there is none. */
-static int failed(struct http_websocket *socket, int rc, bool begun,
-                  int64_t limit, int64_t deadline_ns)
+static void advance(struct iovec **vec, int *count, size_t done)
 {
-    bool too_slow = rc == -ETIMEDOUT && limit < deadline_ns &&
-                    hub_now() >= limit;
+    while (*count > 0 && done >= (*vec)->iov_len) {
+        done -= (*vec)->iov_len;
+        ++*vec;
+        --*count;
+    }
+    if (*count > 0) {
+        (*vec)->iov_base = (char *)(*vec)->iov_base + done;
+        (*vec)->iov_len -= done;
+    }
+}
 
-    if (!begun && !too_slow &&
-        (rc == -ETIMEDOUT || rc == -ECANCELED || rc == -ENOMEM))
-        return rc;
-    http__websocket_cut(socket, -EPIPE);
-    return too_slow || rc == -ECONNRESET ? -EPIPE : rc;
+/* As put(), but a client that takes nothing for the time of the options is gone:
+ * -EPIPE. */
+static ssize_t put_in_time(struct http_websocket *socket, struct iovec *vec,
+                           int count, int64_t deadline_ns)
+{
+    ssize_t done = put(socket->wire, vec, count, HUB_NOWAIT);
+    int64_t limit;
+
+    if (done != -EAGAIN || deadline_ns == HUB_NOWAIT)
+        return done;
+    limit = hub_deadline(socket->options.write_timeout);
+    done = put(socket->wire, vec, count,
+               limit < deadline_ns ? limit : deadline_ns);
+    if (done == -ETIMEDOUT && limit < deadline_ns && hub_now() >= limit)
+        return -EPIPE;
+    return done;
+}
+
+/* Who ends a wait before the first byte leaves a good connection; after it, there is
+ * none.  *begun: a byte is gone. */
+static int put_all(struct http_websocket *socket, struct iovec *vec, int count,
+                   int64_t deadline_ns, bool *begun)
+{
+    struct iovec none = { NULL, 0 };
+    ssize_t done;
+
+    advance(&vec, &count, 0);
+    while (count > 0) {
+        done = put_in_time(socket, vec, count, deadline_ns);
+        if (done < 0)
+            return (int)done;
+        advance(&vec, &count, (size_t)done);
+        *begun = true;
+        if (deadline_ns == HUB_NOWAIT)
+            deadline_ns = HUB_FOREVER;
+    }
+    if (socket->wire->tls == NULL)
+        return 0;
+    return (int)put_in_time(socket, &none, 1, deadline_ns);
 }
 
 static int write_frame(struct http_websocket *socket, struct iovec *vec,
                        int64_t deadline_ns)
 {
-    size_t size = left_of(vec);
-    int64_t wanted = deadline_ns == HUB_NOWAIT ? HUB_FOREVER : deadline_ns;
-    int64_t limit = hub_deadline(socket->options.write_timeout +
-                                 (int64_t)size * BYTE_NS);
-    int rc;
+    bool begun = false;
+    int rc = put_all(socket, vec, 2, deadline_ns, &begun);
 
-    if (deadline_ns == HUB_NOWAIT && !http__wire_writable(socket))
-        return -EAGAIN;
-    rc = http__wire_write(socket->wire, vec, vec[1].iov_len > 0 ? 2 : 1,
-                          limit < wanted ? limit : wanted);
-    return rc < 0 ? failed(socket, rc, left_of(vec) != size, limit, wanted) : 0;
+    if (rc == 0 || (!begun && (rc == -EAGAIN || rc == -ETIMEDOUT ||
+                               rc == -ECANCELED || rc == -ENOMEM)))
+        return rc;
+    http__websocket_cut(socket, -EPIPE);
+    return rc == -ECONNRESET ? -EPIPE : rc;
 }
 
 int http__frame_send(struct http_websocket *socket,

@@ -12,6 +12,8 @@
 #ifndef HTTP_WEBSOCKET_IMPL_H
 #define HTTP_WEBSOCKET_IMPL_H
 
+#include "http/connection.h"
+#include "http/memory.h"
 #include "http/websocket.h"
 #include "http/websocket/deflate.h"
 #include "http/websocket/handshake.h"
@@ -31,9 +33,8 @@ struct http__frames {
     bool may_read;    /* the wire may have something */
     bool ended;       /* the wire has had its end */
     int error;        /* what the wire failed with */
-    const char *early; /* what was read along with the request */
-    size_t early_size;
-    char *early_owned;
+    char *early; /* what was read along with the request */
+    size_t early_at, early_size;
 };
 
 struct http__incoming {
@@ -65,10 +66,13 @@ struct http__outgoing {
     bool pong_due, ping_due;
     bool close_sent;
     bool has_helper; /* a greenlet that sends pings and pongs */
+    bool is_leaving; /* one that closes, since the server stops */
 };
 
 struct http_websocket {
     struct http__wire *wire; /* NULL: the connection is over */
+    struct http__connection *connection; /* NULL: of a test */
+    struct greenlet *greenlet; /* the connection's; only compared */
     unsigned refs, users;
     struct hub_event unused; /* set: no user is left */
     struct hub_event over;   /* set: nothing more will come */
@@ -85,14 +89,13 @@ struct http_websocket {
 
 /* ---- life.c ---- */
 
-/* A WebSocket on a wire whose handshake is done; `early`: bytes that were read
- * behind the request, copied.  wire: kept until http__websocket_finish().
+/* A WebSocket on a wire whose handshake is done.  wire: kept until
+ * http__websocket_finish().
  * Returns NULL when there is no memory. */
 struct http_websocket *
 http__websocket_new(struct http__wire *wire,
                     const struct http_websocket_options *options,
-                    const struct http__handshake_answer *answer,
-                    const char *early, size_t early_size);
+                    const struct http__handshake_answer *answer);
 /* The view has returned rc: close what is open, with the code that says so, wait for
  * who still uses it, and drop a reference.  Switches, not a cancellation point. */
 void http__websocket_finish(struct http_websocket *socket, int rc);
@@ -112,6 +115,9 @@ enum { HTTP__FRAME_NONE = 0, HTTP__FRAME_PIECE = 1 };
  * for no good frame, -EPIPE at the end, or what reading failed with. */
 int http__frames_next(struct http_websocket *socket,
                       struct wslay_frame_iocb *piece, bool *first, bool *last);
+/* Bytes that were read already come first.  Copied.  Returns 0 or -ENOMEM. */
+int http__frames_early(struct http__frames *frames, const void *data,
+                       size_t size);
 /* What `piece` says is not needed any more: give back a context without bytes. */
 void http__frames_rest(struct http__frames *frames);
 void http__frames_free(struct http__frames *frames);
@@ -136,7 +142,7 @@ void http__message_drop(struct http__incoming *in);
 
 /* Take and give a turn: -EAGAIN for HUB_NOWAIT. */
 int http__turn_take(struct hub_semaphore *turn, int64_t deadline_ns);
-/* Send a frame, having the frame turn.  -ETIMEDOUT and other ends of waits: nothing
+/* Send a frame, having the frame turn.  -EAGAIN, -ETIMEDOUT and other ends of waits: nothing
  * was sent; -EPIPE: the connection is over. */
 int http__frame_send(struct http_websocket *socket,
                      const struct wslay_frame_iocb *frame, int64_t deadline_ns);
@@ -170,6 +176,8 @@ void http__control_flush(struct http_websocket *socket);
 int http__control_call_help(struct http_websocket *socket);
 /* Tell the client why it is over.  Returns error, which is kept. */
 int http__control_fail(struct http_websocket *socket, int error);
+/* The server stops: a greenlet closes with 1001.  Does not wait. */
+void http__control_leave(void *socket);
 int http__control_send_close(struct http_websocket *socket, int code,
                              const char *reason, int64_t deadline_ns);
 
