@@ -73,7 +73,7 @@ static const struct row {
     { "data that is cut", &plain_terms,
       { { FIN | RSV1 | TEXT, D("\xf2\x48\xcd") } }, "text" },
     { "a block that is cut", &plain_terms,
-      { { FIN | RSV1 | BINARY, D("\x00\x05\x00\xfa\xff\x48") } }, "text" },
+      { { FIN | RSV1 | BINARY, D("\x00\x09\x00\xf6\xff\x48") } }, "text" },
     { "none at all", &plain_terms, { { FIN | RSV1 | TEXT, "", 0 } }, "text" },
     { "text that is none when inflated", &plain_terms,
       { { FIN | RSV1 | TEXT, D("\x00\x02\x00\xfd\xff\xc3\x28\x00") } }, "text" },
