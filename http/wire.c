@@ -1,13 +1,14 @@
 /* wire.c - a socket, or TLS on one
  *
- * A call is tried first, without a deadline: that costs no look at the clock, and
- * is all there is to most of them. */
+ * A call is tried first, without a deadline: that costs no look at the clock,
+ * and is all there is to most of them. */
 #include "http/wire.h"
 
 #include "hub/socket.h"
 #include "hub/tls.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -42,7 +43,7 @@ int64_t http__wire_limit(int64_t ns)
 static ssize_t put(struct http__wire *wire, struct iovec *vec, int count,
                    int64_t deadline_ns)
 {
-    struct msghdr message = { .msg_iov = vec, .msg_iovlen = (size_t)count };
+    struct msghdr message = {.msg_iov = vec, .msg_iovlen = (size_t)count};
 
     if (wire->tls != NULL)
         return hub_tls_write(wire->tls, vec->iov_base, vec->iov_len,
@@ -94,7 +95,7 @@ int http__wire_write(struct http__wire *wire, struct iovec *vec, int count,
 
 ssize_t http__wire_try(struct http__wire *wire, const void *data, size_t size)
 {
-    struct iovec vec = { (void *)(uintptr_t)data, size };
+    struct iovec vec = {(void *)(uintptr_t)data, size};
 
     return put(wire, &vec, 1, HUB_NOWAIT);
 }
@@ -111,7 +112,7 @@ static int copy_file(struct http__wire *wire, int file, off_t offset,
     while (count > 0 && rc == 0) {
         size_t most = count < sizeof buffer ? (size_t)count : sizeof buffer;
         ssize_t got = pread(file, buffer, most, offset);
-        struct iovec vec = { buffer, got > 0 ? (size_t)got : 0 };
+        struct iovec vec = {buffer, got > 0 ? (size_t)got : 0};
 
         if (got <= 0)
             rc = got < 0 ? -errno : -EIO;
@@ -126,17 +127,35 @@ static int copy_file(struct http__wire *wire, int file, off_t offset,
     return rc;
 }
 
-/* Returns how many bytes, -EAGAIN, or what went wrong; a file that has become shorter
- * is -EIO. */
+/* sendfile() has no flag against SIGPIPE: it is blocked meanwhile, and taken
+ * when it came. */
+static ssize_t quiet_sendfile(int fd, int file, off_t *offset, size_t size)
+{
+    const struct timespec now = {0, 0};
+    sigset_t pipe, before;
+    ssize_t sent;
+
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    sent = sendfile(fd, file, offset, size);
+    if (sent < 0)
+        sent = -errno;
+    if (sent == -EPIPE && !sigismember(&before, SIGPIPE))
+        sigtimedwait(&pipe, NULL, &now);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return sent;
+}
+
+/* Returns how many bytes, -EAGAIN, or what went wrong; a file that has become
+ * shorter is -EIO. */
 static ssize_t send_piece(struct http__wire *wire, int file, off_t *offset,
                           uint64_t count)
 {
     size_t most = count < FILE_PIECE ? (size_t)count : FILE_PIECE;
     int saved = errno;
-    ssize_t sent = sendfile(wire->fd, file, offset, most);
+    ssize_t sent = quiet_sendfile(wire->fd, file, offset, most);
 
-    if (sent < 0)
-        sent = -errno;
     errno = saved;
     return sent == 0 ? -EIO : sent;
 }
@@ -153,8 +172,8 @@ int http__wire_sendfile(struct http__wire *wire, int file, off_t offset,
         if (sent == -EINVAL || sent == -ENOSYS)
             return copy_file(wire, file, offset, count, progress_ns);
         if (sent == -EAGAIN)
-            rc = hub_wait_fd(wire->fd, HUB_WRITE,
-                             http__wire_limit(progress_ns));
+            rc =
+                hub_wait_fd(wire->fd, HUB_WRITE, http__wire_limit(progress_ns));
         else if (sent > 0)
             rc = (count -= (uint64_t)sent) > 0 ? hub_sleep(0) : 0;
         else if (sent != -EINTR)

@@ -21,18 +21,19 @@ struct http__wire {
  * read that follows may find nothing all the same.
  * Returns 0 or why the wait ended. */
 int http__wire_wait(struct http__wire *wire, int64_t deadline_ns);
-/* At most `size` bytes, 0 at the end.  HUB_NOWAIT: -EAGAIN instead of waiting. */
+/* At most `size` bytes, 0 at the end.  HUB_NOWAIT: -EAGAIN instead of waiting.
+ */
 ssize_t http__wire_read(struct http__wire *wire, void *buffer, size_t size,
                         int64_t deadline_ns);
 /* All of it; vec is changed.  -ETIMEDOUT when the other side takes nothing for
- * progress_ns (negative: no limit); 0: nothing is waited for, -EAGAIN, and how much
- * was sent is not known.  Returns 0 or a negative errno. */
+ * progress_ns (negative: no limit); 0: nothing is waited for, -EAGAIN, and how
+ * much was sent is not known.  Returns 0 or a negative errno. */
 int http__wire_write(struct http__wire *wire, struct iovec *vec, int count,
                      int64_t progress_ns);
 /* As much as goes without a wait: how many bytes, or -EAGAIN and so on. */
 ssize_t http__wire_try(struct http__wire *wire, const void *data, size_t size);
-/* `count` bytes of a file, by sendfile() where there is no TLS; -EIO when it has
- * fewer.  progress_ns is not 0. */
+/* `count` bytes of a file, by sendfile() where there is no TLS; -EIO when it
+ * has fewer.  progress_ns is not 0. */
 int http__wire_sendfile(struct http__wire *wire, int file, off_t offset,
                         uint64_t count, int64_t progress_ns);
 /* No more will be written; reading goes on. */
