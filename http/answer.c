@@ -59,7 +59,6 @@ static int call(struct http__connection *connection)
     struct http__work *work = connection->work;
     int rc = 0;
 
-    connection->deferred = greenlet_deferred();
     if (server->options.received != NULL)
         rc = server->options.received(&work->request,
                                       server->options.received_data);

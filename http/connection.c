@@ -138,7 +138,8 @@ void http__connection_run(struct http_server *server,
     struct http__connection connection = {.wire = {.fd = fd, .drained = true},
                                           .server = server,
                                           .peer = peer,
-                                          .greenlet = greenlet_current()};
+                                          .greenlet = greenlet_current(),
+                                          .deferred = greenlet_deferred()};
 
     link_connection(&connection);
     if (http__sweeper_start(server) == 0 && begin(&connection, how) == 0)

@@ -134,7 +134,8 @@ int http__field_look(struct http__strict *strict, const char *data,
 
     if (look == NULL)
         return 0;
-    if (look == host && head->form == HTTP__FORM_ORIGIN) {
+    if (look == host && (head->form == HTTP__FORM_ORIGIN ||
+                         head->form == HTTP__FORM_ASTERISK)) {
         head->host = field->value;
         head->host_length = field->value_length;
     }

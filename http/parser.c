@@ -5,12 +5,6 @@
 
 #include <string.h>
 
-/* What a callback has noted: http_parser.data points here. */
-struct verdict {
-    unsigned lines; /* heads, chunk lines or messages that ended */
-    bool ends;      /* the connection ends after this message */
-};
-
 /* Parsers that stand before a chunk's line, and before a trailer: to be copied.
  */
 static http_parser before_chunk, before_trailer;
@@ -28,36 +22,24 @@ __attribute__((constructor)) static void prepare(void)
     http_parser_execute(&before_trailer, &silent, "0\r\n", 3);
 }
 
-static int ended(http_parser *parser)
+/* It has seen what it was asked about: an error ends it there. */
+static int stop(http_parser *parser)
 {
-    struct verdict *verdict = parser->data;
-
-    verdict->lines++;
-    return 0;
+    (void)parser;
+    return -1;
 }
 
-/* What follows is no business of this parser's: 1 says that there is no body.
- */
-static int head_ended(http_parser *parser)
+static const http_parser_settings of_head = {.on_headers_complete = stop};
+static const http_parser_settings of_chunk = {.on_chunk_header = stop};
+static const http_parser_settings of_trailer = {.on_message_complete = stop};
+
+/* Does it stop, by `error`, behind the first `length` of these bytes? */
+static bool stops_at(http_parser *parser, const http_parser_settings *settings,
+                     const char *data, size_t size, size_t length,
+                     enum http_errno error)
 {
-    struct verdict *verdict = parser->data;
-
-    verdict->lines++;
-    verdict->ends = http_should_keep_alive(parser) == 0;
-    return 1;
-}
-
-static const http_parser_settings of_head = {.on_headers_complete = head_ended};
-static const http_parser_settings of_chunk = {.on_chunk_header = ended};
-static const http_parser_settings of_trailer = {.on_message_complete = ended};
-
-/* All of it, and nothing went wrong. */
-static bool read_all(http_parser *parser, const http_parser_settings *settings,
-                     const char *data, size_t length, struct verdict *verdict)
-{
-    parser->data = verdict;
-    return http_parser_execute(parser, settings, data, length) == length &&
-           HTTP_PARSER_ERRNO(parser) == HPE_OK && verdict->lines == 1;
+    return http_parser_execute(parser, settings, data, size) == length &&
+           HTTP_PARSER_ERRNO(parser) == error;
 }
 
 static bool same_method(const http_parser *parser, const char *data,
@@ -69,11 +51,10 @@ static bool same_method(const http_parser *parser, const char *data,
            memcmp(name, data + head->method, head->method_length) == 0;
 }
 
-/* ULLONG_MAX is its "none".  An earlier end than ours would be its mistake, but
- * a later one ours. */
+/* ULLONG_MAX is its "none".  Whether the connection goes on is not asked: it
+ * minds Proxy-Connection, and takes a "keep-alive" for more than a "close". */
 static bool same_framing(const http_parser *parser,
-                         const struct http__head *head,
-                         const struct verdict *verdict)
+                         const struct http__head *head)
 {
     uint64_t length =
         head->content_length < 0 ? UINT64_MAX : (uint64_t)head->content_length;
@@ -81,31 +62,30 @@ static bool same_framing(const http_parser *parser,
     return parser->http_major == 1 &&
            (parser->http_minor > 0) == (head->minor > 0) &&
            parser->content_length == length &&
-           ((parser->flags & F_CHUNKED) != 0) == head->chunked &&
-           (!verdict->ends || http__head_ends(head));
+           ((parser->flags & F_CHUNKED) != 0) == head->chunked;
 }
 
 int http__parser_head(const char *data, const struct http__head *head)
 {
-    struct verdict verdict = {0, false};
+    size_t size = head->length - head->skipped;
     http_parser parser;
 
     http_parser_init(&parser, HTTP_REQUEST);
-    if (!read_all(&parser, &of_head, data + head->skipped,
-                  head->length - head->skipped, &verdict))
+    /* At the last LF, not behind it. */
+    if (!stops_at(&parser, &of_head, data + head->skipped, size, size - 1,
+                  HPE_CB_headers_complete))
         return HTTP_PARSER_ERRNO(&parser) == HPE_INVALID_METHOD ? -501 : -400;
-    if (!same_method(&parser, data, head) ||
-        !same_framing(&parser, head, &verdict))
+    if (!same_method(&parser, data, head) || !same_framing(&parser, head))
         return -400;
     return (int)parser.method;
 }
 
 int http__parser_chunk(const char *data, size_t length, uint64_t chunk)
 {
-    struct verdict verdict = {0, false};
     http_parser parser = before_chunk;
 
-    return read_all(&parser, &of_chunk, data, length, &verdict) &&
+    return stops_at(&parser, &of_chunk, data, length, length,
+                    HPE_CB_chunk_header) &&
                    parser.content_length == chunk
                ? 0
                : -400;
@@ -113,8 +93,10 @@ int http__parser_chunk(const char *data, size_t length, uint64_t chunk)
 
 int http__parser_trailer(const char *data, size_t length)
 {
-    struct verdict verdict = {0, false};
     http_parser parser = before_trailer;
 
-    return read_all(&parser, &of_trailer, data, length, &verdict) ? 0 : -400;
+    return stops_at(&parser, &of_trailer, data, length, length,
+                    HPE_CB_message_complete)
+               ? 0
+               : -400;
 }

@@ -332,10 +332,10 @@ int http_response_text(struct http_response *response, const char *text)
     int rc = reserve(response, strlen(text));
 
     if (rc == 0 && !response->has_type)
-        rc = http_response_set_header(response, "Content-Type",
-                                      "text/plain; charset=utf-8");
+        rc = append(response, "Content-Type", "text/plain; charset=utf-8");
     if (rc < 0)
         return rc;
+    response->has_type = true;
     response->body.size = 0;
     return http_response_write(response, text, strlen(text));
 }
