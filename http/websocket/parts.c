@@ -7,6 +7,7 @@
 
 enum {
     FRAME = 16384, /* what is compressed is sent in frames of so much */
+    PIECE = 65536, /* of the data, about a millisecond: then others run */
     TAIL = 4       /* of a flush: left out at the end (RFC 7692, 7.2.1) */
 };
 
@@ -38,18 +39,26 @@ static int send_frame(struct squeeze *squeeze, size_t size, bool fin,
     return rc;
 }
 
-/* Frames that are full are sent, but for the last four bytes: they may be the end. */
+/* Frames that are full are sent, but for the last four bytes: they may be the end.
+ * What takes long to compress lets others run. */
 static int squeeze_all(struct squeeze *squeeze, const void *data, size_t size,
                        int64_t deadline_ns)
 {
+    size_t piece, left;
     int rc;
 
     for (;;) {
+        piece = left = size < PIECE ? size : PIECE;
         squeeze->used += http__deflate_feed(
-            &squeeze->socket->out.deflate, &data, &size, true,
+            &squeeze->socket->out.deflate, &data, &left, piece == size,
             squeeze->out + squeeze->used, squeeze->room - squeeze->used);
-        if (squeeze->used < squeeze->room && size == 0)
-            return 0;
+        size -= piece - left;
+        if (squeeze->used < squeeze->room) {
+            if (size == 0)
+                return 0;
+            hub_yield();
+            continue;
+        }
         rc = send_frame(squeeze, squeeze->used - TAIL, false, deadline_ns);
         if (rc < 0)
             return rc;
