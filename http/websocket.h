@@ -137,7 +137,7 @@ HTTP_API int http_websocket_send(struct http_websocket *socket,
  * the first part to the last other greenlets' messages wait.  A character of text
  * may be cut.  Switches.
  * Returns as http_websocket_send(); after an error with nothing sent the same part
- * may be sent again, unless there is compression: then it ends the connection. */
+ * may be sent again. */
 HTTP_API int http_websocket_send_part(struct http_websocket *socket,
                                       enum http_websocket_type type,
                                       const void *data, size_t size, bool last,

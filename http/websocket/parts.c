@@ -112,8 +112,8 @@ static int squeeze_part(struct squeeze *squeeze, const void *data, size_t size,
     return send_rest(squeeze, last, deadline_ns);
 }
 
-/* What the stream has taken cannot be taken back: whoever ends this early ends the
- * connection, unless nothing is known of it outside. */
+/* Who ends this early, when nothing was sent, does no harm: what the stream has taken
+ * goes with it, and a new one refers to nothing that the client may lack. */
 int http__compressed_send(struct http_websocket *socket, uint8_t opcode,
                           const void *data, size_t size, bool last,
                           int64_t deadline_ns)
@@ -130,7 +130,7 @@ int http__compressed_send(struct http_websocket *socket, uint8_t opcode,
         return -ENOMEM;
     rc = squeeze_part(&squeeze, data, size, last, deadline_ns);
     free(squeeze.out);
-    if (rc < 0 && !(squeeze.alone && !squeeze.sent) && rc != -ENOMEM)
+    if (rc < 0 && squeeze.sent)
         http__websocket_cut(socket, -EPIPE);
     if (rc < 0 || (last && !socket->terms.send_takeover))
         http__deflate_free(&socket->out.deflate);
