@@ -7,12 +7,21 @@ static const char allowed[] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /* ---- the view ---- */
 
+/* Instead of what was set. */
+static void replace(struct http__connection *connection, int status)
+{
+    struct http_response *response = &connection->work->response;
+
+    response->fields.size = 0;
+    response->has_type = response->has_date = response->has_server = false;
+    http__response_page(response, status);
+}
+
 /* What a view that failed is answered with: what the request's body died of, or
  * 500. */
 static void failed(struct http__connection *connection, int error)
 {
     struct http_request *request = &connection->work->request;
-    struct http_response *response = &connection->work->response;
     int status = http__body_status(request);
 
     if (status == 0) {
@@ -21,9 +30,7 @@ static void failed(struct http__connection *connection, int error)
                      http_request_verb(request), http_request_path(request),
                      error < -4095 ? "" : strerror(-error), error);
     }
-    response->fields.size = 0;
-    response->has_type = response->has_date = response->has_server = false;
-    http__response_page(response, status);
+    replace(connection, status);
 }
 
 static bool has_body(const struct http_response *response)
@@ -153,6 +160,9 @@ static void answer_one(struct http__connection *connection)
     if (likely(rc == 0))
         rc = call(connection);
     settle(connection, rc);
+    rc = http__body_check(&work->request);
+    if (unlikely(rc != 0))
+        replace(connection, rc);
     send_response(connection);
     if (unlikely(response->kind == HTTP__KIND_UPGRADE) && !connection->broken) {
         http__upgrade_run(connection);

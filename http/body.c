@@ -39,6 +39,8 @@ static int64_t deadline_of(struct http_request *request)
     const struct http_server_options *options = &request->work->server->options;
     int64_t more;
 
+    if (request->hurried)
+        return http__wire_limit(options->linger_idle_ns);
     if (options->body_ns < 0)
         return HUB_FOREVER;
     if (request->body_began == 0)
@@ -116,13 +118,15 @@ static ssize_t fill(struct http_request *request)
 
 /* ---- of known length ---- */
 
+/* buffer NULL: they are only used up. */
 static ssize_t take(struct http__work *work, void *buffer, size_t most)
 {
     size_t there = work->end - work->at;
 
     if (most > there)
         most = there;
-    memcpy(buffer, work->input + work->at, most);
+    if (buffer != NULL)
+        memcpy(buffer, work->input + work->at, most);
     work->at += most;
     return (ssize_t)most;
 }
@@ -136,12 +140,14 @@ static ssize_t read_length(struct http_request *request, void *buffer,
 
     if (request->left + request->received > request->limit)
         return fail(request, -EMSGSIZE, 413);
-    if (work->at == work->end && (most >= DIRECT_LEAST))
+    if (work->at == work->end && most >= DIRECT_LEAST && buffer != NULL) {
         got = read_wire(request, buffer, most);
-    else if (work->at == work->end && (got = fill(request)) > 0)
-        got = take(work, buffer, most);
-    else if (got > 0)
-        got = take(work, buffer, most);
+    } else {
+        if (work->at == work->end)
+            got = fill(request);
+        if (got > 0)
+            got = take(work, buffer, most);
+    }
     if (got <= 0)
         return got;
     request->left -= (uint64_t)got;
@@ -297,25 +303,46 @@ bool http__body_ends_connection(const struct http_request *request)
         return true;
     if (!request->continued && there == 0)
         return true; /* it was not asked for, and may or may not come */
+    if (request->body_state == HTTP__BODY_CHUNKS)
+        return true; /* http__body_check() has used up what it may */
     return request->body_state == HTTP__BODY_LENGTH &&
            request->left > there + HTTP__DISCARD_MOST;
 }
 
-bool http__body_discard(struct http__connection *connection)
+/* Use up to 64 KiB of it up.  Returns 0 at its end, 1: there is more, or why it
+ * cannot be read. */
+static int use_up(struct http_request *request)
 {
-    struct http__work *work = connection->work;
-    struct http_request *request = &work->request;
     uint64_t before = request->received;
     ssize_t got = 1;
+
+    while (got > 0 && request->received - before <= HTTP__DISCARD_MOST)
+        got = http_request_read(request, NULL, HTTP__DISCARD_MOST);
+    return got > 0 ? 1 : (int)got;
+}
+
+int http__body_check(struct http_request *request)
+{
+    int rc;
+
+    if (likely(request->body_state != HTTP__BODY_CHUNKS) ||
+        (!request->continued && request->work->end == request->work->at))
+        return 0;
+    request->hurried = true;
+    rc = use_up(request);
+    request->hurried = false;
+    return rc < 0 && rc != -ETIMEDOUT && request->body_fault != 413
+               ? http__body_status(request)
+               : 0;
+}
+
+bool http__body_discard(struct http__connection *connection)
+{
+    struct http_request *request = &connection->work->request;
 
     if (likely(!is_unread(request)))
         return request->body_state == HTTP__BODY_ENDED;
     request->continued = true;
     request->limit = UINT64_MAX;
-    while (got > 0 && request->received - before <= HTTP__DISCARD_MOST) {
-        if (http__flush(connection) < 0) /* `out` is free for it then */
-            return false;
-        got = http_request_read(request, work->out, HTTP__OUT_ROOM);
-    }
-    return got == 0;
+    return use_up(request) == 0;
 }

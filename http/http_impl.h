@@ -62,6 +62,7 @@ struct http_request {
     uint8_t body_state,
         continued; /* "100 Continue" was sent, or is not wanted */
     bool reading;
+    bool hurried; /* nobody wants it: it is not waited for for long */
     int16_t body_fault; /* the status of a failure */
     int body_error;
     uint64_t left, limit, received;
@@ -255,6 +256,10 @@ void http__upgrade_run(struct http__connection *connection);
 
 /* After the head: what is said of its body. */
 void http__body_begin(struct http_request *request);
+/* The view has returned: a body in chunks that it left is looked at before the
+ * answer, so that one which is no good is refused whatever the view said.
+ * Returns 0, or the status. */
+int http__body_check(struct http_request *request);
 /* It is answered: read what nobody has.  False: that is too much. */
 bool http__body_discard(struct http__connection *connection);
 /* Will it be too much, or never come: close? */

@@ -21,7 +21,8 @@ ONLY = [
     (r"#\s*include\s*[<\"]ev\.h", {
         "hub/loop.c": "libev is seen by one file"}),
     (r"#\s*include\s*[<\"]http_parser\.h", {
-        "http/parser.c": "http-parser is seen by one file"}),
+        "http/parser.c": "http-parser is seen by one file",
+        "tests/fuzz/fuzz_parser.c": "ours is compared with it alone"}),
     (r"\bdlv?sym\s*\(", {
         "monkeypatch/real.c": "the originals",
         "monkeypatch/init.c": "the one table of libvireo.so",
