@@ -95,13 +95,11 @@ static int run(z_stream *stream, http__inflate_room *get_room,
         stream->avail_out = as_much(size);
         size = stream->avail_out;
         state = inflate(stream, Z_SYNC_FLUSH);
-        if (state == Z_MEM_ERROR)
-            return -ENOMEM;
-        if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
-            return -EILSEQ;
-        rc = put(arg, size - stream->avail_out);
+        rc = put(arg, size - stream->avail_out); /* also before an error */
         if (rc == 0 && state == Z_STREAM_END)
             rc = go_on(stream);
+        else if (rc == 0 && state != Z_OK && state != Z_BUF_ERROR)
+            rc = state == Z_MEM_ERROR ? -ENOMEM : -EILSEQ;
         if (rc < 0)
             return rc;
     } while (stream->avail_in > 0 || stream->avail_out == 0);

@@ -36,20 +36,21 @@ void http__message_drop(struct http__incoming *in)
     in->whole = 0;
 }
 
-/* `size` more bytes are in their place. */
+/* `size` more bytes are in their place.  What is wrong first counts, however they come
+ * in pieces. */
 static int put(void *arg, size_t size)
 {
     struct http_websocket *socket = arg;
     struct http__incoming *in = &socket->in;
+    size_t left = socket->options.message_limit - in->size;
     const char *added = in->data + in->size;
+    size_t good = size < left ? size : left;
 
-    if (size > socket->options.message_limit - in->size)
-        return -EMSGSIZE;
-    in->size += size;
+    in->size += good;
     if (in->type == HTTP_WEBSOCKET_TEXT &&
-        !http__utf8_feed(&in->utf8, added, size))
+        !http__utf8_feed(&in->utf8, added, good))
         return -EILSEQ;
-    return 0;
+    return good < size ? -EMSGSIZE : 0;
 }
 
 /* One byte beyond the limit, so that what reaches it is seen to end there. */
