@@ -1,8 +1,8 @@
 /* forwarded.h - who the client is, behind proxies that we trust
  *
- * X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239): which of the two the
- * proxies set must be said, since a proxy that sets one passes the other on as the
- * client sent it.  Fields of a peer that is not trusted say nothing. */
+ * X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239): which of the two
+ * the proxies set must be said, since a proxy that sets one passes the other on
+ * as the client sent it.  Fields of a peer that is not trusted say nothing. */
 #ifndef HTTP_FORWARDED_H
 #define HTTP_FORWARDED_H
 
@@ -37,10 +37,10 @@ struct http__forwarded {
     size_t host_size;
 };
 
-/* Who the client is: the last address of the list, from its end, that is no trusted
- * proxy.  What is malformed ends the search with what was found until then.
- * X-Forwarded-Proto and -Host: what was added last; Forwarded: those of the element
- * that named the client.  Never fails. */
+/* Who the client is: the last address of the list, from its end, that is no
+ * trusted proxy.  What is malformed ends the search with what was found until
+ * then. X-Forwarded-Proto and -Host: what was added last; Forwarded: those of
+ * the element that named the client.  Never fails. */
 void http__forwarded_read(enum http__forwarded_kind kind,
                           const struct http_trust *trust,
                           const struct hub_address *peer,

@@ -14,9 +14,9 @@ struct http__log_text {
 
 /* One request.  What a client sent goes in as it is: it is escaped here. */
 struct http__log_entry {
-    const char *client;          /* its address; NULL: "-" */
-    struct http__log_text user;  /* that it authenticated as */
-    struct http__log_text line;  /* request line */
+    const char *client;         /* its address; NULL: "-" */
+    struct http__log_text user; /* that it authenticated as */
+    struct http__log_text line; /* request line */
     struct http__log_text referer, agent;
     int status;
     int64_t bytes; /* of the body that were sent; 0 is "-" */
@@ -27,12 +27,12 @@ struct http__log_entry {
 void http__log_write(struct http_accesslog *log,
                      const struct http__log_entry *entry);
 
-/* One line, with its newline; at most `size` bytes: what is too long is cut within
- * its quoted fields.  Returns its length.  size is HTTP__LOG_LINE or more. */
+/* One line, with its newline; at most `size` bytes: what is too long is cut
+ * within its quoted fields.  Returns its length.  size is HTTP__LOG_LINE or
+ * more. */
 enum { HTTP__LOG_LINE = 8192 };
 size_t http__log_format(char *line, size_t size,
                         enum http_accesslog_format format,
-                        const struct http__log_entry *entry,
-                        const char *stamp);
+                        const struct http__log_entry *entry, const char *stamp);
 
 #endif

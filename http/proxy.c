@@ -1,7 +1,7 @@
 /* proxy.c - the PROXY protocol, both versions
  *
- * Nothing is allocated.  Strict: what a good proxy never sends is refused, because
- * only a client that pretends to be one would. */
+ * Nothing is allocated.  Strict: what a good proxy never sends is refused,
+ * because only a client that pretends to be one would. */
 #include "http/proxy.h"
 
 #include <arpa/inet.h>
@@ -11,9 +11,9 @@
 #include <sys/un.h>
 
 enum {
-    V1_MAX = 107,   /* the specification's, with CRLF */
-    V2_HEAD = 16,   /* signature, command, family, length */
-    V2_INET = 12,   /* two addresses and ports */
+    V1_MAX = 107, /* the specification's, with CRLF */
+    V2_HEAD = 16, /* signature, command, family, length */
+    V2_INET = 12, /* two addresses and ports */
     V2_INET6 = 36,
     V2_UNIX = 216,
     TLV_CRC32C = 0x03,
@@ -24,7 +24,8 @@ enum {
 static const char v1_begin[] = "PROXY ";
 static const unsigned char v2_begin[12] = "\r\n\r\n\0\r\nQUIT\n";
 
-/* ---- version 1: a line --------------------------------------------------------- */
+/* ---- version 1: a line
+ * --------------------------------------------------------- */
 
 /* A decimal without a sign or zeros before it, 0 ... 65535. */
 static int read_port(const char *text, in_port_t *port)
@@ -53,8 +54,8 @@ static int read_address(int family, const char *host, const char *port,
     memset(address, 0, sizeof *address);
     address->storage.ss_family = (sa_family_t)family;
     address->length = is_v4 ? sizeof *v4 : sizeof *v6;
-    if (inet_pton(family, host, is_v4 ? (void *)&v4->sin_addr
-                                      : (void *)&v6->sin6_addr) != 1)
+    if (inet_pton(family, host,
+                  is_v4 ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr) != 1)
         return -EBADMSG;
     return read_port(port, is_v4 ? &v4->sin_port : &v6->sin6_port);
 }
@@ -79,8 +80,8 @@ static int read_line(char *line, struct http__proxy *proxy)
     }
     if (count == 1 && strcmp(word[0], "UNKNOWN") == 0)
         return 0;
-    if (count != 5 || (strcmp(word[0], "TCP4") != 0 &&
-                       strcmp(word[0], "TCP6") != 0))
+    if (count != 5 ||
+        (strcmp(word[0], "TCP4") != 0 && strcmp(word[0], "TCP6") != 0))
         return -EBADMSG;
     family = word[0][3] == '4' ? AF_INET : AF_INET6;
     rc = read_address(family, word[1], word[3], &proxy->source);
@@ -113,7 +114,8 @@ static int parse_v1(const char *data, size_t size, size_t *length,
     return read_line(line, proxy) < 0 ? -EBADMSG : 1;
 }
 
-/* ---- version 2: binary --------------------------------------------------------- */
+/* ---- version 2: binary
+ * --------------------------------------------------------- */
 
 static void take_inet(struct hub_address *address, const unsigned char *host,
                       const unsigned char *port)
@@ -150,7 +152,7 @@ static void take_unix(struct hub_address *address, const unsigned char *path)
 static int take_addresses(unsigned family, const unsigned char *at, size_t size,
                           struct http__proxy *proxy)
 {
-    static const uint8_t sizes[] = { 0, V2_INET, V2_INET6, V2_UNIX };
+    static const uint8_t sizes[] = {0, V2_INET, V2_INET6, V2_UNIX};
     unsigned kind = family >> 4;
 
     if (kind >= sizeof sizes || (family & 15) > 2 || size < sizes[kind])
@@ -173,7 +175,8 @@ static int take_addresses(unsigned family, const unsigned char *at, size_t size,
     return sizes[kind];
 }
 
-/* CRC-32C (RFC 4960), of a whole header in which the checksum itself is zero. */
+/* CRC-32C (RFC 4960), of a whole header in which the checksum itself is zero.
+ */
 static uint32_t crc32c(const unsigned char *data, size_t size, size_t hole)
 {
     uint32_t crc = UINT32_MAX;
@@ -240,7 +243,8 @@ static int parse_v2(const unsigned char *data, size_t size, size_t *length,
     if (size < all)
         return 0;
     *length = all;
-    if (command == 0) /* LOCAL: the proxy itself; what it adds is not looked at */
+    if (command ==
+        0) /* LOCAL: the proxy itself; what it adds is not looked at */
         return 1;
     rc = take_addresses(data[13], data + V2_HEAD, all - V2_HEAD, proxy);
     if (rc >= 0)
@@ -248,9 +252,11 @@ static int parse_v2(const unsigned char *data, size_t size, size_t *length,
     return rc < 0 ? rc : 1;
 }
 
-/* ---- both ----------------------------------------------------------------------- */
+/* ---- both
+ * ----------------------------------------------------------------------- */
 
-static bool begins(const void *data, size_t size, const void *with, size_t count)
+static bool begins(const void *data, size_t size, const void *with,
+                   size_t count)
 {
     return memcmp(data, with, size < count ? size : count) == 0;
 }

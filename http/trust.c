@@ -19,7 +19,8 @@ struct http_trust {
     struct network networks[];
 };
 
-static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255 };
+static const unsigned char mapped[12] = {0, 0, 0, 0, 0,   0,
+                                         0, 0, 0, 0, 255, 255};
 
 static void map_v4(struct in6_addr *to, const struct in_addr *from)
 {
@@ -99,8 +100,8 @@ int http_trust_new(const char *networks, struct http_trust **trust)
 {
     size_t size = strlen(networks) + 1;
     size_t room = size / 2 + 1; /* a word and what is between, at the least */
-    struct http_trust *made = calloc(1, sizeof *made +
-                                            room * sizeof *made->networks);
+    struct http_trust *made =
+        calloc(1, sizeof *made + room * sizeof *made->networks);
     char *copy = malloc(size), *rest, *word;
     int rc = made != NULL && copy != NULL ? 0 : -ENOMEM;
 
