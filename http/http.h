@@ -2,11 +2,15 @@
  *
  * One greenlet serves one connection.  Link libvireo-http.
  *
- * Functions return 0, a count, or a negative errno; deadlines are absolute, in ns
- * of hub_now(), HUB_FOREVER is none. */
+ * Functions return 0, a count, or a negative errno; deadlines are absolute, in
+ * ns of hub_now(), HUB_FOREVER is none. */
 #ifndef VIREO_HTTP_H
 #define VIREO_HTTP_H
 
+#include "http/httpserver.h"
+#include "http/httpstream.h"
+#include "http/request.h"
+#include "http/response.h"
 #include "http/view.h"
 
 #endif
