@@ -11,7 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KILL_NS (2 * HUB_SECOND) /* beyond the time to drain */
+/* Beyond the time to drain; a program kills its own workers before. */
+#define KILL_NS (2 * HUB_SECOND)
+#define KILL_PROGRAM_NS (5 * HUB_SECOND)
 
 /* ---- making
  * ------------------------------------------------------------------------ */

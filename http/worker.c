@@ -121,8 +121,11 @@ static void listen_to_master(void *arg)
     do
         got = hub_recv(office->process->channel, &word, 1, 0, HUB_FOREVER);
     while (got == 1 && word != HTTP__WORD_STOP);
-    if (got != -ECANCELED)
-        stop(office);
+    if (got == -ECANCELED)
+        return;
+    stop(office);
+    if (got != 1 && hub_sleep(office->process->drain_ns + HUB_SECOND) == 0)
+        _exit(EXIT_FAILURE); /* no master is left that would kill us */
 }
 
 /* Somebody wants this worker to end: its successor comes first, unless the
