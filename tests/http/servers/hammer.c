@@ -49,7 +49,7 @@ static void parse_address(const char *text)
 
 static int open_connection(void)
 {
-    const struct timeval patience = { .tv_sec = 60 };
+    const struct timeval patience = { .tv_sec = 8 };
     const int on = 1;
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
