@@ -29,6 +29,12 @@ int http__response_upgrade(struct http_response *response, const char *protocol,
                            http__upgraded *function, void *data,
                            void (*drop)(void *data));
 
+/* What a trusted proxy says of the client, for options.received: copied, but
+ * for the scheme, which is static; NULL: as it is.  Returns 0 or -ENOMEM. */
+int http__request_set_client(struct http_request *request,
+                             const struct hub_address *peer, const char *scheme,
+                             const char *host);
+
 /* ---- for who has taken over ---- */
 
 struct http__wire *http__connection_wire(struct http__connection *connection);

@@ -81,7 +81,7 @@ struct http_server_options {
 
 /* How connections of one listener begin.  All zero: plainly. */
 struct http_server_listener {
-    struct hub_tls_context *tls; /* kept; NULL: none */
+    struct hub_tls_context *tls; /* NULL: none; lives as long as the server */
     int backlog;                 /* [1024] */
     unsigned listen_flags;       /* HUB_LISTEN_REUSE_PORT */
     /* Called in the greenlet of each connection before anything is read of it,
@@ -115,9 +115,9 @@ HTTP_API int http_server_listen(struct http_server *server, const char *address,
                                 const struct http_server_listener *how);
 
 /* The same for a socket that listens already: of a parent, or of systemd.
- * Ownership: fd is the server's, which closes it when it stops (the socket
- * listens on if others hold it); not when this fails. Returns as
- * http_server_listen(), and -EBADF, -ENOTSOCK. */
+ * Ownership: fd is given, also when this fails; it is closed when the server
+ * stops (the socket listens on if others hold it).
+ * Returns as http_server_listen(), and -EBADF, -ENOTSOCK. */
 HTTP_API int http_server_listen_fd(struct http_server *server, int fd,
                                    const struct http_server_listener *how);
 

@@ -272,7 +272,7 @@ static void notify_reload(const struct http__master *master)
 
 static void start_program(struct http__master *master)
 {
-    int rc = http__upgrade_start(master);
+    int rc = http__takeover_start(master);
 
     master->restart = false;
     notify_reload(master);
@@ -474,7 +474,7 @@ static void clear(struct http__master *master)
         if (master->options.pid_file != NULL)
             unlink(master->options.pid_file);
     }
-    http__upgrade_free(master);
+    http__takeover_free(master);
     hub_sleep(0); /* who listened has gone */
     http__listeners_free(&master->listeners);
     free(master->slots);
@@ -495,7 +495,7 @@ int http_master_run(const struct http_master_options *options,
     hub_event_init(&master.changed);
     master.serves_own = true;
     master.slots = calloc(master.options.workers, sizeof *master.slots);
-    rc = master.slots != NULL ? http__upgrade_prepare(&master) : -ENOMEM;
+    rc = master.slots != NULL ? http__takeover_prepare(&master) : -ENOMEM;
     if (rc == 0)
         rc = watch_signals(&master);
     if (rc == 0)

@@ -88,12 +88,12 @@ void http__child_stop(struct http__child *child);
 /* Start a worker in a slot. */
 int http__child_worker(struct http__master *master, unsigned index);
 
-/* ---- upgrade.c ---- */
+/* ---- takeover.c ---- */
 
 /* Note how this program was started.  Returns 0 or -ENOMEM. */
-int http__upgrade_prepare(struct http__master *master);
+int http__takeover_prepare(struct http__master *master);
 /* Execute the program, as master->candidate. */
-int http__upgrade_start(struct http__master *master);
-void http__upgrade_free(struct http__master *master);
+int http__takeover_start(struct http__master *master);
+void http__takeover_free(struct http__master *master);
 
 #endif

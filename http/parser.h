@@ -1,16 +1,23 @@
-/* parser.h - http-parser's verdict on what strict.c has let through */
+/* parser.h - http-parser's verdict on what strict.c has let through
+ *
+ * A second reading, by code that many servers run: where the two differ about
+ * what a message is, somebody else may differ too, and the message is refused.
+ */
 #ifndef HTTP_PARSER_H
 #define HTTP_PARSER_H
 
 #include "http/strict.h"
 
-/* Does http-parser read this complete head as strict.c does: the same method,
- * version, framing, and whether the connection stays?
- * Returns 0, or the status to refuse it with, negated. */
+/* Does http-parser read this complete head as strict.c does: the same version,
+ * framing and end?
+ * Returns its number of the method, or the status to refuse the head with,
+ * negated: -501 is a method that it does not know, -400 all that differs. */
 int http__parser_head(const char *data, const struct http__head *head);
 
-/* The same for a chunk's line, and for a trailer. */
+/* The same for a chunk's line with its CRLF, and for a trailer with its empty
+ * line
+ * (`length` bytes at `data`).  Returns 0 or -400. */
 int http__parser_chunk(const char *data, size_t length, uint64_t chunk);
-int http__parser_trailer(const char *data, const struct http__head *head);
+int http__parser_trailer(const char *data, size_t length);
 
 #endif

@@ -1,235 +1,111 @@
-/* upgrade.c - a new program, which takes over
- *
- * It is a child that gets the listeners as systemd hands them over, and says
- * READY=1 to a socket of ours.  Listeners that it opens itself it gives to us
- * (FDSTORE=1), for the program after it. */
-#include "http/master_impl.h"
-#include "http/notify.h"
-
-#include "hub/socket.h"
+/* upgrade.c - a connection that somebody takes over */
+#include "http/send.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
-/* ---- what to execute
- * ----------------------------------------------------------------- */
-
-static char **copy_words(const char *const *words)
+int http__response_upgrade(struct http_response *response, const char *protocol,
+                           http__upgraded *function, void *data,
+                           void (*drop)(void *data))
 {
-    size_t count = 0;
-    char **copy;
+    const struct http_request *request = &response->work->request;
+    const char *name;
 
-    while (words[count] != NULL)
-        count++;
-    copy = calloc(count + 1, sizeof *copy);
-    for (size_t i = 0; copy != NULL && i < count; i++)
-        copy[i] = strdup(words[i]);
-    return copy;
-}
-
-/* As this process was started.  NULL: no memory, or no /proc. */
-static char **own_words(void)
-{
-    char *text = NULL, **words = NULL;
-    size_t size = 0, used = 0, count = 0;
-    FILE *file = fopen("/proc/self/cmdline", "re");
-    ssize_t got;
-
-    if (file == NULL)
-        return NULL;
-    while ((got = getdelim(&text, &size, '\0', file)) > 0) {
-        if (count + 1 >= used) {
-            char **more = realloc(words, (used + 16) * sizeof *words);
-
-            if (more == NULL)
-                break;
-            words = more;
-            used += 16;
-        }
-        words[count++] = strdup(text);
-        words[count] = NULL;
-    }
-    free(text);
-    fclose(file);
-    return words;
-}
-
-/* A path with a slash is looked up when it is needed, symbolic links and all:
- * it may lead to another program by then. */
-static char *find_file(const struct http__master *master)
-{
-    char path[PATH_MAX], *full = NULL;
-    const char *file = master->options.program;
-    ssize_t size;
-
-    if (file == NULL && master->argv[0] != NULL &&
-        strchr(master->argv[0], '/') != NULL)
-        file = master->argv[0];
-    if (file == NULL) {
-        size = readlink("/proc/self/exe", path, sizeof path - 1);
-        if (size <= 0)
-            return NULL;
-        path[size] = '\0';
-        return strdup(path);
-    }
-    if (file[0] == '/' || getcwd(path, sizeof path) == NULL)
-        return strdup(file);
-    return asprintf(&full, "%s/%s", path, file) < 0 ? NULL : full;
-}
-
-int http__upgrade_prepare(struct http__master *master)
-{
-    const char *keeper = getenv("VIREO_MASTER");
-
-    master->argv = master->options.argv != NULL
-                       ? copy_words(master->options.argv)
-                       : own_words();
-    if (master->argv == NULL || master->argv[0] == NULL)
+    if (response->begun)
+        return -ESHUTDOWN;
+    if (request->head.minor == 0 || !request->head.upgrade ||
+        request->body_state != HTTP__BODY_ENDED)
+        return -EINVAL;
+    name = http__arena_copy(&response->work->arena, protocol, strlen(protocol));
+    if (name == NULL)
         return -ENOMEM;
-    master->program_file = find_file(master);
-    if (master->program_file == NULL)
-        return -ENOMEM;
-    master->is_kept = keeper != NULL && atol(keeper) == (long)getppid();
-    if (getenv("NOTIFY_SOCKET") != NULL)
-        master->keeper = strdup(getenv("NOTIFY_SOCKET"));
-    unsetenv("VIREO_MASTER"); /* no child of ours is to speak for us */
-    unsetenv("NOTIFY_SOCKET");
+    http_response_clear(response);
+    response->kind = HTTP__KIND_UPGRADE;
+    response->protocol = name;
+    response->upgraded = function;
+    response->upgraded_data = data;
+    response->upgraded_drop = drop;
     return 0;
 }
 
-/* ---- what it says
- * ---------------------------------------------------------------------- */
-
-static void take_listener(struct http__master *master, const char *message,
-                          int fd)
+void http__upgrade_run(struct http__connection *connection)
 {
-    char name[512], *text;
+    struct http_response *response = &connection->work->response;
+    http__upgraded *function = response->upgraded;
+    void *data = response->upgraded_data;
 
-    http__notify_value(message, "FDNAME", name, sizeof name);
-    text = http__listeners_decode(name, strlen(name));
-    if (http__listeners_add(&master->listeners, fd,
-                            text != NULL && *text != '\0' ? text : NULL) < 0)
-        hub_close(fd);
-    free(text);
-}
-
-static void listen_to_programs(void *arg)
-{
-    struct http__master *master = arg;
-    char message[4096];
-    pid_t sender;
-    int fd, rc;
-
-    for (;;) {
-        struct http__child *child;
-
-        rc = http__notify_receive(master->notify, message, sizeof message,
-                                  &sender, &fd);
-        if (rc == -EBADF || rc == -ECANCELED)
-            break;
-        for (child = master->children; child != NULL; child = child->next)
-            if (child->pid == sender && child->channel < 0)
-                break;
-        if (child != NULL && fd >= 0 &&
-            http__notify_says(message, "FDSTORE=1")) {
-            take_listener(master, message, fd);
-            fd = -1;
-        }
-        if (fd >= 0)
-            close(fd);
-        if (child != NULL && http__notify_says(message, "READY=1")) {
-            child->ready = true;
-            hub_event_set(&master->changed);
-        }
+    connection->closing = true;
+    if (http__flush(connection) < 0) {
+        http__connection_release(connection);
+        return;
     }
+    response->upgraded_drop = NULL;
+    http__flush_soon_cancel(connection);
+    function(connection, data);
+    http__idle_end(connection);
+    connection->on_stop = NULL;
+    http__connection_release(connection);
 }
 
-static int prepare_notify(struct http__master *master)
-{
-    struct greenlet *g;
+/* ---- for who has taken over ---- */
 
-    if (master->notify >= 0)
-        return 0;
-    master->notify =
-        http__notify_listen(master->notify_name, sizeof master->notify_name);
-    if (master->notify < 0)
-        return master->notify;
-    g = hub_spawn_raw(listen_to_programs, master);
-    if (g == NULL) {
-        hub_close(master->notify);
-        master->notify = -1;
-        return -ENOMEM;
+struct http__wire *http__connection_wire(struct http__connection *connection)
+{
+    return &connection->wire;
+}
+
+struct http_request *
+http__connection_request(struct http__connection *connection)
+{
+    return connection->work != NULL ? &connection->work->request : NULL;
+}
+
+struct http_server *http__connection_server(struct http__connection *connection)
+{
+    return connection->server;
+}
+
+size_t http__connection_early(struct http__connection *connection, void *buffer,
+                              size_t size)
+{
+    struct http__work *work = connection->work;
+    size_t there = work != NULL ? work->end - work->at : 0;
+
+    if (size > there)
+        size = there;
+    if (size > 0) {
+        memcpy(buffer, work->input + work->at, size);
+        work->at += size;
     }
-    greenlet_unref(g);
-    return 0;
+    return size;
 }
 
-/* ---- executing
- * -------------------------------------------------------------------------- */
-
-/* In the child.  Why it failed goes to the same standard error. */
-static void execute(struct http__master *master, const sigset_t *mask,
-                    pid_t parent) __attribute__((noreturn));
-static void execute(struct http__master *master, const sigset_t *mask,
-                    pid_t parent)
+void http__connection_release(struct http__connection *connection)
 {
-    char pid[24];
-    int rc;
+    struct http__work *work = connection->work;
 
-    for (size_t i = 0; i < HTTP__MASTER_SIGNALS; i++)
-        signal(http__master_signals[i], SIG_DFL);
-    snprintf(pid, sizeof pid, "%ld", (long)parent);
-    rc = http__listeners_hand_over(&master->listeners);
-    if (rc == 0 && (setenv("NOTIFY_SOCKET", master->notify_name, 1) < 0 ||
-                    setenv("VIREO_MASTER", pid, 1) < 0))
-        rc = -ENOMEM;
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent)
-        _exit(EXIT_FAILURE);
-    pthread_sigmask(SIG_SETMASK, mask, NULL);
-    if (rc == 0) {
-        execv(master->program_file, master->argv);
-        rc = -errno;
-    }
-    http__master_say("%s: %s", master->program_file, strerror(-rc));
-    _exit(127);
+    if (work == NULL)
+        return;
+    work->at = work->end;
+    http__work_end(work);
+    if (connection->work != NULL)
+        http__work_unref(connection->work);
+    connection->work = NULL;
 }
 
-int http__upgrade_start(struct http__master *master)
+void http__connection_on_stop(struct http__connection *connection,
+                              void (*function)(void *data), void *data)
 {
-    pid_t parent = getpid(), pid;
-    struct http__child *child;
-    sigset_t mask;
-    int rc = prepare_notify(master);
-
-    if (rc < 0)
-        return rc;
-    pid = http__master_fork(&mask);
-    if (pid == 0)
-        execute(master, &mask, parent);
-    if (pid < 0)
-        return pid;
-    child = http__child_new(master, pid, -1, 0);
-    if (child == NULL)
-        return -ENOMEM;
-    child->ready_by = hub_deadline(master->options.ready_ns);
-    master->candidate = child;
-    return 0;
+    connection->on_stop = function;
+    connection->on_stop_data = data;
+    if (function != NULL && connection->server->stopping)
+        function(data);
 }
 
-void http__upgrade_free(struct http__master *master)
+/* Its time is kept by who has it: only its stack is looked after. */
+void http__connection_idle(struct http__connection *connection, bool idle)
 {
-    if (master->notify >= 0)
-        hub_close(master->notify);
-    for (size_t i = 0; master->argv != NULL && master->argv[i] != NULL; i++)
-        free(master->argv[i]);
-    free(master->argv);
-    free(master->program_file);
-    free((char *)master->keeper);
+    if (idle && connection->idling == HTTP__BUSY)
+        http__idle_begin(connection, HTTP__UPGRADED);
+    else if (!idle)
+        http__idle_end(connection);
 }

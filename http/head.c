@@ -1,0 +1,91 @@
+/* head.c - the head of the next request */
+#include "http/http_impl.h"
+#include "http/parser.h"
+
+#include <errno.h>
+
+/* Room behind what is there; a head at its limit always has some. */
+static void make_room(struct http__work *work)
+{
+    size_t there = work->end - work->start;
+
+    if (there == 0) {
+        work->start = work->end = 0;
+    } else if (work->start > 0 && work->room - work->end < work->room / 2) {
+        memmove(work->input, work->input + work->start, there);
+        work->start = 0;
+        work->end = there;
+    }
+    work->at = work->start;
+}
+
+/* Returns how many bytes, 0 at the end, or why there are none. */
+static ssize_t fill(struct http__connection *connection, int64_t deadline_ns)
+{
+    struct http__work *work = connection->work;
+    ssize_t got;
+
+    make_room(work);
+    got = http__wire_read(&connection->wire, work->input + work->end,
+                          work->room - work->end, deadline_ns);
+    if (got > 0)
+        work->end += (size_t)got;
+    return got;
+}
+
+/* Returns 1, 0: there is more to come, or a status, negated. */
+static int look(struct http__connection *connection)
+{
+    struct http__work *work = connection->work;
+    const char *data = work->input + work->start;
+    struct http__head *head = &work->request.head;
+    int rc = 0;
+
+    if (work->end > work->start)
+        rc = http__strict_head(&work->strict, &connection->server->limits, data,
+                               work->end - work->start, head);
+    if (rc <= 0)
+        return rc;
+    rc = http__parser_head(data, head);
+    return rc < 0 ? rc : 1;
+}
+
+/* Something of it is there: the rest has to come in time.  Returns 1: some has;
+ * 0: none will, *why; or the status to refuse it with, negated. */
+static int wait_for_rest(struct http__connection *connection, int64_t *deadline,
+                         int *why)
+{
+    ssize_t got;
+
+    if (http__flush(connection) < 0)
+        return 0;
+    if (*deadline == 0)
+        *deadline = http__wire_limit(connection->server->options.head_ns);
+    got = fill(connection, *deadline);
+    if (got > 0)
+        return 1;
+    *why = (int)got;
+    if (got == 0)
+        return -400; /* it ends in the middle */
+    return got == -ETIMEDOUT && hub_canceled() == 0 ? -408 : 0;
+}
+
+int http__head_read(struct http__connection *connection, int *why)
+{
+    struct http__work *work = connection->work;
+    int64_t deadline = 0;
+    int rc;
+
+    *why = 0;
+    while ((rc = look(connection)) == 0) {
+        if (work->end - work->start > work->strict.at) {
+            rc = wait_for_rest(connection, &deadline, why);
+        } else {
+            *why = (int)fill(connection, HUB_NOWAIT);
+            rc = *why > 0;
+        }
+        if (rc <= 0)
+            return rc;
+    }
+    return rc;
+}

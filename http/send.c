@@ -1,0 +1,107 @@
+/* send.c - answers are gathered, and leave together */
+#include "http/send.h"
+
+#include <errno.h>
+
+static int broke(struct http__connection *connection, int rc)
+{
+    connection->broken = true;
+    connection->closing = true;
+    return rc;
+}
+
+/* What was gathered, and more behind it. */
+static int write_all(struct http__connection *connection, struct iovec *vec,
+                     int count)
+{
+    int rc;
+
+    if (connection->broken)
+        return -EPIPE;
+    connection->writing = true;
+    rc = http__wire_write(&connection->wire, vec, count,
+                          connection->server->options.write_ns);
+    connection->writing = false;
+    if (connection->work != NULL)
+        connection->work->out_size = 0;
+    return rc < 0 ? broke(connection, rc) : 0;
+}
+
+int http__flush(struct http__connection *connection)
+{
+    struct http__work *work = connection->work;
+    struct iovec vec;
+
+    if (work == NULL || work->out_size == 0)
+        return connection->broken ? -EPIPE : 0;
+    vec = (struct iovec){work->out, work->out_size};
+    return write_all(connection, &vec, 1);
+}
+
+int http__send_vec(struct http__connection *connection,
+                   const struct iovec *pieces, int count)
+{
+    struct http__work *work = connection->work;
+    struct iovec vec[HTTP__PIECES + 1];
+    size_t size = 0;
+
+    for (int i = 0; i < count; i++)
+        size += pieces[i].iov_len;
+    if (size > HTTP__OUT_ROOM - work->out_size) {
+        vec[0] = (struct iovec){work->out, work->out_size};
+        memcpy(vec + 1, pieces, (size_t)count * sizeof *vec);
+        return write_all(connection, vec, count + 1);
+    }
+    for (int i = 0; i < count; i++) {
+        if (pieces[i].iov_len > 0)
+            memcpy(work->out + work->out_size, pieces[i].iov_base,
+                   pieces[i].iov_len);
+        work->out_size += pieces[i].iov_len;
+    }
+    return connection->broken ? -EPIPE : 0;
+}
+
+int http__send_large(struct http__connection *connection, const void *data,
+                     size_t size)
+{
+    struct iovec piece = {(void *)(uintptr_t)data, size};
+
+    return http__send_vec(connection, &piece, 1);
+}
+
+/* ---- while a view waits ---- */
+
+/* In the loop: as much as goes at once; what is left goes with what follows. */
+static void send_now(void *arg)
+{
+    struct http__connection *connection = arg;
+    struct http__work *work = connection->work;
+    ssize_t sent;
+
+    connection->soon = NULL;
+    if (work == NULL || work->out_size == 0 || connection->writing ||
+        connection->broken)
+        return;
+    sent = http__wire_try(&connection->wire, work->out, work->out_size);
+    if (sent <= 0)
+        return;
+    work->out_size -= (size_t)sent;
+    memmove(work->out, work->out + sent, work->out_size);
+}
+
+void http__flush_soon(struct http__connection *connection)
+{
+    if (connection->wire.tls != NULL)
+        http__flush(connection); /* the loop cannot wait in a session */
+    else if (connection->soon == NULL)
+        connection->soon = hub_call_soon(send_now, connection);
+    if (connection->soon == NULL)
+        http__flush(connection);
+}
+
+void http__flush_soon_cancel(struct http__connection *connection)
+{
+    if (connection->soon != NULL)
+        hub_callback_cancel(connection->soon);
+    connection->soon = NULL;
+}

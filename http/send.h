@@ -1,0 +1,28 @@
+/* send.h - putting bytes behind those that were gathered */
+#ifndef HTTP_SEND_H
+#define HTTP_SEND_H
+
+#include "http/http_impl.h"
+
+#define HTTP__PIECES 4
+
+/* Gather these pieces (4 at most), or send them behind what was gathered when
+ * they are many.  Returns 0, or why the connection is broken. */
+int http__send_vec(struct http__connection *connection,
+                   const struct iovec *pieces, int count);
+int http__send_large(struct http__connection *connection, const void *data,
+                     size_t size);
+
+static inline int http__send(struct http__connection *connection,
+                             const void *data, size_t size)
+{
+    struct http__work *work = connection->work;
+
+    if (unlikely(size > HTTP__OUT_ROOM - work->out_size))
+        return http__send_large(connection, data, size);
+    memcpy(work->out + work->out_size, data, size);
+    work->out_size += size;
+    return 0;
+}
+
+#endif

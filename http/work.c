@@ -1,0 +1,223 @@
+/* work.c - the memory of requests: taken when there is something to read, given
+ * back when all is answered */
+#include "http/http_impl.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define POOL_MOST 256u
+
+/* ---- text ---- */
+
+int http__text_reserve(struct http__text *text, struct http__arena *arena,
+                       size_t more)
+{
+    size_t need = text->size + more, room = 2 * text->room;
+    char *data;
+
+    if (need <= text->room)
+        return 0;
+    if (need < more)
+        return -ENOMEM;
+    if (room < need)
+        room = need;
+    if (room < 256)
+        room = 256;
+    data = http__arena_alloc(arena, room);
+    if (data == NULL)
+        return -ENOMEM;
+    if (text->size > 0)
+        memcpy(data, text->data, text->size);
+    text->data = data;
+    text->room = room;
+    return 0;
+}
+
+/* ---- the pool ---- */
+
+/* A head at its limit, and as much behind it: lines of chunks, and a trailer.
+ */
+static size_t input_room(const struct http_server *server)
+{
+    size_t head = server->limits.bytes;
+
+    return 2 * (head < 4096 ? 4096 : head);
+}
+
+static struct http__work *make(struct http_server *server)
+{
+    size_t fields = server->limits.fields * sizeof(struct http__field);
+    size_t room = input_room(server);
+    struct http__work *work =
+        http__malloc(sizeof *work + fields + room + HTTP__OUT_ROOM);
+
+    if (work == NULL)
+        return NULL;
+    work->server = server;
+    work->request.head.fields = (struct http__field *)(void *)(work + 1);
+    work->input = (char *)(work + 1) + fields;
+    work->room = room;
+    work->out = work->input + room;
+    return work;
+}
+
+struct http__work *http__work_take(struct http_server *server)
+{
+    struct http__work *work = server->pool;
+
+    if (likely(work != NULL)) {
+        server->pool = work->next;
+        server->pool_count--;
+    } else {
+        work = make(server);
+    }
+    if (work == NULL)
+        return NULL;
+    work->refs = 1;
+    work->start = work->at = work->end = work->out_size = 0;
+    memset(&work->strict, 0, sizeof work->strict);
+    return work;
+}
+
+static void give(struct http__work *work)
+{
+    struct http_server *server = work->server;
+
+    if (server->pool_count >= POOL_MOST) {
+        free(work);
+        return;
+    }
+    work->next = server->pool;
+    server->pool = work;
+    server->pool_count++;
+}
+
+void http__work_trim(struct http_server *server, unsigned most)
+{
+    while (server->pool_count > most) {
+        struct http__work *work = server->pool;
+
+        server->pool = work->next;
+        server->pool_count--;
+        free(work);
+    }
+}
+
+/* ---- one request ---- */
+
+void http__response_reset(struct http_response *response)
+{
+    struct http__work *work = response->work;
+
+    memset(response, 0, sizeof *response);
+    response->work = work;
+    response->file = -1;
+    response->fields.data = work->fields_room;
+    response->fields.room = sizeof work->fields_room;
+}
+
+void http__work_begin(struct http__work *work)
+{
+    struct http_request *request = &work->request;
+    struct http__field *fields = request->head.fields;
+
+    http__arena_init(&work->arena, work->arena_room, sizeof work->arena_room);
+    memset(request, 0, sizeof *request);
+    request->work = work;
+    request->head.fields = fields;
+    request->body_state = HTTP__BODY_ENDED;
+    work->response.work = work;
+    http__response_reset(&work->response);
+    memset(&work->strict, 0, sizeof work->strict);
+}
+
+static void run_defers(struct http_request *request)
+{
+    while (request->defers != NULL) {
+        struct http__defer *defer = request->defers;
+
+        request->defers = defer->next;
+        defer->function(defer->data);
+    }
+}
+
+/* Nobody needs the request any more. */
+static void finish(struct http__work *work)
+{
+    struct http_response *response = &work->response;
+
+    if (unlikely(work->request.defers != NULL))
+        run_defers(&work->request);
+    if (unlikely(response->kind != HTTP__KIND_BYTES || response->drop != NULL))
+        http_response_clear(response);
+    if (unlikely(work->arena.more != NULL))
+        http__arena_free(&work->arena);
+}
+
+/* Somebody keeps the request: the connection goes on with another work. */
+static void part(struct http__work *work)
+{
+    struct http__connection *connection = work->connection;
+    struct http__work *fresh = http__work_take(work->server);
+    struct hub_address *peer = http__arena_alloc(&work->arena, sizeof *peer);
+
+    if (peer != NULL)
+        *peer = *work->request.peer;
+    work->request.peer = peer;
+    if (fresh == NULL) {
+        http__flush(connection);
+        connection->closing = true;
+    } else {
+        fresh->end = work->end - work->at;
+        memcpy(fresh->input, work->input + work->at, fresh->end);
+        fresh->out_size = work->out_size;
+        memcpy(fresh->out, work->out, work->out_size);
+        fresh->connection = connection;
+    }
+    connection->work = fresh;
+    work->connection = NULL;
+    work->server->refs++;
+    work->refs--;
+}
+
+void http__work_end(struct http__work *work)
+{
+    work->request.body_state = HTTP__BODY_ANSWERED;
+    work->response.begun = true;
+    if (unlikely(work->refs > 1)) {
+        http_response_clear(&work->response);
+        part(work);
+        return;
+    }
+    finish(work);
+    work->start = work->at;
+}
+
+void http__work_unref(struct http__work *work)
+{
+    struct http_server *server = work->server;
+
+    if (--work->refs > 0)
+        return;
+    if (work->connection == NULL) { /* it was kept, and no more */
+        finish(work);
+        give(work);
+        http__server_unref(server);
+        return;
+    }
+    give(work);
+}
+
+/* ---- who keeps it ---- */
+
+struct http_request *http_request_ref(struct http_request *request)
+{
+    request->work->refs++;
+    return request;
+}
+
+void http_request_unref(struct http_request *request)
+{
+    if (request != NULL)
+        http__work_unref(request->work);
+}
