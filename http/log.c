@@ -97,6 +97,26 @@ static char *quote(char *at, const char *end, struct http__log_text text)
     return at;
 }
 
+static char *quote_line(char *at, const char *end,
+                        const struct http__log_entry *entry)
+{
+    struct http__log_text verb = {entry->verb, 0};
+    struct http__log_text target = {entry->target, 0};
+
+    if (entry->verb == NULL || entry->target == NULL)
+        return quote(at, end, entry->line);
+    verb.size = strlen(entry->verb);
+    target.size = strlen(entry->target);
+    *at++ = '"';
+    at = escape(at, end, verb, true);
+    *at++ = ' ';
+    at = escape(at, end, target, true);
+    at = put(at, " HTTP/1.");
+    *at++ = (char)('0' + entry->minor % 10);
+    *at++ = '"';
+    return at;
+}
+
 /* Client and user: short, or cut. */
 static char *put_who(char *at, const struct http__log_entry *entry)
 {
@@ -127,7 +147,7 @@ size_t http__log_format(char *line, size_t size,
     at = put(at, stamp);
     *at++ = ' ';
     /* What comes first leaves something to what comes behind it. */
-    at = quote(at, at + (end - at) / 2, entry->line);
+    at = quote_line(at, at + (end - at) / 2, entry);
     if (entry->bytes > 0)
         at += snprintf(at, 40, " %d %lld", entry->status,
                        (long long)entry->bytes);

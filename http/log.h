@@ -16,7 +16,9 @@ struct http__log_text {
 struct http__log_entry {
     const char *client;         /* its address; NULL: "-" */
     struct http__log_text user; /* that it authenticated as */
-    struct http__log_text line; /* request line */
+    const char *verb, *target;  /* with `minor`: the request line; or NULL */
+    int minor;
+    struct http__log_text line; /* as it came, if it was no good */
     struct http__log_text referer, agent;
     int status;
     int64_t bytes; /* of the body that were sent; 0 is "-" */

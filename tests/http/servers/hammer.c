@@ -1,10 +1,10 @@
 /* A load client: many connections, each request checked to its last byte.
  *
  * hammer ADDRESS CONNECTIONS REQUESTS [PATH]
- * ADDRESS is HOST:PORT (IPv4) or a path.  A connection is used until an answer says
- * that it is closed.  Prints one line of JSON: how many answers came, how many
- * requests failed and how: refused (no connection), reset or ended (before the
- * answer was complete), bad (no answer of ours), and the longest wait. */
+ * ADDRESS is HOST:PORT (IPv4) or a path.  A connection is used until an answer
+ * says that it is closed.  Prints one line of JSON: how many answers came, how
+ * many requests failed and how: refused (no connection), reset or ended (before
+ * the answer was complete), bad (no answer of ours), and the longest wait. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum { REFUSED, RESET, ENDED, BAD, KINDS };
-static const char *const kinds[] = { "refused", "reset", "ended", "bad" };
+static const char *const kinds[] = {"refused", "reset", "ended", "bad"};
 
 static struct sockaddr_storage address;
 static socklen_t address_size;
@@ -49,7 +49,7 @@ static void parse_address(const char *text)
 
 static int open_connection(void)
 {
-    const struct timeval patience = { .tv_sec = 8 };
+    const struct timeval patience = {.tv_sec = 8};
     const int on = 1;
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -65,8 +65,8 @@ static int open_connection(void)
     return fd;
 }
 
-/* The whole answer.  Returns 1 with the connection good for more, 0, or minus 1 and
- * the kind of failure. */
+/* The whole answer.  Returns 1 with the connection good for more, 0, or minus 1
+ * and the kind of failure. */
 static int read_answer(int fd)
 {
     char data[8192];

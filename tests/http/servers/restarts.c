@@ -1,16 +1,15 @@
-/* A server that is restarted: answers "PID GENERATION\n", where GENERATION is the
- * text in the file that the environment names, as this program found it.
+/* A server that is restarted: answers "PID GENERATION CLIENT SCHEME HOST\n",
+ * where GENERATION is what the file that GENERATION_FILE names said when this
+ * program began, and behind it there may be a behaviour: exit   it ends before
+ * it is ready hang   it is never ready crash  its workers end before they are
+ * ready
  *
- * restarts [-w workers] [-u hubs] [-b behaviour] address...
- * Behaviours, of the generation that has them alone:
- *   exit   it ends before it is ready
- *   hang   it never is ready
- *   crash  its workers end before they are ready */
+ * restarts [-w workers] [-u hubs] [-p pid-file] [-l access-log] [-t trusted]
+ *          [-c certificate] [-n NAME=certificate] [-x] [-f] [address...]
+ * -x: the PROXY protocol; -f: Forwarded instead of X-Forwarded-*. */
 #include <vireo/http.h>
 #include <vireo/hub.h>
-#include <vireo/master.h>
-#include <vireo/server.h>
-#include <vireo/socket.h>
+#include <vireo/serve.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,112 +17,132 @@
 #include <string.h>
 #include <unistd.h>
 
-static char generation[64] = "0";
-static int64_t pause_ns;
+static char generation[64] = "0", behaviour[64];
 
-static void answer(int fd)
+static int ticks(struct http_stream *stream, void *data)
 {
-    char text[256], body[128];
-    int size = snprintf(body, sizeof body, "%ld %s\n", (long)getpid(),
-                        generation);
+    int rc = 0;
 
-    size = snprintf(text, sizeof text,
-                    "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n"
-                    "Connection: close\r\n\r\n%s", size, body);
-    hub_send_all(fd, text, (size_t)size, 0, NULL, hub_deadline(10 * HUB_SECOND));
-}
-
-static void serve(int fd, const struct hub_address *peer, void *arg)
-{
-    char data[4096];
-    size_t have = 0;
-
-    (void)peer;
-    (void)arg;
-    while (have < sizeof data - 1) {
-        ssize_t got = hub_recv(fd, data + have, sizeof data - 1 - have, 0,
-                               hub_deadline(60 * HUB_SECOND));
-
-        if (got <= 0)
-            return;
-        have += (size_t)got;
-        data[have] = '\0';
-        if (strstr(data, "\r\n\r\n") != NULL)
-            break;
-    }
-    if (strncmp(data, "GET /slow", 9) == 0)
-        hub_sleep(500 * HUB_MILLISECOND);
-    answer(fd);
-}
-
-static int run(struct http_worker *worker, void *arg)
-{
-    const struct hub_server_options options = { .pool = 10000 };
-    struct hub_server *servers[16];
-    int count, rc = 0;
-
-    if (strcmp(arg, "crash") == 0)
-        return -EIO;
-    if (strcmp(arg, "hang") == 0)
-        return hub_sleep(1000 * HUB_SECOND);
-    for (count = 0; count < 16 && rc >= 0; count++) {
-        int fd = http_worker_listener(worker, (size_t)count, NULL);
-
-        if (fd < 0)
-            break;
-        rc = hub_server_of_fd(fd, serve, NULL, &options, &servers[count]);
+    (void)data;
+    for (int i = 0; i < 10 && rc == 0; i++) {
+        rc = http_stream_event(stream, "tick", "%d", i);
         if (rc == 0)
-            rc = hub_server_start(servers[count]);
+            rc = hub_sleep(50 * HUB_MILLISECOND);
     }
-    if (rc == 0)
-        rc = http_worker_ready(worker);
-    if (rc == 0)
-        rc = http_worker_wait(worker, HUB_FOREVER);
-    for (int i = 0; i < count; i++)
-        hub_server_stop(servers[i], http_worker_time_left(worker));
-    for (int i = 0; i < count; i++)
-        hub_server_free(servers[i]);
     return rc;
 }
 
-/* "GENERATION BEHAVIOUR" */
-static const char *read_generation(void)
+static int view(struct http_request *request, struct http_response *response)
 {
-    static char behaviour[64] = "";
+    const char *path = http_request_path(request);
+    char client[128] = "";
+
+    if (strcmp(path, "/slow") == 0)
+        hub_sleep(500 * HUB_MILLISECOND);
+    if (strcmp(path, "/events") == 0)
+        return http_response_stream(response, "text/event-stream", ticks, NULL);
+    if (strcmp(path, "/block") == 0) /* a worker that does not come back */
+        sleep(60);
+    hub_address_format(http_request_peer(request), client, sizeof client);
+    return http_response_printf(
+        response, "%ld %s %s %s %s\n", (long)getpid(), generation, client,
+        http_request_scheme(request), http_request_host(request));
+}
+
+static int begin(struct http_worker *worker, struct http_server *server,
+                 void *data)
+{
+    (void)worker;
+    (void)server;
+    (void)data;
+    if (strcmp(behaviour, "crash") == 0)
+        return -EIO;
+    if (strcmp(behaviour, "hang") == 0)
+        return hub_sleep(1000 * HUB_SECOND);
+    return 0;
+}
+
+static void read_generation(void)
+{
     const char *path = getenv("GENERATION_FILE");
     FILE *file = path != NULL ? fopen(path, "re") : NULL;
 
-    if (file != NULL) {
-        if (fscanf(file, "%63s %63s", generation, behaviour) < 1)
-            exit(3);
-        fclose(file);
+    if (file == NULL)
+        return;
+    if (fscanf(file, "%63s %63s", generation, behaviour) < 1)
+        exit(3);
+    fclose(file);
+}
+
+static struct http_serve_certificate certificates[8];
+static size_t certificate_count;
+
+static void add_certificate(char *text, bool named)
+{
+    struct http_serve_certificate *one = &certificates[certificate_count++];
+    char *equals = named ? strchr(text, '=') : NULL;
+
+    one->chain = text;
+    if (equals == NULL)
+        return;
+    *equals = '\0';
+    one->name = text;
+    one->chain = equals + 1;
+}
+
+static int read_options(int argc, char **argv,
+                        struct http_serve_options *options,
+                        struct http_serve_listener *all)
+{
+    int option;
+
+    while ((option = getopt(argc, argv, "w:u:p:l:t:c:n:xf")) != -1) {
+        if (option == 'w')
+            options->master.workers = (unsigned)atoi(optarg);
+        else if (option == 'u')
+            options->master.hubs = (unsigned)atoi(optarg);
+        else if (option == 'p')
+            options->master.pid_file = optarg;
+        else if (option == 'l')
+            options->access_log = optarg;
+        else if (option == 't')
+            options->trusted = optarg;
+        else if (option == 'c' || option == 'n')
+            add_certificate(optarg, option == 'n');
+        else if (option == 'x')
+            all->proxy = true;
+        else if (option == 'f')
+            options->forwarded = HTTP_SERVE_FORWARDED;
+        else
+            return 2;
     }
-    return behaviour;
+    all->certificates = certificates;
+    all->certificate_count = certificate_count;
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct http_master_options options = { .workers = 2,
-                                           .ready_ns = 3 * HUB_SECOND,
-                                           .drain_ns = 5 * HUB_SECOND };
-    const char *behaviour = read_generation();
-    int option, rc;
+    struct http_serve_options options = {
+        .master = {.workers = 2,
+                   .ready_ns = 3 * HUB_SECOND,
+                   .drain_ns = 5 * HUB_SECOND},
+        .begin = begin,
+    };
+    struct http_serve_listener listeners[16], all = {.address = NULL};
+    int rc = read_options(argc, argv, &options, &all);
 
-    (void)pause_ns;
-    while ((option = getopt(argc, argv, "w:u:p:")) != -1) {
-        if (option == 'w')
-            options.workers = (unsigned)atoi(optarg);
-        else if (option == 'u')
-            options.hubs = (unsigned)atoi(optarg);
-        else if (option == 'p')
-            options.pid_file = optarg;
-        else
-            return 2;
-    }
+    if (rc != 0)
+        return rc;
+    read_generation();
     if (strcmp(behaviour, "exit") == 0)
         return 9;
-    if (optind < argc)
-        options.listen = (const char *const *)argv + optind;
-    rc = http_master_run(&options, run, (void *)behaviour);
+    for (int i = optind; i < argc && i - optind < 16; i++) {
+        listeners[i - optind] = all;
+        listeners[i - optind].address = argv[i];
+        options.listener_count++;
+    }
+    options.listeners = listeners;
+    rc = http_serve(&options, http_view_sync(view));
     return rc == 0 ? 0 : 1;
 }
