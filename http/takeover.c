@@ -20,6 +20,13 @@
 /* ---- what to execute
  * ----------------------------------------------------------------- */
 
+static void free_words(char **words)
+{
+    for (size_t i = 0; words != NULL && words[i] != NULL; i++)
+        free(words[i]);
+    free(words);
+}
+
 static char **copy_words(const char *const *words)
 {
     size_t count = 0;
@@ -28,36 +35,24 @@ static char **copy_words(const char *const *words)
     while (words[count] != NULL)
         count++;
     copy = calloc(count + 1, sizeof *copy);
-    for (size_t i = 0; copy != NULL && i < count; i++)
+    for (size_t i = 0; copy != NULL && i < count; i++) {
         copy[i] = strdup(words[i]);
+        if (copy[i] == NULL) {
+            free_words(copy);
+            return NULL;
+        }
+    }
     return copy;
 }
 
-/* As this process was started.  NULL: no memory, or no /proc. */
-static char **own_words(void)
+/* As this process was started: noted before main() can change it, as who reads
+ * its options may do. */
+static char **words_at_start;
+
+static void __attribute__((constructor)) note_words(int count, char **words)
 {
-    char *text = NULL, **words = NULL;
-    size_t size = 0, used = 0, count = 0;
-    FILE *file = fopen("/proc/self/cmdline", "re");
-    ssize_t got;
-
-    if (file == NULL)
-        return NULL;
-    while ((got = getdelim(&text, &size, '\0', file)) > 0) {
-        if (count + 1 >= used) {
-            char **more = realloc(words, (used + 16) * sizeof *words);
-
-            if (more == NULL)
-                break;
-            words = more;
-            used += 16;
-        }
-        words[count++] = strdup(text);
-        words[count] = NULL;
-    }
-    free(text);
-    fclose(file);
-    return words;
+    if (count > 0 && words != NULL)
+        words_at_start = copy_words((const char *const *)words);
 }
 
 /* A path with a slash is looked up when it is needed, symbolic links and all:
@@ -89,7 +84,9 @@ int http__takeover_prepare(struct http__master *master)
 
     master->argv = master->options.argv != NULL
                        ? copy_words(master->options.argv)
-                       : own_words();
+                   : words_at_start != NULL
+                       ? copy_words((const char *const *)words_at_start)
+                       : NULL;
     if (master->argv == NULL || master->argv[0] == NULL)
         return -ENOMEM;
     master->program_file = find_file(master);
@@ -227,9 +224,7 @@ void http__takeover_free(struct http__master *master)
 {
     if (master->notify >= 0)
         hub_close(master->notify);
-    for (size_t i = 0; master->argv != NULL && master->argv[i] != NULL; i++)
-        free(master->argv[i]);
-    free(master->argv);
+    free_words(master->argv);
     free(master->program_file);
     free((char *)master->keeper);
 }

@@ -45,7 +45,7 @@ class Server:
     """`restarts` on a port or a path, in a folder of its own."""
 
     def __init__(self, *options, address=None, workers=2, env=None,
-                 program=None):
+                 program=None, limit=30):
         self.folder = tempfile.mkdtemp(prefix="vireo-serving-")
         self.file = os.path.join(self.folder, "generation")
         self.port = free_port()
@@ -56,7 +56,8 @@ class Server:
              *options, self.address], NATIVE,
             dict(env or {}, GENERATION_FILE=self.file))
         self.pid = self.program.pid
-        wait_until(lambda: self.generation() == "0", "the server answers")
+        wait_until(lambda: self.generation() == "0", "the server answers",
+                   limit)
 
     def be(self, generation, behaviour=""):
         """What the next program will be."""

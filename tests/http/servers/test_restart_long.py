@@ -7,11 +7,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import serving  # noqa: E402
-import test_restart  # noqa: E402
+from test_restart import hammer_under  # noqa: E402
 
 
 def test_a_million_requests():
-    test_restart.hammer_under(1000000, 64, restarts=20, kills=10, pause=0.5)
+    hammer_under(1000000, 64, restarts=20, kills=10, pause=0.5)
 
 
 if __name__ == "__main__":
