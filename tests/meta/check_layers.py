@@ -90,7 +90,7 @@ def main():
         for number, line in enumerate(without_comments(text).split("\n"), 1):
             if layer:
                 problems += includes(path, layer, number, line)
-            if layer in ("context", "hub", "monkeypatch"):
+            if layer in ("context", "hub", "monkeypatch", "http"):
                 problems += knowledge(path, number, STRING.sub('""', line)
                                       if "include" not in line else line)
     for path in tree.files(root, ".c", ".h", ".S", ".cpp", ".def", ".py",
