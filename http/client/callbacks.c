@@ -28,17 +28,17 @@ static bool leads_on(int status, const struct http_session_request *request)
 
 static void head_ends(struct http_reply *reply)
 {
+    struct curl_header *next;
     long status = 0;
-    char *next = NULL;
 
     curl_easy_getinfo(reply->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status / 100 == 1 && status != 101)
         return;
     if (!(reply->flags & HTTP_SESSION_STAY) &&
         leads_on((int)status, reply->request) &&
-        curl_easy_getinfo(reply->easy, CURLINFO_REDIRECT_URL, &next) ==
-            CURLE_OK)
-        reply->follow = next != NULL;
+        curl_easy_header(reply->easy, "Location", 0, CURLH_HEADER, -1, &next) ==
+            CURLHE_OK)
+        reply->follow = true;
     reply->head = true;
     reply->status = (int)status;
     hub_event_set(&reply->event);

@@ -40,17 +40,23 @@ static bool is_numeric(const char *host)
     return *host == '[' || inet_pton(AF_INET, host, &address) == 1;
 }
 
-static int fill(CURLU *parts, struct http__target *target)
+static int look_at_scheme(CURLU *parts, struct http__target *target)
 {
-    char scheme[32], host[1024], key[1040];
+    char scheme[32];
     int rc = part_of(parts, CURLUPART_SCHEME, 0, scheme, sizeof scheme);
 
-    if (rc == 0)
-        rc = part_of(parts, CURLUPART_HOST, CURLU_PUNYCODE, host, sizeof host);
+    target->secure = rc == 0 && strcasecmp(scheme, "https") == 0;
+    target->plain = rc == 0 && strcasecmp(scheme, "http") == 0;
+    return rc;
+}
+
+static int fill(CURLU *parts, struct http__target *target)
+{
+    char host[1024], key[1040];
+    int rc = part_of(parts, CURLUPART_HOST, CURLU_PUNYCODE, host, sizeof host);
+
     if (rc < 0)
         return rc;
-    target->secure = strcasecmp(scheme, "https") == 0;
-    target->plain = strcasecmp(scheme, "http") == 0;
     target->numeric = is_numeric(host);
     snprintf(key, sizeof key, "%s:%s", host, target->port);
     target->key = http__client_copy(key);
@@ -60,29 +66,29 @@ static int fill(CURLU *parts, struct http__target *target)
 
 static int split(CURLU *parts, struct http__target *target)
 {
-    int rc = part_of(parts, CURLUPART_PORT, CURLU_DEFAULT_PORT, target->port,
-                     sizeof target->port);
+    int rc = look_at_scheme(parts, target);
 
+    if (rc < 0)
+        return rc;
+    if (!target->secure && !target->plain)
+        return -EPROTONOSUPPORT;
+    rc = part_of(parts, CURLUPART_PORT, CURLU_DEFAULT_PORT, target->port,
+                 sizeof target->port);
     return rc < 0 ? rc : fill(parts, target);
 }
 
 /* 1080 unless it says otherwise, but 443 of https. */
 static int split_proxy(CURLU *parts, struct http__target *target)
 {
-    int rc = part_of(parts, CURLUPART_PORT, 0, target->port,
-                     sizeof target->port);
-    bool missing = rc == -EINVAL;
+    int rc = look_at_scheme(parts, target);
 
-    if (missing)
-        snprintf(target->port, sizeof target->port, "1080");
-    if (rc == 0 || missing)
-        rc = fill(parts, target);
-    if (rc < 0 || !missing || !target->secure)
+    if (rc < 0)
         return rc;
-    free(target->key);
-    free(target->host);
-    snprintf(target->port, sizeof target->port, "443");
-    return fill(parts, target);
+    rc = part_of(parts, CURLUPART_PORT, 0, target->port, sizeof target->port);
+    if (rc == -EINVAL)
+        rc = snprintf(target->port, sizeof target->port, "%s",
+                      target->secure ? "443" : "1080");
+    return rc < 0 ? rc : fill(parts, target);
 }
 
 static int parse(const char *url, unsigned flags,
@@ -109,12 +115,7 @@ static int parse(const char *url, unsigned flags,
 
 int http__target_parse(const char *url, struct http__target *target)
 {
-    int rc = parse(url, 0, split, target);
-
-    if (rc < 0 || target->secure || target->plain)
-        return rc;
-    http__target_drop(target);
-    return -EPROTONOSUPPORT;
+    return parse(url, 0, split, target);
 }
 
 int http__proxy_parse(const char *url, struct http__target *target)

@@ -7,6 +7,12 @@
 
 /* ---- the head ---- */
 
+/* Of an empty field libcurl 7.88 gives the end of its line. */
+static const char *value_of(const struct curl_header *field)
+{
+    return field->value[strspn(field->value, "\r\n")] != '\0' ? field->value : "";
+}
+
 int http_reply_status(const struct http_reply *reply)
 {
     return reply->status;
@@ -30,7 +36,7 @@ const char *http_reply_header(const struct http_reply *reply, const char *name,
     if (curl_easy_header(reply->easy, name, n, CURLH_HEADER, -1, &found) !=
         CURLHE_OK)
         return NULL;
-    return found->value;
+    return value_of(found);
 }
 
 int http_reply_field(const struct http_reply *reply, size_t n,
@@ -44,7 +50,7 @@ int http_reply_field(const struct http_reply *reply, size_t n,
             return -ENOENT;
     } while (n-- > 0);
     *name = found->name;
-    *value = found->value;
+    *value = value_of(found);
     return 0;
 }
 

@@ -236,8 +236,11 @@ static int go_on(struct http_reply *reply)
         return -ELOOP;
     }
     curl_easy_getinfo(reply->easy, CURLINFO_REDIRECT_URL, &found);
-    if (found == NULL)
+    if (found == NULL) {
+        snprintf(reply->text, sizeof reply->text,
+                 "the server redirects to what is no URL");
         return -EBADMSG;
+    }
     url = http__client_copy(found);
     if (url == NULL)
         return -ENOMEM;
