@@ -41,13 +41,13 @@ static int test_port;
 
 /* ---- bytes ---- */
 
-static ssize_t test_recv(struct asked *asked, void *buffer, size_t size)
+static inline ssize_t test_recv(struct asked *asked, void *buffer, size_t size)
 {
     return asked->tls != NULL ? hub_tls_read(asked->tls, buffer, size, SOON)
                               : hub_recv(asked->fd, buffer, size, 0, SOON);
 }
 
-static int test_send(struct asked *asked, const void *data, size_t size)
+static inline int test_send(struct asked *asked, const void *data, size_t size)
 {
     ssize_t count;
 
@@ -61,13 +61,13 @@ static int test_send(struct asked *asked, const void *data, size_t size)
     return 0;
 }
 
-static bool test_say(struct asked *asked, const char *text)
+static inline bool test_say(struct asked *asked, const char *text)
 {
     return test_send(asked, text, strlen(text)) == 0;
 }
 
 /* An answer with a length. */
-static bool test_reply(struct asked *asked, int status, const char *fields,
+static inline bool test_reply(struct asked *asked, int status, const char *fields,
                        const void *body, size_t size)
 {
     char head[4096];
@@ -79,7 +79,7 @@ static bool test_reply(struct asked *asked, int status, const char *fields,
            test_send(asked, body, size) == 0;
 }
 
-static bool test_text(struct asked *asked, const char *text)
+static inline bool test_text(struct asked *asked, const char *text)
 {
     return test_reply(asked, 200, "", text, strlen(text));
 }
@@ -87,7 +87,7 @@ static bool test_text(struct asked *asked, const char *text)
 /* ---- requests ---- */
 
 /* The value of a field, or NULL; until the next call. */
-static const char *test_field(const struct asked *asked, const char *name)
+static inline const char *test_field(const struct asked *asked, const char *name)
 {
     static char value[1024];
     size_t length = strlen(name);
@@ -105,7 +105,7 @@ static const char *test_field(const struct asked *asked, const char *name)
     return NULL;
 }
 
-static bool test_read_head(struct asked *asked)
+static inline bool test_read_head(struct asked *asked)
 {
     size_t length = 0;
 
@@ -118,7 +118,7 @@ static bool test_read_head(struct asked *asked)
     return sscanf(asked->head, "%31s %511s", asked->method, asked->path) == 2;
 }
 
-static bool test_read_all(struct asked *asked, size_t size)
+static inline bool test_read_all(struct asked *asked, size_t size)
 {
     asked->body = realloc(asked->body, asked->body_size + size + 1);
     while (size > 0) {
@@ -133,7 +133,7 @@ static bool test_read_all(struct asked *asked, size_t size)
     return true;
 }
 
-static bool test_read_chunks(struct asked *asked)
+static inline bool test_read_chunks(struct asked *asked)
 {
     char line[64];
     size_t length, size;
@@ -150,7 +150,7 @@ static bool test_read_chunks(struct asked *asked)
     return true;
 }
 
-static bool test_read_body(struct asked *asked)
+static inline bool test_read_body(struct asked *asked)
 {
     const char *length = test_field(asked, "Content-Length");
 
@@ -162,7 +162,7 @@ static bool test_read_body(struct asked *asked)
 
 static bool test_read_bodies = true; /* before the answer */
 
-static void test_connection(int fd, const struct hub_address *peer, void *arg)
+static inline void test_connection(int fd, const struct hub_address *peer, void *arg)
 {
     struct asked asked = { .fd = fd, .connection = ++test_connections };
 
@@ -189,7 +189,7 @@ static void test_connection(int fd, const struct hub_address *peer, void *arg)
 
 /* ---- its life: a fixture ---- */
 
-static void test_serve(answer_function *answer)
+static inline void test_serve(answer_function *answer)
 {
     static const struct hub_server_options options = { .handler_closes = true,
                                                         .pool = 5000 };
@@ -205,7 +205,7 @@ static void test_serve(answer_function *answer)
     test_port = ntohs(((struct sockaddr_in *)&address.storage)->sin_port);
 }
 
-static void test_serve_end(void)
+static inline void test_serve_end(void)
 {
     hub_server_stop(test_server, 100 * MS);
     hub_server_free(test_server);
@@ -216,7 +216,7 @@ static void test_serve_end(void)
 }
 
 /* "http://127.0.0.1:PORT" and a path; one of four texts. */
-static const char *test_url(const char *path)
+static inline const char *test_url(const char *path)
 {
     static char urls[4][600];
     static unsigned next;
@@ -227,7 +227,7 @@ static const char *test_url(const char *path)
     return url;
 }
 
-static const char *test_body(const struct http_reply *reply)
+static inline const char *test_body(const struct http_reply *reply)
 {
     return http_reply_body(reply, NULL);
 }
