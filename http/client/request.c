@@ -27,17 +27,20 @@ static int64_t first_of(const struct http_reply *reply, const char **what)
     return deadline;
 }
 
-/* One look at the times; they change while it waits, which sets the event. */
+/* One look at the times.  They change while it waits: when one comes nearer the event
+ * is set, when one goes away it is found out here. */
 static int wait_once(struct http_reply *reply)
 {
     const char *what;
-    int64_t deadline = first_of(reply, &what);
     int rc;
 
     hub_event_clear(&reply->event);
-    rc = hub_event_wait(&reply->event, deadline);
-    if (rc == -ETIMEDOUT && hub_canceled() == 0)
-        snprintf(reply->text, sizeof reply->text, "%s", what);
+    rc = hub_event_wait(&reply->event, first_of(reply, &what));
+    if (rc != -ETIMEDOUT || hub_canceled() != 0)
+        return rc;
+    if (first_of(reply, &what) > hub_now())
+        return 0;
+    snprintf(reply->text, sizeof reply->text, "%s", what);
     return rc;
 }
 
