@@ -19,7 +19,7 @@ static const struct {
     { CURLE_GOT_NOTHING, ECONNRESET },
     { CURLE_PARTIAL_FILE, ECONNRESET },
     { CURLE_SEND_ERROR, ECONNRESET },
-    { CURLE_RECV_ERROR, ECONNRESET },
+    { CURLE_RECV_ERROR, ECONNRESET }, /* or what it says of chunks: below */
     { CURLE_SEND_FAIL_REWIND, ECONNRESET },
     { CURLE_PEER_FAILED_VERIFICATION, EKEYREJECTED },
     { CURLE_SSL_ISSUER_ERROR, EKEYREJECTED },
@@ -40,6 +40,8 @@ int http__error_of(struct http_reply *reply, CURLcode code)
     if (reply->text[0] == '\0')
         snprintf(reply->text, sizeof reply->text, "%s",
                  curl_easy_strerror(code));
+    if (code == CURLE_RECV_ERROR && strstr(reply->text, "chunked") != NULL)
+        error = EBADMSG;
     if (code == CURLE_COULDNT_CONNECT && reply->easy != NULL &&
         curl_easy_getinfo(reply->easy, CURLINFO_OS_ERRNO, &system) ==
             CURLE_OK &&

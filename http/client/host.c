@@ -124,6 +124,28 @@ int http__proxy_parse(const char *url, struct http__target *target)
                  target);
 }
 
+int http__target_next(const char *from, const char *location, char **url)
+{
+    CURLU *parts = curl_url();
+    char *found = NULL;
+    CURLUcode code = CURLUE_OUT_OF_MEMORY;
+
+    if (parts != NULL)
+        code = curl_url_set(parts, CURLUPART_URL, from, 0);
+    if (code == CURLUE_OK)
+        code = curl_url_set(parts, CURLUPART_URL, location,
+                            CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE |
+                                CURLU_ALLOW_SPACE);
+    if (code == CURLUE_OK)
+        code = curl_url_get(parts, CURLUPART_URL, &found, 0);
+    *url = code == CURLUE_OK ? http__client_copy(found) : NULL;
+    curl_free(found);
+    curl_url_cleanup(parts);
+    if (code != CURLUE_OK && code != CURLUE_OUT_OF_MEMORY)
+        return -EINVAL;
+    return *url != NULL ? 0 : -ENOMEM;
+}
+
 void http__target_drop(struct http__target *target)
 {
     free(target->host);

@@ -231,22 +231,23 @@ static void forget(struct http_reply *reply)
 static int go_on(struct http_reply *reply)
 {
     unsigned most = reply->session->options.redirects;
-    char *found = NULL, *url;
+    char *url;
+    int rc;
 
     if (++reply->redirects > most) {
         snprintf(reply->text, sizeof reply->text, "more than %u redirects",
                  most);
         return -ELOOP;
     }
-    curl_easy_getinfo(reply->easy, CURLINFO_REDIRECT_URL, &found);
-    if (found == NULL) {
+    rc = http__target_next(reply->url, http_reply_header(reply, "Location", 0),
+                           &url);
+    if (rc == -EINVAL) {
         snprintf(reply->text, sizeof reply->text,
                  "the server redirects to what is no URL");
         return -EBADMSG;
     }
-    url = http__client_copy(found);
-    if (url == NULL)
-        return -ENOMEM;
+    if (rc < 0)
+        return rc;
     free(reply->url);
     reply->url = url;
     turn_to_get(reply);

@@ -157,6 +157,10 @@ void http__transfer_end(struct http_reply *reply, int error)
         reply->status = (int)status;
     if (was_skipped(reply))
         error = 0;
+    if (error == 0 && !reply->head) { /* no error to libcurl */
+        error = -ECONNRESET;
+        reply->why = "the server went away in the middle of its head";
+    }
     if (reply->error == 0)
         reply->error = error;
     http__detach(reply);
