@@ -12,5 +12,6 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "http/view.h"
+#include "http/websocket.h"
 
 #endif

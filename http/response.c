@@ -149,8 +149,6 @@ static int look_at(struct http_response *response, const char *name,
         return strcasecmp(name, "Transfer-Encoding") == 0 ? -EPERM : 1;
     case 'k':
         return strcasecmp(name, "Keep-Alive") == 0 ? -EPERM : 1;
-    case 'u':
-        return strcasecmp(name, "Upgrade") == 0 ? -EPERM : 1;
     default:
         return 1;
     }
