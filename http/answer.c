@@ -70,8 +70,10 @@ static int call(struct http__connection *connection)
         rc = server->options.received(&work->request,
                                       server->options.received_data);
     if (rc == 0 && work->request.body_state == HTTP__BODY_LENGTH &&
-        work->request.left > work->request.limit)
+        work->request.left > work->request.limit) {
+        connection->closing = true;
         rc = 413;
+    }
     if (rc == 0)
         rc = server->view.call(&server->view, &work->request, &work->response);
     if (unlikely(greenlet_deferred() != connection->deferred) &&

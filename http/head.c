@@ -70,6 +70,13 @@ static int wait_for_rest(struct http__connection *connection, int64_t *deadline,
     return got == -ETIMEDOUT && hub_canceled() == 0 ? -408 : 0;
 }
 
+/* Empty lines before it leave a connection as idle as it was. */
+static bool is_begun(const struct http__work *work)
+{
+    return work->request.head.method_length > 0 ||
+           work->end - work->start > work->strict.at;
+}
+
 int http__head_read(struct http__connection *connection, int *why)
 {
     struct http__work *work = connection->work;
@@ -78,7 +85,7 @@ int http__head_read(struct http__connection *connection, int *why)
 
     *why = 0;
     while ((rc = look(connection)) == 0) {
-        if (work->end - work->start > work->strict.at) {
+        if (is_begun(work)) {
             rc = wait_for_rest(connection, &deadline, why);
         } else {
             *why = (int)fill(connection, HUB_NOWAIT);

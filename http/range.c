@@ -79,7 +79,7 @@ int http__ranges(const char *field, uint64_t size, struct http__range *ranges)
         struct http__range range;
 
         at = skip_blanks(at);
-        if (*at != ',') { /* an empty element is none (RFC 9110 5.6.1) */
+        if (*at != ',' && *at != '\0') { /* an empty element is none (RFC 9110 5.6.1) */
             if (!take_range(&at, size, &range) || ++asked > HTTP__RANGES_MOST)
                 return 0;
             if (range.size > 0)
@@ -92,7 +92,7 @@ int http__ranges(const char *field, uint64_t size, struct http__range *ranges)
         if (*at != ',')
             return 0;
     }
-    if (count > 0 && all > size)
+    if (asked == 0 || (count > 0 && all > size))
         return 0;
     return count > 0 ? count : -ERANGE;
 }
