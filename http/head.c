@@ -73,8 +73,7 @@ static int wait_for_rest(struct http__connection *connection, int64_t *deadline,
 /* Empty lines before it leave a connection as idle as it was. */
 static bool is_begun(const struct http__work *work)
 {
-    return work->request.head.method_length > 0 ||
-           work->end - work->start > work->strict.at;
+    return http__strict_begun(&work->strict, work->end - work->start);
 }
 
 int http__head_read(struct http__connection *connection, int *why)

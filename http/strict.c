@@ -8,8 +8,6 @@
 #include "http/field.h"
 #include "http/target.h"
 
-enum { STATE_NEW, STATE_LINE, STATE_FIELDS };
-
 /* Bytes that end a value: controls (TAB is looked at by hand) and DEL, the
  * lowest of them exact. */
 static inline uint64_t controls(uint64_t word)
@@ -149,7 +147,7 @@ static int request_line(struct http__strict *strict,
     rc = take_line(data, &strict->at, end, head);
     if (rc < 0)
         return rc;
-    strict->state = STATE_FIELDS;
+    strict->state = HTTP__STRICT_FIELDS;
     return http__target(data, head);
 }
 
@@ -196,7 +194,7 @@ static uint32_t lines_end(struct http__strict *strict, const char *data,
 static int wait_for_more(const struct http__strict *strict,
                          const struct http__strict_limits *limits, size_t size)
 {
-    if (strict->state == STATE_LINE &&
+    if (strict->state == HTTP__STRICT_LINE &&
         size - strict->at > (size_t)limits->line + 1)
         return -414;
     return size >= limits->bytes ? -431 : 0;
@@ -207,7 +205,7 @@ static void begin(struct http__strict *strict, struct http__head *head)
     struct http__field *table = head->fields;
 
     *head = (struct http__head){.content_length = -1, .fields = table};
-    strict->state = STATE_LINE;
+    strict->state = HTTP__STRICT_LINE;
 }
 
 /* What only the whole head shows. */
@@ -238,12 +236,12 @@ int http__strict_head(struct http__strict *strict,
 
     if (size > UINT32_MAX / 2) /* offsets are of 32 bits */
         size = UINT32_MAX / 2;
-    if (strict->state == STATE_NEW)
+    if (strict->state == HTTP__STRICT_NEW)
         begin(strict, head);
     end = lines_end(strict, data, size);
-    if (end > 0 && strict->state == STATE_LINE)
+    if (end > 0 && strict->state == HTTP__STRICT_LINE)
         rc = request_line(strict, limits, data, end, head);
-    if (end > 0 && rc == 0 && strict->state == STATE_FIELDS)
+    if (end > 0 && rc == 0 && strict->state == HTTP__STRICT_FIELDS)
         rc = fields(strict, limits, data, end, head, http__field_look);
     if (rc == 0)
         return wait_for_more(strict, limits, size);
@@ -261,9 +259,9 @@ int http__strict_trailer(struct http__strict *strict,
 
     if (size > UINT32_MAX / 2)
         size = UINT32_MAX / 2;
-    if (strict->state == STATE_NEW) {
+    if (strict->state == HTTP__STRICT_NEW) {
         begin(strict, head);
-        strict->state = STATE_FIELDS;
+        strict->state = HTTP__STRICT_FIELDS;
     }
     end = lines_end(strict, data, size);
     if (end > 0)

@@ -54,11 +54,13 @@ struct http__head {
     struct http__field *fields; /* limits.fields of them */
 };
 
+enum { HTTP__STRICT_NEW, HTTP__STRICT_LINE, HTTP__STRICT_FIELDS };
+
 /* How far it has looked: all zero for a new head. */
 struct http__strict {
     uint32_t at;            /* bytes looked at, of complete lines */
     uint32_t seen;          /* bytes seen, so that none is searched twice */
-    uint8_t state;          /* which line is next */
+    uint8_t state;          /* which line is next: HTTP__STRICT_... */
     bool hosted, upgrading; /* a Host, an Upgrade field was seen */
 };
 
@@ -73,6 +75,14 @@ struct http__strict {
 int http__strict_head(struct http__strict *strict,
                       const struct http__strict_limits *limits,
                       const char *data, size_t size, struct http__head *head);
+
+/* Is there more than empty lines in the `size` bytes that were looked at? Those
+ * leave a connection as idle as it was. */
+static inline bool http__strict_begun(const struct http__strict *strict,
+                                      size_t size)
+{
+    return strict->state == HTTP__STRICT_FIELDS || size > strict->at;
+}
 
 /* The connection ends after this request, as its version and Connection say. */
 static inline bool http__head_ends(const struct http__head *head)

@@ -3,106 +3,11 @@
 
 #include "http/chunk.h"
 #include "hub/hub.h"
+#include "messages.h"
 #include "pieces.h"
 
-struct body {
-    const char *clause;
-    int result; /* HTTP__CHUNKS_MORE: it goes on; 2: complete; a status, negated
-                 */
-    const char *text;
-    size_t size;
-    const char *data;
-};
-#define B(clause, result, text, data)               \
-    {                                               \
-        clause, result, text, sizeof text - 1, data \
-    }
 #define ENDS HTTP__CHUNKS_END
 #define MORE HTTP__CHUNKS_MORE
-
-static const struct body bodies[] = {
-    B("7.1: nothing", ENDS, "0\r\n\r\n", ""),
-    B("7.1: one", ENDS, "5\r\nhello\r\n0\r\n\r\n", "hello"),
-    B("7.1: two", ENDS, "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
-      "hello world"),
-    B("7.1: lines in data", ENDS, "6\r\n0\r\n\r\n\n\r\n0\r\n\r\n",
-      "0\r\n\r\n\n"),
-    B("7.1: hex of both cases", ENDS,
-      "a\r\n0123456789\r\nB\r\n0123456789a\r\n0\r\n\r\n",
-      "01234567890123456789a"),
-    B("7.1: zeros first", ENDS, "0005\r\nhello\r\n000\r\n\r\n", "hello"),
-    B("7.1: something behind it", ENDS, "1\r\na\r\n0\r\n\r\nGET / HTTP/1.1\r\n",
-      "a"),
-    B("7.1.1: extensions", ENDS,
-      "5; some; parameters=stuff\r\nhello\r\n0;x\r\n\r\n", "hello"),
-    B("7.1.1: an extension quoted", ENDS,
-      "5;foo=\"bar baz\"\r\nhello\r\n0\r\n\r\n", "hello"),
-    B("7.1.1: an extension with quotes", ENDS,
-      "5;a=\"I \\\"love\\\"; \\\\ext\\\\\";b;c=d\r\nhello\r\n0\r\n\r\n",
-      "hello"),
-    B("7.1.1: bad blanks", ENDS, "5 ; a = b ;c\r\nhello\r\n0\r\n\r\n", "hello"),
-    B("7.1.2: a trailer", ENDS,
-      "1\r\na\r\n0\r\nVary: *\r\nContent-Type: text/plain\r\n\r\n", "a"),
-    B("7.1: not all", MORE, "5\r\nhel", "hel"),
-    B("7.1: no last chunk", MORE, "5\r\nhello\r\n", "hello"),
-    B("7.1: no end of the trailer", MORE, "0\r\n", ""),
-    B("7.1: no end of the trailer", MORE, "0\r\na: b\r\n", ""),
-    B("7.1: half an end", MORE, "0\r\n\r", ""),
-
-    B("7.1: no size", -400, "\r\nhello\r\n0\r\n\r\n", ""),
-    B("7.1: a size below 0", -400, "-5\r\nhello\r\n", ""),
-    B("7.1: a size with a plus", -400, "+5\r\nhello\r\n", ""),
-    B("7.1: a size with 0x", -400, "0x5\r\nhello\r\n", ""),
-    B("7.1: a size with _", -400, "5\r\nhello\r\n6_0\r\n world\r\n", "hello"),
-    B("7.1: a size of other letters", -400, "G\r\n", ""),
-    B("7.1: a blank before the size", -400, " 5\r\nhello\r\n", ""),
-    B("7.1: a blank behind the size", -400, "5 \r\nhello\r\n", ""),
-    B("7.1: a TAB behind the size", -400, "5\t\r\nhello\r\n", ""),
-    B("7.1: a blank behind the last size", -400, "5\r\nhello\r\n0 \r\n\r\n",
-      "hello"),
-    B("7.1: a size of two", -400, "5 5\r\nhello\r\n", ""),
-    B("7.1: words behind the size", -400, "2 erfrferferf\r\naa\r\n", ""),
-    B("7.1: a size too large for any", -400, "8000000000000000\r\n", ""),
-    B("7.1: a size beyond 64 bits", -400, "10000000000000005\r\nhello\r\n", ""),
-    B("7.1: a size beyond 64 bits", -400,
-      "f0000000000000000000000000000005\r\nhello\r\n", ""),
-    B("7.1: the largest", MORE, "7fffffffffffffff\r\na", "a"),
-    B("2.2: LF behind the size", -400, "5\nhello\r\n0\r\n\r\n", ""),
-    B("2.2: LF in an extension", -400, "5;a\n\r\nhello\r\n0\r\n\r\n", ""),
-    B("2.2: LF in a quoted extension", -400, "5;a=\"\n\"\r\nhello\r\n0\r\n\r\n",
-      ""),
-    B("2.2: CR behind the size", -400, "5\rhello\r\n0\r\n\r\n", ""),
-    B("2.2: CR in an extension", -400, "5;ext=val\rue\r\nhello\r\n", ""),
-    B("2.2: CR CR LF", -400, "5\r\r\nhello\r\n", ""),
-    B("2.2: CR CR ;", -400, "5\r\r;ABCD\r\n34\r\nE\r\n0\r\n\r\n", ""),
-    B("2.2: LF behind the data", -400, "5\r\nhello\n0\r\n\r\n", "hello"),
-    B("7.1: nothing behind the data", -400, "5\r\nhello0\r\n\r\n", "hello"),
-    B("7.1: data longer than said", -400, "5\r\nhello world\r\n", "hello"),
-    B("7.1: CR alone behind the data", -400, "5\r\nhello\r0\r\n\r\n", "hello"),
-    B("7.1: data shorter than said", -400, "5\r\nhell\r\n0\r\n\r\n", "hell\r"),
-    B("7.1: an empty line for the last chunk", -400, "3\r\nfoo\r\n\r\n", "foo"),
-    B("7.1.1: no name", -400, "2;\r\naa\r\n", ""),
-    B("7.1.1: no name", -400, "2;=b\r\naa\r\n", ""),
-    B("7.1.1: no name", -400, "2;;\r\naa\r\n", ""),
-    B("7.1.1: no size", -400, ";foo=bar\r\nhello\r\n", ""),
-    B("7.1.1: no size", -400, " ;foo=bar\r\nhello\r\n", ""),
-    B("7.1.1: no value", -400, "2;a=\r\naa\r\n", ""),
-    B("7.1.1: a blank at the end", -400, "2;a \r\naa\r\n", ""),
-    B("7.1.1: no end of the quotes", -400, "2;a=\"b; c\r\naa\r\n", ""),
-    B("7.1.1: something behind quotes", -400, "2;a=\"b\"c\r\naa\r\n", ""),
-    B("7.1.1: NUL", -400, "2;a\0\r\naa\r\n", ""),
-    B("7.1.1: NUL quoted", -400, "2;a=\"\\\0\"\r\naa\r\n", ""),
-    B("7.1.1: NUL in the size", -400, "2\0\r\naa\r\n", ""),
-    B("9110 6.5.1: CL in the trailer", -400,
-      "5\r\nhello\r\n0\r\nContent-Length: 99\r\n\r\n", "hello"),
-    B("9110 6.5.1: TE in the trailer", -400,
-      "0\r\nTransfer-Encoding: chunked\r\n\r\n", ""),
-    B("9110 6.5.1: Host in the trailer", -400, "0\r\nHost: evil\r\n\r\n", ""),
-    B("2.2: LF for the trailer's end", -400, "0\r\n\n", ""),
-    B("5.2: a folded trailer", -400, "0\r\na: b\r\n c\r\n\r\n", ""),
-    B("7.1.2: another message for a trailer", -400,
-      "0\r\nGET / HTTP/1.1\r\n\r\n", ""),
-};
 
 /* Somebody who reads a body: who drops what is used up, as a connection does.
  */
@@ -159,7 +64,7 @@ static int read_in_pieces(struct reader *reader, const char *text, size_t size,
 
 START_TEST(each_body_is_read_in_pieces_of_each_size)
     {
-        const struct body *body = &bodies[_i];
+        const struct body *body = &messages_bodies[_i];
 
         for (size_t piece = body->size; piece > 0; piece--) {
             struct reader reader = {0};
@@ -230,8 +135,6 @@ START_TEST(extensions_without_end_are_refused)
     }
 END_TEST
 
-#define COUNT(table) (int)(sizeof table / sizeof *table)
-
 int main(void)
 {
     TCase *tcase = unit_case();
@@ -239,7 +142,7 @@ int main(void)
     hub_sleep(1);
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, each_body_is_read_in_pieces_of_each_size, 0,
-                        COUNT(bodies));
+                        (int)messages_bodies_count);
     tcase_add_test(tcase, what_follows_a_body_is_left);
     tcase_add_test(tcase, a_line_has_1024_bytes_at_most);
     tcase_add_test(tcase, extensions_without_end_are_refused);

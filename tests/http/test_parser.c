@@ -118,6 +118,17 @@ START_TEST(refuses_what_it_reads_in_another_way)
     }
 END_TEST
 
+/* docs/http.md names them. */
+START_TEST(refuses_a_little_more)
+    {
+        ck_assert_int_eq(look("POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n"
+                              "Transfer-Encoding-Of-Mine: x\r\n" END),
+                         -400);
+        ck_assert_int_eq(http__parser_chunk("5\t;a\r\n", 6, 5), -400);
+        ck_assert_int_eq(http__parser_chunk("5 ;a\r\n", 6, 5), 0);
+    }
+END_TEST
+
 START_TEST(refuses_another_end_of_the_head)
     {
         const char *text =
@@ -168,6 +179,7 @@ int main(void)
     tcase_add_loop_test(tcase, answers_501_to_methods_that_it_does_not_know, 0,
                         COUNT(unknown));
     tcase_add_test(tcase, refuses_what_it_reads_in_another_way);
+    tcase_add_test(tcase, refuses_a_little_more);
     tcase_add_test(tcase, refuses_another_end_of_the_head);
     tcase_add_test(tcase, reads_lines_of_chunks);
     tcase_add_test(tcase, reads_trailers);

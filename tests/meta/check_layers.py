@@ -21,8 +21,9 @@ ONLY = [
     (r"#\s*include\s*[<\"]ev\.h", {
         "hub/loop.c": "libev is seen by one file"}),
     (r"#\s*include\s*[<\"]http_parser\.h", {
-        "http/parser.c": "http-parser is seen by one file",
-        "tests/fuzz/fuzz_parser.c": "ours is compared with it alone"}),
+        "http/parser.c": "http-parser is seen by one file"}),
+    (r"#\s*include\s*[<\"]curl/", {
+        "http/client/client_impl.h": "libcurl is the client's alone"}),
     (r"\bdlv?sym\s*\(", {
         "monkeypatch/real.c": "the originals",
         "monkeypatch/init.c": "the one table of libvireo.so",
@@ -91,7 +92,7 @@ def main():
         for number, line in enumerate(without_comments(text).split("\n"), 1):
             if layer:
                 problems += includes(path, layer, number, line)
-            if layer in ("context", "hub", "monkeypatch"):
+            if layer in ("context", "hub", "monkeypatch", "http"):
                 problems += knowledge(path, number, STRING.sub('""', line)
                                       if "include" not in line else line)
     for path in tree.files(root, ".c", ".h", ".S", ".cpp", ".def", ".py",

@@ -1,0 +1,31 @@
+/* notify.h - the protocol of sd_notify(3), both sides
+ *
+ * Datagrams of "NAME=value" lines to the Unix socket that NOTIFY_SOCKET names:
+ * of systemd, or of the master that started this program.  libsystemd would do
+ * the first half; the other half, a socket that listens, it has not. */
+#ifndef HTTP_NOTIFY_H
+#define HTTP_NOTIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Send a message, with an fd unless it is -1.  `to` is what NOTIFY_SOCKET said;
+ * NULL: nothing is done.  Never waits.  Returns 0 or a negative errno. */
+int http__notify_send(const char *to, const char *message, int fd);
+
+/* A socket for messages of others; *name is what they need, in `size` bytes.
+ * Returns the fd or a negative errno. */
+int http__notify_listen(char *name, size_t size);
+
+/* One message: at most size - 1 bytes and a NUL, its sender, and an fd (given;
+ * -1: none).  Switches.  Returns its length, or a negative errno. */
+int http__notify_receive(int socket, char *message, size_t size, pid_t *sender,
+                         int *fd);
+
+/* Does it have this line?  The value of NAME, copied; empty: none. */
+bool http__notify_says(const char *message, const char *line);
+void http__notify_value(const char *message, const char *name, char *value,
+                        size_t size);
+
+#endif

@@ -1,0 +1,230 @@
+/* takeover.c - a new program, which takes over
+ *
+ * It is a child that gets the listeners as systemd hands them over, and says
+ * READY=1 to a socket of ours.  Listeners that it opens itself it gives to us
+ * (FDSTORE=1), for the program after it. */
+#include "http/master_impl.h"
+#include "http/notify.h"
+
+#include "hub/socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* ---- what to execute
+ * ----------------------------------------------------------------- */
+
+static void free_words(char **words)
+{
+    for (size_t i = 0; words != NULL && words[i] != NULL; i++)
+        free(words[i]);
+    free(words);
+}
+
+static char **copy_words(const char *const *words)
+{
+    size_t count = 0;
+    char **copy;
+
+    while (words[count] != NULL)
+        count++;
+    copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = strdup(words[i]);
+        if (copy[i] == NULL) {
+            free_words(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+/* As this process was started: noted before main() can change it, as who reads
+ * its options may do. */
+static char **words_at_start;
+
+static void __attribute__((constructor)) note_words(int count, char **words)
+{
+    if (count > 0 && words != NULL)
+        words_at_start = copy_words((const char *const *)words);
+}
+
+/* A path with a slash is looked up when it is needed, symbolic links and all:
+ * it may lead to another program by then. */
+static char *find_file(const struct http__master *master)
+{
+    char path[PATH_MAX], *full = NULL;
+    const char *file = master->options.program;
+    ssize_t size;
+
+    if (file == NULL && master->argv[0] != NULL &&
+        strchr(master->argv[0], '/') != NULL)
+        file = master->argv[0];
+    if (file == NULL) {
+        size = readlink("/proc/self/exe", path, sizeof path - 1);
+        if (size <= 0)
+            return NULL;
+        path[size] = '\0';
+        return strdup(path);
+    }
+    if (file[0] == '/' || getcwd(path, sizeof path) == NULL)
+        return strdup(file);
+    return asprintf(&full, "%s/%s", path, file) < 0 ? NULL : full;
+}
+
+int http__takeover_prepare(struct http__master *master)
+{
+    const char *keeper = getenv("VIREO_MASTER");
+
+    master->argv = master->options.argv != NULL
+                       ? copy_words(master->options.argv)
+                   : words_at_start != NULL
+                       ? copy_words((const char *const *)words_at_start)
+                       : NULL;
+    if (master->argv == NULL || master->argv[0] == NULL)
+        return -ENOMEM;
+    master->program_file = find_file(master);
+    if (master->program_file == NULL)
+        return -ENOMEM;
+    master->is_kept = keeper != NULL && atol(keeper) == (long)getppid();
+    if (getenv("NOTIFY_SOCKET") != NULL)
+        master->keeper = strdup(getenv("NOTIFY_SOCKET"));
+    unsetenv("VIREO_MASTER"); /* no child of ours is to speak for us */
+    unsetenv("NOTIFY_SOCKET");
+    return 0;
+}
+
+/* ---- what it says
+ * ---------------------------------------------------------------------- */
+
+static void take_listener(struct http__master *master, const char *message,
+                          int fd)
+{
+    char name[512], *text;
+
+    http__notify_value(message, "FDNAME", name, sizeof name);
+    text = http__listeners_decode(name, strlen(name));
+    if (http__listeners_add(&master->listeners, fd,
+                            text != NULL && *text != '\0' ? text : NULL) < 0)
+        hub_close(fd);
+    free(text);
+}
+
+static void listen_to_programs(void *arg)
+{
+    struct http__master *master = arg;
+    char message[4096];
+    pid_t sender;
+    int fd, rc;
+
+    for (;;) {
+        struct http__child *child;
+
+        rc = http__notify_receive(master->notify, message, sizeof message,
+                                  &sender, &fd);
+        if (rc == -EBADF || rc == -ECANCELED)
+            break;
+        for (child = master->children; child != NULL; child = child->next)
+            if (child->pid == sender && child->channel < 0)
+                break;
+        if (child != NULL && fd >= 0 &&
+            http__notify_says(message, "FDSTORE=1")) {
+            take_listener(master, message, fd);
+            fd = -1;
+        }
+        if (fd >= 0)
+            close(fd);
+        if (child != NULL && http__notify_says(message, "READY=1")) {
+            child->ready = true;
+            hub_event_set(&master->changed);
+        }
+    }
+}
+
+static int prepare_notify(struct http__master *master)
+{
+    struct greenlet *g;
+
+    if (master->notify >= 0)
+        return 0;
+    master->notify =
+        http__notify_listen(master->notify_name, sizeof master->notify_name);
+    if (master->notify < 0)
+        return master->notify;
+    g = hub_spawn_raw(listen_to_programs, master);
+    if (g == NULL) {
+        hub_close(master->notify);
+        master->notify = -1;
+        return -ENOMEM;
+    }
+    greenlet_unref(g);
+    return 0;
+}
+
+/* ---- executing
+ * -------------------------------------------------------------------------- */
+
+/* In the child.  Why it failed goes to the same standard error. */
+static void execute(struct http__master *master, const sigset_t *mask,
+                    pid_t parent) __attribute__((noreturn));
+static void execute(struct http__master *master, const sigset_t *mask,
+                    pid_t parent)
+{
+    char pid[24];
+    int rc;
+
+    for (size_t i = 0; i < HTTP__MASTER_SIGNALS; i++)
+        signal(http__master_signals[i], SIG_DFL);
+    snprintf(pid, sizeof pid, "%ld", (long)parent);
+    rc = http__listeners_hand_over(&master->listeners);
+    if (rc == 0 && (setenv("NOTIFY_SOCKET", master->notify_name, 1) < 0 ||
+                    setenv("VIREO_MASTER", pid, 1) < 0))
+        rc = -ENOMEM;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(EXIT_FAILURE);
+    pthread_sigmask(SIG_SETMASK, mask, NULL);
+    if (rc == 0) {
+        execv(master->program_file, master->argv);
+        rc = -errno;
+    }
+    http__master_say("%s: %s", master->program_file, strerror(-rc));
+    _exit(127);
+}
+
+int http__takeover_start(struct http__master *master)
+{
+    pid_t parent = getpid(), pid;
+    struct http__child *child;
+    sigset_t mask;
+    int rc = prepare_notify(master);
+
+    if (rc < 0)
+        return rc;
+    pid = http__master_fork(&mask);
+    if (pid == 0)
+        execute(master, &mask, parent);
+    if (pid < 0)
+        return pid;
+    child = http__child_new(master, pid, -1, 0);
+    if (child == NULL)
+        return -ENOMEM;
+    child->ready_by = hub_deadline(master->options.ready_ns);
+    master->candidate = child;
+    return 0;
+}
+
+void http__takeover_free(struct http__master *master)
+{
+    if (master->notify >= 0)
+        hub_close(master->notify);
+    free_words(master->argv);
+    free(master->program_file);
+    free((char *)master->keeper);
+}

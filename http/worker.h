@@ -1,0 +1,31 @@
+/* worker.h - a worker, from within its process */
+#ifndef HTTP_WORKER_H
+#define HTTP_WORKER_H
+
+#include "http/listeners.h"
+#include "http/master.h"
+
+#include <signal.h>
+
+/* Bytes on the channel between a worker and its master. */
+enum http__word {
+    HTTP__WORD_READY = 'R', /* it accepts */
+    HTTP__WORD_LEAVE = 'L', /* it wants to end, and accepts until it may */
+    HTTP__WORD_STOP = 'S'   /* it may */
+};
+
+/* What a worker's process is told by fork(). */
+struct http__process {
+    unsigned index, processes, hubs;
+    struct http__listeners *listeners; /* all; others are closed */
+    int channel;
+    int64_t drain_ns;
+    int (*run)(struct http_worker *worker, void *arg);
+    void *arg;
+};
+
+/* Be a worker until it ends; signals are blocked, and get `mask` back when it
+ * can take them.  Returns what run() did, 0 or negative. */
+int http__worker_be(const struct http__process *process, const sigset_t *mask);
+
+#endif
