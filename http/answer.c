@@ -44,9 +44,12 @@ static void settle(struct http__connection *connection, int rc)
 {
     struct http_response *response = &connection->work->response;
 
-    if (unlikely(response->kind == HTTP__KIND_UPGRADE && rc == 0)) {
-        response->status = 101;
-        return;
+    if (unlikely(response->kind == HTTP__KIND_UPGRADE)) {
+        if (rc == 0) {
+            response->status = 101;
+            return;
+        }
+        http_response_clear(response); /* it thought better of it */
     }
     if (rc < 0 || (rc > 0 && (rc < 200 || rc > 599))) {
         failed(connection, rc < 0 ? rc : -ERANGE);
