@@ -47,38 +47,38 @@ static void check_has_not(const char *text, const char *part)
 }
 
 START_TEST(answers_a_request)
-    {
-        const char *answer;
+{
+    const char *answer;
 
-        serve_start(say, NULL);
-        answer = serve_exchange(LAST("/hello"));
-        ck_assert_int_eq(serve_status(answer), 200);
-        ck_assert_str_eq(serve_body(answer), "GET /hello []\n");
-        check_has(answer, "\r\nDate: ");
-        check_has(answer, "\r\nContent-Length: 14\r\n");
-        check_has(answer, "\r\nConnection: close\r\n");
-        ck_assert(serve_ended);
-        serve_stop();
-    }
+    serve_start(say, NULL);
+    answer = serve_exchange(LAST("/hello"));
+    ck_assert_int_eq(serve_status(answer), 200);
+    ck_assert_str_eq(serve_body(answer), "GET /hello []\n");
+    check_has(answer, "\r\nDate: ");
+    check_has(answer, "\r\nContent-Length: 14\r\n");
+    check_has(answer, "\r\nConnection: close\r\n");
+    ck_assert(serve_ended);
+    serve_stop();
+}
 END_TEST
 
 START_TEST(a_connection_stays_for_many_requests)
-    {
-        int fd;
+{
+    int fd;
 
-        serve_start(say, NULL);
-        fd = serve_connect();
-        for (int i = 0; i < 100; i++) {
-            const char *answer;
+    serve_start(say, NULL);
+    fd = serve_connect();
+    for (int i = 0; i < 100; i++) {
+        const char *answer;
 
-            serve_send(fd, GET("/again"));
-            answer = serve_read_until(fd, "GET /again []\n");
-            ck_assert_int_eq(serve_status(answer), 200);
-            check_has_not(answer, "Connection:");
-        }
-        hub_close(fd);
-        serve_stop();
+        serve_send(fd, GET("/again"));
+        answer = serve_read_until(fd, "GET /again []\n");
+        ck_assert_int_eq(serve_status(answer), 200);
+        check_has_not(answer, "Connection:");
     }
+    hub_close(fd);
+    serve_stop();
+}
 END_TEST
 
 /* What is said of it, by version and Connection. */
@@ -96,81 +96,81 @@ static const struct {
 };
 
 START_TEST(a_connection_ends_as_its_version_says)
-    {
-        const char *answer;
-        int fd;
+{
+    const char *answer;
+    int fd;
 
-        serve_start(say, NULL);
-        fd = serve_connect();
-        serve_send(fd, endings[_i].request);
-        answer = serve_read_all(fd, endings[_i].ends ? 5 * HUB_SECOND
-                                                     : 50 * HUB_MILLISECOND);
-        ck_assert_int_eq(serve_status(answer), 200);
-        ck_assert_int_eq(serve_ended, endings[_i].ends);
-        if (endings[_i].said != NULL)
-            check_has(answer, endings[_i].said);
-        else
-            check_has_not(answer, "Connection:");
-        hub_close(fd);
-        serve_stop();
-    }
+    serve_start(say, NULL);
+    fd = serve_connect();
+    serve_send(fd, endings[_i].request);
+    answer = serve_read_all(fd, endings[_i].ends ? 5 * HUB_SECOND
+                                                 : 50 * HUB_MILLISECOND);
+    ck_assert_int_eq(serve_status(answer), 200);
+    ck_assert_int_eq(serve_ended, endings[_i].ends);
+    if (endings[_i].said != NULL)
+        check_has(answer, endings[_i].said);
+    else
+        check_has_not(answer, "Connection:");
+    hub_close(fd);
+    serve_stop();
+}
 END_TEST
 
 START_TEST(pipelined_requests_are_answered_in_order_and_leave_together)
-    {
-        char requests[2048] = "", want[32];
-        const char *answer, *at;
-        int fd;
+{
+    char requests[2048] = "", want[32];
+    const char *answer, *at;
+    int fd;
 
-        serve_start(say, NULL);
-        fd = serve_connect();
-        for (int i = 0; i < 16; i++)
-            sprintf(requests + strlen(requests),
-                    "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", i);
-        serve_send(fd, requests);
-        hub_sleep(50 * HUB_MILLISECOND);
-        answer = at = serve_read_until(fd, "GET /15 []\n");
-        ck_assert_uint_eq(serve_count(answer), 16);
-        for (int i = 0; i < 16; i++) {
-            snprintf(want, sizeof want, "GET /%d []\n", i);
-            at = strstr(at, want);
-            ck_assert_ptr_nonnull(at);
-        }
-        hub_close(fd);
-        serve_stop();
+    serve_start(say, NULL);
+    fd = serve_connect();
+    for (int i = 0; i < 16; i++)
+        sprintf(requests + strlen(requests),
+                "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", i);
+    serve_send(fd, requests);
+    hub_sleep(50 * HUB_MILLISECOND);
+    answer = at = serve_read_until(fd, "GET /15 []\n");
+    ck_assert_uint_eq(serve_count(answer), 16);
+    for (int i = 0; i < 16; i++) {
+        snprintf(want, sizeof want, "GET /%d []\n", i);
+        at = strstr(at, want);
+        ck_assert_ptr_nonnull(at);
     }
+    hub_close(fd);
+    serve_stop();
+}
 END_TEST
 
 START_TEST(gathered_answers_leave_when_a_view_waits)
-    {
-        int fd;
+{
+    int fd;
 
-        serve_start(say, NULL);
-        fd = serve_connect();
-        serve_send(fd, GET("/first") GET("/sleep"));
-        check_has_not(serve_read_until(fd, "GET /first []\n"), "/sleep");
-        serve_read_until(fd, "GET /sleep []\n");
-        hub_close(fd);
-        serve_stop();
-    }
+    serve_start(say, NULL);
+    fd = serve_connect();
+    serve_send(fd, GET("/first") GET("/sleep"));
+    check_has_not(serve_read_until(fd, "GET /first []\n"), "/sleep");
+    serve_read_until(fd, "GET /sleep []\n");
+    hub_close(fd);
+    serve_stop();
+}
 END_TEST
 
 START_TEST(more_answers_than_are_gathered_come_all)
-    {
-        static char requests[200 * 40 + 1];
-        int fd;
+{
+    static char requests[200 * 40 + 1];
+    int fd;
 
-        serve_start(say, NULL);
-        requests[0] = '\0';
-        for (int i = 0; i < 200; i++)
-            strcat(requests, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
-        fd = serve_connect();
-        serve_send(fd, requests);
-        serve_send(fd, LAST("/last"));
-        ck_assert_uint_eq(serve_count(serve_read_all(fd, 5 * HUB_SECOND)), 201);
-        hub_close(fd);
-        serve_stop();
-    }
+    serve_start(say, NULL);
+    requests[0] = '\0';
+    for (int i = 0; i < 200; i++)
+        strcat(requests, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    fd = serve_connect();
+    serve_send(fd, requests);
+    serve_send(fd, LAST("/last"));
+    ck_assert_uint_eq(serve_count(serve_read_all(fd, 5 * HUB_SECOND)), 201);
+    hub_close(fd);
+    serve_stop();
+}
 END_TEST
 
 /* Each message in pieces of each size: how TCP cuts must not matter. */
@@ -236,128 +236,128 @@ static bool ends_with(const char *text, const char *end)
 }
 
 START_TEST(a_message_is_read_alike_in_pieces_of_each_size)
-    {
-        const char *request = messages[_i].request, *answer;
-        size_t size = strlen(request);
+{
+    const char *request = messages[_i].request, *answer;
+    size_t size = strlen(request);
 
-        serve_start(say, NULL);
-        for (size_t piece = 1; piece <= size; piece++) {
-            int fd = serve_connect();
+    serve_start(say, NULL);
+    for (size_t piece = 1; piece <= size; piece++) {
+        int fd = serve_connect();
 
-            serve_send_pieces(fd, request, size, piece);
-            hub_shutdown(fd, SHUT_WR);
-            answer = serve_read_all(fd, 5 * HUB_SECOND);
-            if (serve_status(answer) != messages[_i].status ||
-                !(serve_ended || serve_reset) ||
-                (messages[_i].body != NULL &&
-                 !ends_with(answer, messages[_i].body)))
-                ck_abort_msg("%s\nin pieces of %zu: %s", request, piece,
-                             answer);
-            if (messages[_i].status != 200)
-                check_has(answer, "Connection: close\r\n");
-            hub_close(fd);
-        }
-        serve_stop();
+        serve_send_pieces(fd, request, size, piece);
+        hub_shutdown(fd, SHUT_WR);
+        answer = serve_read_all(fd, 5 * HUB_SECOND);
+        if (serve_status(answer) != messages[_i].status ||
+            !(serve_ended || serve_reset) ||
+            (messages[_i].body != NULL &&
+             !ends_with(answer, messages[_i].body)))
+            ck_abort_msg("%s\nin pieces of %zu: %s", request, piece,
+                         answer);
+        if (messages[_i].status != 200)
+            check_has(answer, "Connection: close\r\n");
+        hub_close(fd);
     }
+    serve_stop();
+}
 END_TEST
 
 START_TEST(a_response_to_head_has_no_body)
-    {
-        int fd;
+{
+    int fd;
 
-        serve_start(say, NULL);
-        fd = serve_connect();
-        serve_send(fd, "HEAD /x HTTP/1.1\r\n" HOST "\r\n" LAST("/y"));
-        check_has(serve_read_all(fd, 5 * HUB_SECOND), "Content-Length: 11\r\n");
-        check_has_not(serve_read_all(fd, HUB_SECOND), "HEAD /x");
-        hub_close(fd);
-        serve_stop();
-    }
+    serve_start(say, NULL);
+    fd = serve_connect();
+    serve_send(fd, "HEAD /x HTTP/1.1\r\n" HOST "\r\n" LAST("/y"));
+    check_has(serve_read_all(fd, 5 * HUB_SECOND), "Content-Length: 11\r\n");
+    check_has_not(serve_read_all(fd, HUB_SECOND), "HEAD /x");
+    hub_close(fd);
+    serve_stop();
+}
 END_TEST
 
 START_TEST(options_of_the_server_say_what_it_allows)
-    {
-        serve_start(say, NULL);
-        called = 0;
-        check_has(serve_exchange("OPTIONS * HTTP/1.1\r\n" HOST
-                                 "Connection: close\r\n\r\n"),
-                  "\r\nAllow: GET, HEAD, ");
-        ck_assert_uint_eq(called, 0);
-        serve_stop();
-    }
+{
+    serve_start(say, NULL);
+    called = 0;
+    check_has(serve_exchange("OPTIONS * HTTP/1.1\r\n" HOST
+                             "Connection: close\r\n\r\n"),
+              "\r\nAllow: GET, HEAD, ");
+    ck_assert_uint_eq(called, 0);
+    serve_stop();
+}
 END_TEST
 
 /* A reset would take the answer away from who is still sending. */
 START_TEST(what_a_refused_client_still_sends_does_not_cost_it_the_answer)
-    {
-        static char junk[200000];
-        const char *answer;
-        int fd;
+{
+    static char junk[200000];
+    const char *answer;
+    int fd;
 
-        memset(junk, 'x', sizeof junk - 1);
-        serve_start(say, NULL);
-        fd = serve_connect();
-        serve_send(fd, "POST / HTTP/1.1\r\n" HOST "Content-Length: x\r\n\r\n");
-        hub_sleep(20 * HUB_MILLISECOND);
-        serve_send(fd, junk);
-        hub_shutdown(fd, SHUT_WR);
-        answer = serve_read_all(fd, 5 * HUB_SECOND);
-        ck_assert_int_eq(serve_status(answer), 400);
-        ck_assert(serve_ended);
-        hub_close(fd);
-        serve_stop();
-    }
+    memset(junk, 'x', sizeof junk - 1);
+    serve_start(say, NULL);
+    fd = serve_connect();
+    serve_send(fd, "POST / HTTP/1.1\r\n" HOST "Content-Length: x\r\n\r\n");
+    hub_sleep(20 * HUB_MILLISECOND);
+    serve_send(fd, junk);
+    hub_shutdown(fd, SHUT_WR);
+    answer = serve_read_all(fd, 5 * HUB_SECOND);
+    ck_assert_int_eq(serve_status(answer), 400);
+    ck_assert(serve_ended);
+    hub_close(fd);
+    serve_stop();
+}
 END_TEST
 
 START_TEST(a_client_that_goes_in_the_middle_leaves_nothing)
-    {
-        static const char *const parts[] = {
-            "", "G", "GET / HTTP/1.1\r\nHo",
-            "POST / HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc",
-            "POST / HTTP/1.1\r\n" HOST
-            "Transfer-Encoding: chunked\r\n\r\n5\r\nab"};
+{
+    static const char *const parts[] = {
+        "", "G", "GET / HTTP/1.1\r\nHo",
+        "POST / HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc",
+        "POST / HTTP/1.1\r\n" HOST
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nab"};
 
-        serve_start(say, NULL);
-        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-            struct linger linger = {1, 0};
-            int fd = serve_connect();
+    serve_start(say, NULL);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct linger linger = {1, 0};
+        int fd = serve_connect();
 
-            serve_send(fd, parts[i]);
-            hub_sleep(5 * HUB_MILLISECOND);
-            if (i % 2 == 0)
-                setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-            hub_close(fd);
-            hub_sleep(5 * HUB_MILLISECOND);
-        }
-        ck_assert_int_eq(serve_status(serve_exchange(LAST("/"))), 200);
-        ck_assert_uint_eq(serve_reports, 0);
-        serve_stop();
+        serve_send(fd, parts[i]);
+        hub_sleep(5 * HUB_MILLISECOND);
+        if (i % 2 == 0)
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+        hub_close(fd);
+        hub_sleep(5 * HUB_MILLISECOND);
     }
+    ck_assert_int_eq(serve_status(serve_exchange(LAST("/"))), 200);
+    ck_assert_uint_eq(serve_reports, 0);
+    serve_stop();
+}
 END_TEST
 
 /* Kept idle, it holds no buffers: they are back in the pool. */
 START_TEST(an_idle_connection_holds_no_buffers)
-    {
-        struct http_server_counts counts;
-        int fds[20];
+{
+    struct http_server_counts counts;
+    int fds[20];
 
-        serve_start(say, NULL);
-        for (int i = 0; i < 20; i++) {
-            fds[i] = serve_connect();
-            serve_send(fds[i], GET("/"));
-            serve_read_until(fds[i], "[]\n");
-        }
-        hub_sleep(HUB_MILLISECOND);
-        http_server_count(serve_server, &counts);
-        ck_assert_uint_eq(counts.connections, 20);
-        ck_assert_uint_eq(counts.idle, 20);
-        ck_assert_uint_eq(counts.requests, 20);
-        ck_assert_uint_le(serve_server->pool_count, 2);
-        ck_assert_uint_ge(serve_server->pool_count, 1);
-        for (int i = 0; i < 20; i++)
-            hub_close(fds[i]);
-        serve_stop();
+    serve_start(say, NULL);
+    for (int i = 0; i < 20; i++) {
+        fds[i] = serve_connect();
+        serve_send(fds[i], GET("/"));
+        serve_read_until(fds[i], "[]\n");
     }
+    hub_sleep(HUB_MILLISECOND);
+    http_server_count(serve_server, &counts);
+    ck_assert_uint_eq(counts.connections, 20);
+    ck_assert_uint_eq(counts.idle, 20);
+    ck_assert_uint_eq(counts.requests, 20);
+    ck_assert_uint_le(serve_server->pool_count, 2);
+    ck_assert_uint_ge(serve_server->pool_count, 1);
+    for (int i = 0; i < 20; i++)
+        hub_close(fds[i]);
+    serve_stop();
+}
 END_TEST
 
 static int use_stack(struct http_request *request,
@@ -372,26 +372,26 @@ static int use_stack(struct http_request *request,
 }
 
 START_TEST(an_idle_connection_gives_its_stack_back)
-    {
-        struct greenlet_stack_use use;
-        struct greenlet *g;
-        int fd;
+{
+    struct greenlet_stack_use use;
+    struct greenlet *g;
+    int fd;
 
-        serve_start(use_stack, NULL);
-        fd = serve_connect();
-        serve_send(fd, GET("/"));
-        serve_read_until(fd, "used");
-        g = serve_server->connections->greenlet;
-        greenlet_stack_use(g, &use);
-        ck_assert_uint_gt(use.high_water, 60000);
-        hub_sleep(2500 * HUB_MILLISECOND);
-        greenlet_stack_use(g, &use);
-        ck_assert_uint_le(use.high_water, 8192);
-        serve_send(fd, GET("/"));
-        serve_read_until(fd, "used");
-        hub_close(fd);
-        serve_stop();
-    }
+    serve_start(use_stack, NULL);
+    fd = serve_connect();
+    serve_send(fd, GET("/"));
+    serve_read_until(fd, "used");
+    g = serve_server->connections->greenlet;
+    greenlet_stack_use(g, &use);
+    ck_assert_uint_gt(use.high_water, 60000);
+    hub_sleep(2500 * HUB_MILLISECOND);
+    greenlet_stack_use(g, &use);
+    ck_assert_uint_le(use.high_water, 8192);
+    serve_send(fd, GET("/"));
+    serve_read_until(fd, "used");
+    hub_close(fd);
+    serve_stop();
+}
 END_TEST
 
 int main(void)

@@ -62,25 +62,25 @@ static void begin(size_t bytes)
 }
 
 START_TEST(a_file_is_sent_as_it_is)
-    {
-        static const size_t sizes[] = {0, 1, 1000, 16000, 17000, SIZE};
-        const char *answer, *body;
+{
+    static const size_t sizes[] = {0, 1, 1000, 16000, 17000, SIZE};
+    const char *answer, *body;
 
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            begin(sizes[i]);
-            answer = ask("GET", "");
-            ck_assert_int_eq(serve_status(answer), 200);
-            body = serve_body(answer);
-            ck_assert_uint_eq(serve_length - (size_t)(body - answer), size);
-            ck_assert_int_eq(memcmp(body, contents, size), 0);
-            ck_assert_ptr_nonnull(strstr(
-                answer, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
-            ck_assert_ptr_nonnull(strstr(answer, "ETag: \""));
-            ck_assert_ptr_nonnull(
-                strstr(answer, "Content-Type: application/octet-stream\r\n"));
-            serve_stop();
-        }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        begin(sizes[i]);
+        answer = ask("GET", "");
+        ck_assert_int_eq(serve_status(answer), 200);
+        body = serve_body(answer);
+        ck_assert_uint_eq(serve_length - (size_t)(body - answer), size);
+        ck_assert_int_eq(memcmp(body, contents, size), 0);
+        ck_assert_ptr_nonnull(strstr(
+            answer, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+        ck_assert_ptr_nonnull(strstr(answer, "ETag: \""));
+        ck_assert_ptr_nonnull(
+            strstr(answer, "Content-Type: application/octet-stream\r\n"));
+        serve_stop();
     }
+}
 END_TEST
 
 static const struct {
@@ -106,52 +106,52 @@ static const struct {
 };
 
 START_TEST(a_range_is_sent_alone)
-    {
-        char field[128], said[128];
-        const char *answer;
+{
+    char field[128], said[128];
+    const char *answer;
 
-        begin(100);
-        snprintf(field, sizeof field, "Range: %s\r\n", ranges[_i].range);
-        answer = ask("GET", field);
-        ck_assert_int_eq(serve_status(answer), ranges[_i].status);
-        if (ranges[_i].said != NULL) {
-            snprintf(said, sizeof said, "\r\nContent-Range: %s\r\n",
-                     ranges[_i].said);
-            ck_assert_ptr_nonnull(strstr(answer, said));
-        }
-        if (ranges[_i].body != NULL)
-            ck_assert_str_eq(serve_body(answer), ranges[_i].body);
-        ck_assert_int_eq(serve_status(ask("HEAD", field)), 200);
-        serve_stop();
+    begin(100);
+    snprintf(field, sizeof field, "Range: %s\r\n", ranges[_i].range);
+    answer = ask("GET", field);
+    ck_assert_int_eq(serve_status(answer), ranges[_i].status);
+    if (ranges[_i].said != NULL) {
+        snprintf(said, sizeof said, "\r\nContent-Range: %s\r\n",
+                 ranges[_i].said);
+        ck_assert_ptr_nonnull(strstr(answer, said));
     }
+    if (ranges[_i].body != NULL)
+        ck_assert_str_eq(serve_body(answer), ranges[_i].body);
+    ck_assert_int_eq(serve_status(ask("HEAD", field)), 200);
+    serve_stop();
+}
 END_TEST
 
 START_TEST(several_ranges_are_parts_of_one_body)
-    {
-        char boundary[64], want[512];
-        const char *answer, *at;
+{
+    char boundary[64], want[512];
+    const char *answer, *at;
 
-        begin(100);
-        answer = ask("GET", "Range: bytes=0-1,50-52\r\n");
-        ck_assert_int_eq(serve_status(answer), 206);
-        at = strstr(answer, "Content-Type: multipart/byteranges; boundary=");
-        ck_assert_ptr_nonnull(at);
-        ck_assert_int_eq(sscanf(strchr(at, '=') + 1, "%63[^\r]", boundary), 1);
-        snprintf(want, sizeof want,
-                 "\r\n--%s\r\nContent-Type: application/octet-stream\r\n"
-                 "Content-Range: bytes 0-1/100\r\n\r\nab"
-                 "\r\n--%s\r\nContent-Type: application/octet-stream\r\n"
-                 "Content-Range: bytes 50-52/100\r\n\r\nyza\r\n--%s--\r\n",
-                 boundary, boundary, boundary);
-        ck_assert_str_eq(serve_body(answer), want);
-        ck_assert_int_eq(
-            serve_status(ask("GET", "Range: bytes=0-0,1-1,2-2,3-3,4-4,"
-                                    "5-5,6-6,7-7,8-8,9-9,10-10,11-11,"
-                                    "12-12,13-13,14-14,15-15,16-"
-                                    "16\r\n")),
-            200);
-        serve_stop();
-    }
+    begin(100);
+    answer = ask("GET", "Range: bytes=0-1,50-52\r\n");
+    ck_assert_int_eq(serve_status(answer), 206);
+    at = strstr(answer, "Content-Type: multipart/byteranges; boundary=");
+    ck_assert_ptr_nonnull(at);
+    ck_assert_int_eq(sscanf(strchr(at, '=') + 1, "%63[^\r]", boundary), 1);
+    snprintf(want, sizeof want,
+             "\r\n--%s\r\nContent-Type: application/octet-stream\r\n"
+             "Content-Range: bytes 0-1/100\r\n\r\nab"
+             "\r\n--%s\r\nContent-Type: application/octet-stream\r\n"
+             "Content-Range: bytes 50-52/100\r\n\r\nyza\r\n--%s--\r\n",
+             boundary, boundary, boundary);
+    ck_assert_str_eq(serve_body(answer), want);
+    ck_assert_int_eq(
+        serve_status(ask("GET", "Range: bytes=0-0,1-1,2-2,3-3,4-4,"
+                                "5-5,6-6,7-7,8-8,9-9,10-10,11-11,"
+                                "12-12,13-13,14-14,15-15,16-"
+                                "16\r\n")),
+        200);
+    serve_stop();
+}
 END_TEST
 
 #define BEFORE "Sun, 06 Nov 1994 08:49:36 GMT"
@@ -197,51 +197,51 @@ static const char *with_tag(const char *fields, const char *tag)
 }
 
 START_TEST(conditions_are_looked_at)
-    {
-        const char *answer, *fields;
-        char tag[64];
+{
+    const char *answer, *fields;
+    char tag[64];
 
-        begin(100);
-        answer = ask("GET", "");
-        ck_assert_int_eq(sscanf(strstr(answer, "ETag: ") + 6, "%63[^\r]", tag),
-                         1);
-        fields = with_tag(conditions[_i].fields, tag);
-        answer = ask("GET", fields);
-        ck_assert_int_eq(serve_status(answer), conditions[_i].status);
-        if (conditions[_i].status == 304) {
-            ck_assert_str_eq(serve_body(answer), "");
-            ck_assert_ptr_nonnull(strstr(answer, tag));
-        }
-        ck_assert_int_eq(serve_status(ask("POST", fields)),
-                         conditions[_i].to_post);
-        serve_stop();
+    begin(100);
+    answer = ask("GET", "");
+    ck_assert_int_eq(sscanf(strstr(answer, "ETag: ") + 6, "%63[^\r]", tag),
+                     1);
+    fields = with_tag(conditions[_i].fields, tag);
+    answer = ask("GET", fields);
+    ck_assert_int_eq(serve_status(answer), conditions[_i].status);
+    if (conditions[_i].status == 304) {
+        ck_assert_str_eq(serve_body(answer), "");
+        ck_assert_ptr_nonnull(strstr(answer, tag));
     }
+    ck_assert_int_eq(serve_status(ask("POST", fields)),
+                     conditions[_i].to_post);
+    serve_stop();
+}
 END_TEST
 
 START_TEST(a_view_may_do_without_conditions_and_ranges)
-    {
-        const char *answer;
+{
+    const char *answer;
 
-        begin(100);
-        how.unconditional = how.whole = true;
-        how.content_type = "text/plain";
-        answer = ask("GET", "Range: bytes=0-1\r\nIf-None-Match: *\r\n");
-        ck_assert_int_eq(serve_status(answer), 200);
-        ck_assert_ptr_null(strstr(answer, "ETag"));
-        ck_assert_ptr_null(strstr(answer, "Accept-Ranges"));
-        ck_assert_ptr_nonnull(strstr(answer, "Content-Type: text/plain\r\n"));
-        serve_stop();
-    }
+    begin(100);
+    how.unconditional = how.whole = true;
+    how.content_type = "text/plain";
+    answer = ask("GET", "Range: bytes=0-1\r\nIf-None-Match: *\r\n");
+    ck_assert_int_eq(serve_status(answer), 200);
+    ck_assert_ptr_null(strstr(answer, "ETag"));
+    ck_assert_ptr_null(strstr(answer, "Accept-Ranges"));
+    ck_assert_ptr_nonnull(strstr(answer, "Content-Type: text/plain\r\n"));
+    serve_stop();
+}
 END_TEST
 
 START_TEST(what_is_no_regular_file_is_refused)
-    {
-        begin(0);
-        ck_assert_int_eq(serve_status(serve_exchange(
-                             "GET /pipe HTTP/1.1\r\n" HOST CLOSE "\r\n")),
-                         404);
-        serve_stop();
-    }
+{
+    begin(0);
+    ck_assert_int_eq(serve_status(serve_exchange(
+                         "GET /pipe HTTP/1.1\r\n" HOST CLOSE "\r\n")),
+                     404);
+    serve_stop();
+}
 END_TEST
 
 int main(void)

@@ -55,17 +55,17 @@ static const struct {
 };
 
 START_TEST(the_request_line_is_taken_apart)
-    {
-        char request[200];
+{
+    char request[200];
 
-        serve_start(view, NULL);
-        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-            snprintf(request, sizeof request, "%s" CLOSE "\r\n",
-                     lines[i].request);
-            ck_assert_str_eq(ask(line, request), lines[i].seen);
-        }
-        serve_stop();
+    serve_start(view, NULL);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        snprintf(request, sizeof request, "%s" CLOSE "\r\n",
+                 lines[i].request);
+        ck_assert_str_eq(ask(line, request), lines[i].seen);
     }
+    serve_stop();
+}
 END_TEST
 
 static int fields(struct http_request *request, struct http_response *response)
@@ -90,15 +90,15 @@ static int fields(struct http_request *request, struct http_response *response)
 }
 
 START_TEST(fields_are_found_whatever_their_case)
-    {
-        serve_start(view, NULL);
-        ck_assert_str_eq(
-            ask(fields, "GET / HTTP/1.1\r\nHost: a\r\n"
-                        "X-A: \t1  2 \r\nEmpty:\r\n"
-                        "List: ab, b ,q;x=1\r\nlist: last\r\n" CLOSE "\r\n"),
-            "seen");
-        serve_stop();
-    }
+{
+    serve_start(view, NULL);
+    ck_assert_str_eq(
+        ask(fields, "GET / HTTP/1.1\r\nHost: a\r\n"
+                    "X-A: \t1  2 \r\nEmpty:\r\n"
+                    "List: ab, b ,q;x=1\r\nlist: last\r\n" CLOSE "\r\n"),
+        "seen");
+    serve_stop();
+}
 END_TEST
 
 static int client(struct http_request *request, struct http_response *response)
@@ -123,19 +123,19 @@ static int proxied(struct http_request *request, void *data)
 }
 
 START_TEST(what_a_proxy_says_of_the_client_counts)
-    {
-        const struct http_server_options options = {.received = proxied,
-                                                    .received_data = &kept};
+{
+    const struct http_server_options options = {.received = proxied,
+                                                .received_data = &kept};
 
-        serve_start(view, &options);
-        ck_assert_str_eq(
-            ask(client, "GET / HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n"),
-            "10.1.2.3:4 https name");
-        ck_assert_int_eq(serve_status(serve_exchange(
-                             "GET /no HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n")),
-                         403);
-        serve_stop();
-    }
+    serve_start(view, &options);
+    ck_assert_str_eq(
+        ask(client, "GET / HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n"),
+        "10.1.2.3:4 https name");
+    ck_assert_int_eq(serve_status(serve_exchange(
+                         "GET /no HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n")),
+                     403);
+    serve_stop();
+}
 END_TEST
 
 static void note(void *data)
@@ -160,13 +160,13 @@ static int allocates(struct http_request *request,
 }
 
 START_TEST(memory_of_a_request_goes_with_it)
-    {
-        serve_start(view, NULL);
-        ck_assert_str_eq(
-            ask(allocates, "GET / HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n"), "ok");
-        ck_assert_str_eq(serve_reported, "ba");
-        serve_stop();
-    }
+{
+    serve_start(view, NULL);
+    ck_assert_str_eq(
+        ask(allocates, "GET / HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n"), "ok");
+    ck_assert_str_eq(serve_reported, "ba");
+    serve_stop();
+}
 END_TEST
 
 static int keeps(struct http_request *request, struct http_response *response)
@@ -179,45 +179,45 @@ static int keeps(struct http_request *request, struct http_response *response)
 }
 
 START_TEST(a_request_can_be_kept_after_its_response)
-    {
-        const char *answers, *data;
-        size_t size;
-        char text[64];
+{
+    const char *answers, *data;
+    size_t size;
+    char text[64];
 
-        serve_start(view, NULL);
-        current = keeps;
-        answers =
-            serve_exchange("POST /1 HTTP/1.1\r\nHost: a\r\n"
-                           "Content-Length: 2\r\n\r\nhi"
-                           "GET /keep?q HTTP/1.1\r\nHost: b\r\nX: y\r\n\r\n"
-                           "GET /2 HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n");
-        ck_assert_uint_eq(serve_count(answers), 3);
-        hub_sleep(5 * HUB_MILLISECOND);
-        ck_assert_str_eq(http_request_path(kept), "/keep");
-        ck_assert_str_eq(http_request_query(kept), "q");
-        ck_assert_str_eq(http_request_header(kept, "x"), "y");
-        ck_assert_str_eq(http_request_host(kept), "b");
-        ck_assert_int_gt(
-            hub_address_format(http_request_peer(kept), text, sizeof text), 0);
-        ck_assert_int_eq(http_request_body(kept, &data, &size), -ESHUTDOWN);
-        ck_assert_str_eq(serve_reported, "");
-        http_request_unref(kept);
-        ck_assert_str_eq(serve_reported, "gone");
-        serve_stop();
-    }
+    serve_start(view, NULL);
+    current = keeps;
+    answers =
+        serve_exchange("POST /1 HTTP/1.1\r\nHost: a\r\n"
+                       "Content-Length: 2\r\n\r\nhi"
+                       "GET /keep?q HTTP/1.1\r\nHost: b\r\nX: y\r\n\r\n"
+                       "GET /2 HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n");
+    ck_assert_uint_eq(serve_count(answers), 3);
+    hub_sleep(5 * HUB_MILLISECOND);
+    ck_assert_str_eq(http_request_path(kept), "/keep");
+    ck_assert_str_eq(http_request_query(kept), "q");
+    ck_assert_str_eq(http_request_header(kept, "x"), "y");
+    ck_assert_str_eq(http_request_host(kept), "b");
+    ck_assert_int_gt(
+        hub_address_format(http_request_peer(kept), text, sizeof text), 0);
+    ck_assert_int_eq(http_request_body(kept, &data, &size), -ESHUTDOWN);
+    ck_assert_str_eq(serve_reported, "");
+    http_request_unref(kept);
+    ck_assert_str_eq(serve_reported, "gone");
+    serve_stop();
+}
 END_TEST
 
 START_TEST(a_request_that_is_kept_outlives_its_server)
-    {
-        serve_start(view, NULL);
-        ck_assert_str_eq(
-            ask(keeps, "GET /keep HTTP/1.1\r\nHost: b\r\n" CLOSE "\r\n"),
-            "/keep");
-        serve_stop();
-        ck_assert_str_eq(http_request_path(kept), "/keep");
-        http_request_unref(kept);
-        http_request_unref(NULL);
-    }
+{
+    serve_start(view, NULL);
+    ck_assert_str_eq(
+        ask(keeps, "GET /keep HTTP/1.1\r\nHost: b\r\n" CLOSE "\r\n"),
+        "/keep");
+    serve_stop();
+    ck_assert_str_eq(http_request_path(kept), "/keep");
+    http_request_unref(kept);
+    http_request_unref(NULL);
+}
 END_TEST
 
 /* ---- the access log ---- */
@@ -241,17 +241,17 @@ static void log_access(const struct http_server_access *entry, void *data)
 }
 
 START_TEST(an_access_log_hears_of_answers_and_refusals)
-    {
-        const struct http_server_options options = {.access = log_access};
+{
+    const struct http_server_options options = {.access = log_access};
 
-        serve_start(view, &options);
-        logged[0] = '\0';
-        ask(keeps, "GET /1 HTTP/1.1\r\nHost: a\r\nUser-Agent: me\r\n\r\n"
-                   "HEAD /2 HTTP/1.1\r\nHost: a\r\n\r\nNO GOOD\r\n\r\n");
-        ck_assert_str_eq(logged,
-                         "GET /1 1 200 2 me;HEAD /2 1 200 0 -;(NO GOOD) 400;");
-        serve_stop();
-    }
+    serve_start(view, &options);
+    logged[0] = '\0';
+    ask(keeps, "GET /1 HTTP/1.1\r\nHost: a\r\nUser-Agent: me\r\n\r\n"
+               "HEAD /2 HTTP/1.1\r\nHost: a\r\n\r\nNO GOOD\r\n\r\n");
+    ck_assert_str_eq(logged,
+                     "GET /1 1 200 2 me;HEAD /2 1 200 0 -;(NO GOOD) 400;");
+    serve_stop();
+}
 END_TEST
 
 int main(void)

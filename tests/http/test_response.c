@@ -70,18 +70,18 @@ static const struct {
 };
 
 START_TEST(what_a_view_returns_is_a_status_or_a_failure)
-    {
-        const char *answer;
+{
+    const char *answer;
 
-        serve_start(view, NULL);
-        value = results[_i].value;
-        with_body = results[_i].body;
-        answer = ask(returns);
-        ck_assert_int_eq(serve_status(answer), results[_i].status);
-        ck_assert_str_eq(serve_body(answer), results[_i].text);
-        ck_assert_uint_eq(serve_reports, results[_i].status == 500);
-        serve_stop();
-    }
+    serve_start(view, NULL);
+    value = results[_i].value;
+    with_body = results[_i].body;
+    answer = ask(returns);
+    ck_assert_int_eq(serve_status(answer), results[_i].status);
+    ck_assert_str_eq(serve_body(answer), results[_i].text);
+    ck_assert_uint_eq(serve_reports, results[_i].status == 500);
+    serve_stop();
+}
 END_TEST
 
 /* ---- fields ---- */
@@ -104,22 +104,22 @@ static int sets(struct http_request *request, struct http_response *response)
 }
 
 START_TEST(fields_are_set_added_and_taken_away)
-    {
-        const struct http_server_options options = {.server_name = "Test/1"};
-        const char *answer;
+{
+    const struct http_server_options options = {.server_name = "Test/1"};
+    const char *answer;
 
-        serve_start(view, &options);
-        answer = ask(sets);
-        has_not(answer, "X-A: 1");
-        has(answer, "\r\nx-a: 2\r\n");
-        has(answer, "\r\nX-B: 3\r\nX-B: 4\r\n");
-        has_not(answer, "X-C");
-        has(answer, "\r\nDate: never\r\n");
-        ck_assert_ptr_null(strstr(strstr(answer, "Date:") + 1, "Date:"));
-        has(answer, "\r\nServer: Test/1\r\n");
-        has(answer, "\r\nEmpty: \r\n");
-        serve_stop();
-    }
+    serve_start(view, &options);
+    answer = ask(sets);
+    has_not(answer, "X-A: 1");
+    has(answer, "\r\nx-a: 2\r\n");
+    has(answer, "\r\nX-B: 3\r\nX-B: 4\r\n");
+    has_not(answer, "X-C");
+    has(answer, "\r\nDate: never\r\n");
+    ck_assert_ptr_null(strstr(strstr(answer, "Date:") + 1, "Date:"));
+    has(answer, "\r\nServer: Test/1\r\n");
+    has(answer, "\r\nEmpty: \r\n");
+    serve_stop();
+}
 END_TEST
 
 static const struct {
@@ -156,15 +156,15 @@ static int sets_wrong(struct http_request *request,
 }
 
 START_TEST(fields_that_would_break_the_message_are_refused)
-    {
-        const char *answer;
+{
+    const char *answer;
 
-        serve_start(view, NULL);
-        answer = ask(sets_wrong);
-        has(answer, "Content-Length: 4\r\n");
-        ck_assert_str_eq(serve_body(answer), "fine");
-        serve_stop();
-    }
+    serve_start(view, NULL);
+    answer = ask(sets_wrong);
+    has(answer, "Content-Length: 4\r\n");
+    ck_assert_str_eq(serve_body(answer), "fine");
+    serve_stop();
+}
 END_TEST
 
 static int many_fields(struct http_request *request,
@@ -183,16 +183,16 @@ static int many_fields(struct http_request *request,
 }
 
 START_TEST(a_head_may_be_longer_than_what_is_gathered)
-    {
-        const char *answer;
+{
+    const char *answer;
 
-        serve_start(view, NULL);
-        answer = ask(many_fields);
-        ck_assert_uint_gt(serve_length, 70000);
-        has(answer, "\r\nX-299: vvv");
-        ck_assert_str_eq(serve_body(answer), "many");
-        serve_stop();
-    }
+    serve_start(view, NULL);
+    answer = ask(many_fields);
+    ck_assert_uint_gt(serve_length, 70000);
+    has(answer, "\r\nX-299: vvv");
+    ck_assert_str_eq(serve_body(answer), "many");
+    serve_stop();
+}
 END_TEST
 
 static int closes(struct http_request *request, struct http_response *response)
@@ -203,14 +203,14 @@ static int closes(struct http_request *request, struct http_response *response)
 }
 
 START_TEST(a_view_can_end_the_connection)
-    {
-        serve_start(view, NULL);
-        current = closes;
-        has(serve_exchange("GET / HTTP/1.1\r\n" HOST "\r\n"),
-            "Connection: close\r\n");
-        ck_assert(serve_ended);
-        serve_stop();
-    }
+{
+    serve_start(view, NULL);
+    current = closes;
+    has(serve_exchange("GET / HTTP/1.1\r\n" HOST "\r\n"),
+        "Connection: close\r\n");
+    ck_assert(serve_ended);
+    serve_stop();
+}
 END_TEST
 
 /* ---- bodies ---- */
@@ -224,16 +224,16 @@ static int writes(struct http_request *request, struct http_response *response)
 }
 
 START_TEST(a_body_grows_as_it_is_written)
-    {
-        const char *body;
+{
+    const char *body;
 
-        serve_start(view, NULL);
-        body = serve_body(ask(writes));
-        ck_assert_uint_eq(strlen(body), 50000);
-        ck_assert_int_eq(strncmp(body, "000000000100002", 15), 0);
-        ck_assert_str_eq(body + 49995, "09999");
-        serve_stop();
-    }
+    serve_start(view, NULL);
+    body = serve_body(ask(writes));
+    ck_assert_uint_eq(strlen(body), 50000);
+    ck_assert_int_eq(strncmp(body, "000000000100002", 15), 0);
+    ck_assert_str_eq(body + 49995, "09999");
+    serve_stop();
+}
 END_TEST
 
 static void drop(void *arg)
@@ -269,19 +269,19 @@ static int borrows_and_fails(struct http_request *request,
 }
 
 START_TEST(a_body_that_is_borrowed_is_let_go)
-    {
-        serve_start(view, NULL);
-        dropped = 0;
-        ck_assert_uint_eq(strlen(serve_body(ask(borrows))), 100000);
-        ck_assert_uint_eq(dropped, 11);
-        dropped = 0;
-        ck_assert_str_eq(serve_body(ask(borrows_and_writes)), "firstsecond");
-        ck_assert_uint_eq(dropped, 1);
-        dropped = 0;
-        ck_assert_int_eq(serve_status(ask(borrows_and_fails)), 500);
-        ck_assert_uint_eq(dropped, 1);
-        serve_stop();
-    }
+{
+    serve_start(view, NULL);
+    dropped = 0;
+    ck_assert_uint_eq(strlen(serve_body(ask(borrows))), 100000);
+    ck_assert_uint_eq(dropped, 11);
+    dropped = 0;
+    ck_assert_str_eq(serve_body(ask(borrows_and_writes)), "firstsecond");
+    ck_assert_uint_eq(dropped, 1);
+    dropped = 0;
+    ck_assert_int_eq(serve_status(ask(borrows_and_fails)), 500);
+    ck_assert_uint_eq(dropped, 1);
+    serve_stop();
+}
 END_TEST
 
 static int not_modified(struct http_request *request,
@@ -301,13 +301,13 @@ static int no_content(struct http_request *request,
 }
 
 START_TEST(what_has_no_body_is_sent_without_one)
-    {
-        serve_start(view, NULL);
-        ck_assert_str_eq(serve_body(ask(not_modified)), "");
-        has_not(ask(no_content), "Content-Length");
-        ck_assert_str_eq(serve_body(ask(no_content)), "");
-        serve_stop();
-    }
+{
+    serve_start(view, NULL);
+    ck_assert_str_eq(serve_body(ask(not_modified)), "");
+    has_not(ask(no_content), "Content-Length");
+    ck_assert_str_eq(serve_body(ask(no_content)), "");
+    serve_stop();
+}
 END_TEST
 
 static int says_length(struct http_request *request,
@@ -318,14 +318,14 @@ static int says_length(struct http_request *request,
 }
 
 START_TEST(a_response_to_head_may_say_its_length)
-    {
-        serve_start(view, NULL);
-        current = says_length;
-        has(serve_exchange("HEAD / HTTP/1.1\r\n" HOST CLOSE "\r\n"),
-            "Content-Length: 1234\r\n");
-        has(serve_exchange(LAST("/")), "Content-Length: 0\r\n");
-        serve_stop();
-    }
+{
+    serve_start(view, NULL);
+    current = says_length;
+    has(serve_exchange("HEAD / HTTP/1.1\r\n" HOST CLOSE "\r\n"),
+        "Content-Length: 1234\r\n");
+    has(serve_exchange(LAST("/")), "Content-Length: 0\r\n");
+    serve_stop();
+}
 END_TEST
 
 static unsigned deferred;
@@ -344,32 +344,32 @@ static int defers(struct http_request *request, struct http_response *response)
 }
 
 START_TEST(what_a_view_deferred_is_run_when_it_has_returned)
-    {
-        int fd;
+{
+    int fd;
 
-        serve_start(view, NULL);
-        current = defers;
-        deferred = 0;
-        fd = serve_connect();
-        for (unsigned i = 1; i <= 3; i++) {
-            serve_send(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
-            serve_read_until(fd, "\r\n\r\nx");
-            hub_sleep(1);
-            ck_assert_uint_eq(deferred, 2 * i);
-        }
-        hub_close(fd);
-        serve_stop();
+    serve_start(view, NULL);
+    current = defers;
+    deferred = 0;
+    fd = serve_connect();
+    for (unsigned i = 1; i <= 3; i++) {
+        serve_send(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+        serve_read_until(fd, "\r\n\r\nx");
+        hub_sleep(1);
+        ck_assert_uint_eq(deferred, 2 * i);
     }
+    hub_close(fd);
+    serve_stop();
+}
 END_TEST
 
 START_TEST(statuses_have_words)
-    {
-        ck_assert_str_eq(http_response_reason(200), "OK");
-        ck_assert_str_eq(http_response_reason(431),
-                         "Request Header Fields Too Large");
-        ck_assert_str_eq(http_response_reason(299), "Status");
-        ck_assert_str_eq(http_response_reason(-1), "Status");
-    }
+{
+    ck_assert_str_eq(http_response_reason(200), "OK");
+    ck_assert_str_eq(http_response_reason(431),
+                     "Request Header Fields Too Large");
+    ck_assert_str_eq(http_response_reason(299), "Status");
+    ck_assert_str_eq(http_response_reason(-1), "Status");
+}
 END_TEST
 
 int main(void)

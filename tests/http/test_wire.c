@@ -115,96 +115,95 @@ static size_t get(const char *text)
 }
 
 START_TEST(requests_are_answered_over_tls)
-    {
-        begin();
-        for (int i = 0; i < 3; i++) {
-            put("POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n");
-            put("hello");
-            get("[hello]");
-            ck_assert_int_eq(serve_status(answer), 200);
-        }
-        put("GET / HTTP/1.1\r\n" HOST "\r\nGET / HTTP/1.1\r\n" HOST
-            "Connection: close\r\n\r\n");
-        get(NULL);
-        ck_assert_uint_eq(serve_count(answer), 2);
-        end();
+{
+    begin();
+    for (int i = 0; i < 3; i++) {
+        put("POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n");
+        put("hello");
+        get("[hello]");
+        ck_assert_int_eq(serve_status(answer), 200);
     }
+    put("GET / HTTP/1.1\r\n" HOST "\r\nGET / HTTP/1.1\r\n" HOST
+        "Connection: close\r\n\r\n");
+    get(NULL);
+    ck_assert_uint_eq(serve_count(answer), 2);
+    end();
+}
 END_TEST
 
 /* More than the input has room for at once, so that some of it stays in the
  * session. */
 START_TEST(what_stays_in_the_session_is_not_waited_for)
-    {
-        static const char one[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    static char requests[2000 * sizeof one];
+{
+    static const char one[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+static char requests[2000 * sizeof one];
 
-        requests[0] = '\0';
-        for (int i = 0; i < 2000; i++)
-        strcpy(requests + i * (sizeof one - 1), one);
-        begin();
-        put(requests);
-        put("GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
-        get(NULL);
-        ck_assert_uint_eq(serve_count(answer), 2001);
-        end();
-    }
+    requests[0] = '\0';
+    for (int i = 0; i < 2000; i++)
+    strcpy(requests + i * (sizeof one - 1), one);
+    begin();
+    put(requests);
+    put("GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    get(NULL);
+    ck_assert_uint_eq(serve_count(answer), 2001);
+    end();
+}
 END_TEST
 
 START_TEST(large_bodies_and_files_come_whole_over_tls)
-    {
-        const char *body;
-        size_t size;
+{
+    const char *body;
+    size_t size;
 
-        memset(large, 'L', sizeof large);
-        begin();
-        put("GET /file HTTP/1.1\r\n" HOST "\r\n");
-        get("-----END");
-        put("GET /large HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
-        size = get(NULL);
-        body = strstr(answer, "\r\n\r\nLLL");
-        ck_assert_ptr_nonnull(body);
-        ck_assert_uint_eq(size - (size_t)(body + 4 - answer), sizeof large);
-        end();
-    }
+    memset(large, 'L', sizeof large);
+    begin();
+    put("GET /file HTTP/1.1\r\n" HOST "\r\n");
+    get("-----END");
+    put("GET /large HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    size = get(NULL);
+    body = strstr(answer, "\r\n\r\nLLL");
+    ck_assert_ptr_nonnull(body);
+    ck_assert_uint_eq(size - (size_t)(body + 4 - answer), sizeof large);
+    end();
+}
 END_TEST
 
 START_TEST(a_tls_client_that_goes_away_ends_a_stream)
-    {
-        begin();
-        stream_ended = 0;
-        put("GET /stream HTTP/1.1\r\n" HOST "\r\n");
-        get("tick");
-        hub_tls_shutdown(client, HUB_NOWAIT);
-        hub_tls_free(client);
-        client = NULL;
-        for (int i = 0; i < 300 && stream_ended == 0; i++)
-            hub_sleep(10 * MS);
-        ck_assert_int_eq(stream_ended, -ECANCELED);
-        end();
-    }
+{
+    begin();
+    stream_ended = 0;
+    put("GET /stream HTTP/1.1\r\n" HOST "\r\n");
+    get("tick");
+    hub_tls_shutdown(client, HUB_NOWAIT);
+    hub_tls_free(client);
+    client = NULL;
+    for (int i = 0; i < 300 && stream_ended == 0; i++)
+        hub_sleep(10 * MS);
+    ck_assert_int_eq(stream_ended, -ECANCELED);
+    end();
+}
 END_TEST
 
 START_TEST(who_does_not_speak_tls_is_closed)
-    {
-        struct http_server_counts counts;
-        struct hub_address where;
-        char address[64];
-        int fd;
+{
+    struct http_server_counts counts;
+    struct hub_address where;
+    char address[64];
+    int fd;
 
-        begin();
-        http_server_address(server, 0, &where);
-        hub_address_format(&where, address, sizeof address);
-        fd = hub_connect_to(address, HUB_FOREVER);
-        serve_send(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
-        serve_read_all(fd, 5 * HUB_SECOND);
-        ck_assert(serve_ended || serve_reset);
-        ck_assert_int_eq(serve_status(answer), 0);
-        hub_close(fd);
-        http_server_count(server, &counts);
-        ck_assert_uint_eq(counts.connections, 1);
-        ck_assert_uint_eq(counts.requests, 0);
-        end();
-    }
+    begin();
+    http_server_address(server, 0, &where);
+    hub_address_format(&where, address, sizeof address);
+    fd = hub_connect_to(address, HUB_FOREVER);
+    serve_send(fd, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    ck_assert_int_eq(serve_status(serve_read_all(fd, 5 * HUB_SECOND)), 0);
+    ck_assert(serve_ended || serve_reset);
+    hub_close(fd);
+    http_server_count(server, &counts);
+    ck_assert_uint_eq(counts.connections, 1);
+    ck_assert_uint_eq(counts.requests, 0);
+    end();
+}
 END_TEST
 
 int main(void)
