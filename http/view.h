@@ -34,6 +34,7 @@ struct http_view {
     void *data;
 };
 
+/* One of each kind, for what takes a view. */
 HTTP_API struct http_view http_view_sync(http_view_function *function);
 HTTP_API struct http_view http_view_async(http_view_async_function *function);
 
