@@ -39,8 +39,12 @@ int http__flush(struct http__connection *connection)
         return connection->broken ? -EPIPE : 0;
     vec = (struct iovec){work->out, work->out_size};
     if (likely(connection->wire.tls == NULL && !connection->broken)) {
-        ssize_t sent = hub_send(connection->wire.fd, work->out, work->out_size,
-                                0, HUB_NOWAIT);
+        ssize_t sent;
+
+        connection->writing = true; /* others may have their turn in it */
+        sent = hub_send(connection->wire.fd, work->out, work->out_size, 0,
+                        HUB_NOWAIT);
+        connection->writing = false;
 
         if (likely(sent == (ssize_t)work->out_size)) {
             work->out_size = 0;
