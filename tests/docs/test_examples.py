@@ -35,6 +35,8 @@ def check(name, code, output, folder):
     whole = "int main(" in code
     words = ["cc", *FLAGS, source, "-o", program]
     libraries = LIBRARY
+    if "<vireo/httpclient.h>" in code:
+        libraries = LIBRARY[:-1] + ["-lvireo-http-client"] + LIBRARY[-1:]
     if "<vireo/monkeypatch.h>" in code:
         libraries = LIBRARY[:-1] + PRELOAD + LIBRARY[-1:]
     done = run(words + (libraries if whole else ["-c"]))
