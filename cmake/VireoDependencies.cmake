@@ -58,3 +58,6 @@ set_target_properties(Wslay::wslay PROPERTIES
     IMPORTED_LOCATION ${WSLAY_LIBRARY}
     INTERFACE_INCLUDE_DIRECTORIES ${WSLAY_INCLUDE_DIR})
 find_package(ZLIB REQUIRED)
+
+# For libvireo-http-client.so alone.  7.85: CURLOPT_PROTOCOLS_STR.
+find_package(CURL 7.85 REQUIRED)

@@ -24,7 +24,8 @@ install(FILES
 list(TRANSFORM VIREO_PRIVATE_LIBRARIES PREPEND -l OUTPUT_VARIABLE VIREO_PC_PRIVATE)
 list(JOIN VIREO_PC_PRIVATE " " VIREO_PC_PRIVATE)
 set(VIREO_PC_PREFIX @CMAKE_INSTALL_PREFIX@)
-foreach(file vireo.pc vireo-tls.pc vireo-preload.pc)
+foreach(file vireo.pc vireo-tls.pc vireo-http.pc vireo-http-client.pc
+        vireo-preload.pc)
     configure_file(cmake/${file}.in ${PROJECT_BINARY_DIR}/pkgconfig/${file}.in @ONLY)
     install(CODE "configure_file(${PROJECT_BINARY_DIR}/pkgconfig/${file}.in
         ${PROJECT_BINARY_DIR}/pkgconfig/${file} @ONLY)")

@@ -232,6 +232,8 @@ static const char *find_described(void)
     *(void **)&info = symbol("_dl_get_tls_static_info");
     *(void **)&greenlet__dl_allocate = symbol("_dl_allocate_tls");
     *(void **)&greenlet__dl_deallocate = symbol("_dl_deallocate_tls");
+    greenlet__dtv_find(symbol("_dl_allocate_tls_init"),
+                       described("_thread_db_pthread_dtvp", NULL));
     *(void **)&ctype_init = symbol("__ctype_init");
     *(void **)&program_free = symbol("free");
     if (size == NULL || *size < 256 || *size > 65536)
@@ -434,7 +436,7 @@ struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
 #ifndef __x86_64__
     memset(pointer, 0, 16);
 #endif
-    if (greenlet__dl_allocate(pointer) == NULL) {
+    if (greenlet__dtv_allocate(pointer) == NULL) {
         give_slot(os, &slot, memory != NULL);
         return NULL;
     }

@@ -33,7 +33,7 @@ char *greenlet__bare_new(void *memory, const struct greenlet__bare_words *words)
 #ifndef __x86_64__
     memset(pointer, 0, 16);
 #endif
-    if (greenlet__dl_allocate(pointer) == NULL)
+    if (greenlet__dtv_allocate(pointer) == NULL)
         return NULL;
     greenlet__tls_fill(pthread_of(pointer), pthread_of(own), NULL);
     for (unsigned i = 0; i < tls->shared_count; i++)

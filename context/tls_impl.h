@@ -3,9 +3,16 @@
 #define TLS_IMPL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Found by greenlet__tls_find(). */
 extern void *(*greenlet__dl_allocate)(void *pointer);
 extern void (*greenlet__dl_deallocate)(void *pointer, bool free_it);
+
+/* tls_dtv.c.  ld.so's _dl_allocate_tls_init(), or NULL, and where struct pthread has
+ * the vector's address; -1: nobody knows. */
+void greenlet__dtv_find(void *init, ptrdiff_t where);
+/* greenlet__dl_allocate(), with a short vector where it can be. */
+void *greenlet__dtv_allocate(char *pointer);
 
 #endif

@@ -100,6 +100,9 @@ static char *put_framing(char *at, const struct http__connection *connection,
     } else if (framing->chunked) {
         at = PUT(at, "Transfer-Encoding: chunked\r\n");
     }
+    /* RFC 9110, 7.8: it says what could be upgraded to. */
+    if (unlikely(connection->work->response.status == 426))
+        at = PUT(at, "Connection: Upgrade\r\n");
     if (connection->closing)
         at = PUT(at, "Connection: close\r\n");
     else if (unlikely(connection->work->request.head.minor == 0))

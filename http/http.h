@@ -16,5 +16,6 @@
 #include "http/serve.h"
 #include "http/trust.h"
 #include "http/view.h"
+#include "http/websocket.h"
 
 #endif

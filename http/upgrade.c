@@ -19,6 +19,7 @@ int http__response_upgrade(struct http_response *response, const char *protocol,
     if (name == NULL)
         return -ENOMEM;
     http_response_clear(response);
+    http_response_remove_header(response, "Upgrade"); /* ours is sent */
     response->kind = HTTP__KIND_UPGRADE;
     response->protocol = name;
     response->upgraded = function;

@@ -30,7 +30,7 @@ within() {
 # What must be there for what is run: few packages where nothing is built.
 included() {
     case $name in
-        *-arm64) echo --include=libev4,libc-ares2,libssl3,libsubunit0,procps ;;
+        *-arm64) echo --include=libev4,libc-ares2,libssl3,libsubunit0,procps,netbase ;;
         bullseye) echo --include=python3-minimal ;;
     esac
 }
@@ -67,6 +67,7 @@ register_arm64() {
 # The sources are read-only, in /src; devices are the machine's, but for /dev/shm.
 mount_all() {
     cp /etc/resolv.conf "$root/etc/resolv.conf"
+    [ -e "$root/etc/hosts" ] || echo '127.0.0.1 localhost' >"$root/etc/hosts"
     mkdir -p "$root/src" "$root/build"
     mount -t proc proc "$root/proc"
     mount --rbind /sys "$root/sys"

@@ -19,12 +19,13 @@ void conf_scene_put(struct conf_scene *scene)
 }
 
 /* What was taken goes on to the other side for a while, and makes room; of TCP,
- * what the other side had no room for is sent again after 200 ms, and more. */
+ * what the other side had no room for is sent again after 200 ms, and more; a pty's
+ * goes by a thread of the kernel, which a busy machine lets wait. */
 static void fill(int fd, enum conf_stream kind)
 {
     static char bytes[65536];
     int flags = fcntl(fd, F_GETFL), idle = 0;
-    int quiet = kind == CONF_TCP ? 300 : 3;
+    int quiet = kind == CONF_TCP ? 300 : kind == CONF_PTY ? 50 : 3;
 
     CONF_CHECK(fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
     while (idle < quiet) {

@@ -327,14 +327,18 @@ int conf_count_fds(void)
     return list_fds(is_open);
 }
 
+/* The kernel's word for the file that it runs: started by the kernel's handler, qemu
+ * is called as the program is, and tells lies about /proc/self, but not of this. */
 bool conf_emulated(void)
 {
-    char name[32] = "";
-    int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/thread-self/exe", path, sizeof path - 1);
+    const char *name;
 
-    CONF_CHECK(fd >= 0 && read(fd, name, sizeof name - 1) > 0);
-    close(fd);
-    return strncmp(name, "qemu-", 5) == 0;
+    CONF_CHECK(length > 0);
+    path[length] = '\0';
+    name = strrchr(path, '/');
+    return name != NULL && strncmp(name, "/qemu-", 6) == 0;
 }
 
 int conf_count_tasks(void)

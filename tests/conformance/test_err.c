@@ -4,6 +4,7 @@
 #include <err.h>
 #include <errno.h>
 #include <error.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,9 +64,12 @@ START_TEST(tell_name_and_error)
 }
 END_TEST
 
+static sem_t held;
+
 static void *hold_stderr(void *argument)
 {
     flockfile(stderr);
+    sem_post(&held);
     sleep_ms(40);
     fputs("first\n", stderr);
     funlockfile(stderr);
@@ -74,7 +78,6 @@ static void *hold_stderr(void *argument)
 
 static void *tell(void *argument)
 {
-    sleep_ms(10);
     warnx("later");
     error(0, 0, "later");
     psignal(SIGINT, "later");
@@ -87,7 +90,9 @@ START_TEST(wait_for_another_threads_lock)
     const char *text;
     int lines = 0;
 
+    ck_assert_int_eq(sem_init(&held, 0, 0), 0);
     threads[0] = start_thread(hold_stderr, NULL);
+    ck_assert_int_eq(sem_wait(&held), 0);
     threads[1] = start_thread(tell, NULL);
     threads[2] = start_thread(tell, NULL);
     for (int i = 0; i < 3; i++)

@@ -78,7 +78,7 @@ class Installed:
         run(["cmake", "--build", folder])
         return {name: os.path.join(folder, name) for name in (
             "c-shared", "cxx-shared", "c-static", "cxx-static", "c-tls",
-            "c-preload", "both")}
+            "c-http", "c-client", "c-preload", "both")}
 
     def flags(self, *words):
         env = {"PKG_CONFIG_LIBDIR": os.path.join(self.lib, "pkgconfig"),
@@ -103,6 +103,8 @@ class Installed:
         archive = ["-l:libvireo.a" if flag == "-lvireo" else flag
                    for flag in static]
         tls = self.flags("--cflags", "--libs", "vireo-tls")
+        http = self.flags("--cflags", "--libs", "vireo-http")
+        client = self.flags("--cflags", "--libs", "vireo-http-client")
         preload = self.flags("--cflags", "--libs", "vireo-preload")
         return {
             "c-shared": self.compile("c-shared", "greenlets.c", shared),
@@ -112,6 +114,8 @@ class Installed:
             "c-whole": self.compile("c-whole", "greenlets.c",
                                     ["-static", *static]),
             "c-tls": self.compile("c-tls", "secured.c", tls),
+            "c-http": self.compile("c-http", "views.c", http),
+            "c-client": self.compile("c-client", "asking.c", client),
             "c-preload": self.compile("c-preload", "blocking.c",
                                       [*preload, "-pthread"]),
         }
@@ -125,11 +129,15 @@ class Installed:
 
     def check_needed(self, name, program):
         needed = self.needed(program)
-        shared = any(word in name for word in ("shared", "tls", "preload"))
+        shared = any(word in name for word in ("shared", "tls", "http", "client",
+                                               "preload"))
         if ("libvireo.so.0" in needed) != shared:
             fail("%s needs %s" % (name, needed))
-        if ("libvireo-tls.so.0" in needed) != ("tls" in name):
-            fail("%s needs %s" % (name, needed))
+        for library, program_name in (("tls", "c-tls"), ("http", "c-http"),
+                                      ("http-client", "c-client")):
+            if ("libvireo-%s.so.0" % library in needed) != (
+                    name == program_name):
+                fail("%s needs %s" % (name, needed))
         if "preload" in name and not (
                 needed.index("libvireo-preload.so.0") <
                 needed.index("libc.so.6")):

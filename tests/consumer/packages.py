@@ -15,7 +15,8 @@ ARCH = "arm64" if CROSS else subprocess.run(
 LEFT_OUT = shutil.ignore_patterns(
     ".git", "build", "__pycache__", ".debhelper", "debhelper-build-stamp",
     "*.substvars", "tmp")
-NAMES = ("libvireo0", "libvireo-tls0", "libvireo-dev", "vireo")
+NAMES = ("libvireo0", "libvireo-tls0", "libvireo-http0", "libvireo-http-client0",
+         "libvireo-dev", "vireo")
 
 
 def build(work, prebuilt):
@@ -73,8 +74,13 @@ def check_fields(folder):
         if field(deb, "Architecture") != ARCH:
             fail("%s is for %s" % (name, field(deb, "Architecture")))
     for name, needs, others in (
-            ("libvireo0", ("libc6 (", "libev4 ("), ("libssl", "libc-ares")),
-            ("libvireo-tls0", ("libc6 (", "libvireo0 (", "libssl3 ("), ())):
+            ("libvireo0", ("libc6 (", "libev4 ("),
+             ("libssl", "libc-ares", "libcurl")),
+            ("libvireo-tls0", ("libc6 (", "libvireo0 (", "libssl3 ("),
+             ("libcurl",)),
+            ("libvireo-http0", ("libc6 (", "libvireo0 ("), ("libcurl",)),
+            ("libvireo-http-client0", ("libc6 (", "libvireo0 (", "libcurl4 ("),
+             ("libhttp-parser", "libwslay"))):
         depends = field(package(folder, name), "Depends")
         if not all(needed in depends for needed in needs) or \
                 any(other in depends for other in others):
@@ -103,7 +109,9 @@ def check_symbols(folder, here):
     """The symbols files have what the libraries export."""
     for name, libraries in (
             ("libvireo0", ("libvireo.so.0", "libvireo-preload.so.0")),
-            ("libvireo-tls0", ("libvireo-tls.so.0",))):
+            ("libvireo-tls0", ("libvireo-tls.so.0",)),
+            ("libvireo-http0", ("libvireo-http.so.0",)),
+            ("libvireo-http-client0", ("libvireo-http-client.so.0",))):
         control = os.path.join(folder, "control")
         shutil.rmtree(control, ignore_errors=True)
         run(["dpkg-deb", "-e", package(folder, name), control])

@@ -84,6 +84,27 @@ START_TEST(the_layout_is_found)
 }
 END_TEST
 
+/* ld.so's has 14 to spare. */
+START_TEST(a_block_has_no_more_entries_than_there_are_modules)
+{
+#ifdef __x86_64__
+    const size_t place = 1;
+#else
+    const size_t place = 0;
+#endif
+    uintptr_t **block;
+
+    for (int i = 0; i < 2; i++) {
+        map();
+        block = (uintptr_t **)mapped->thread.thread_pointer;
+        if (i > 0) /* the first one was ld.so's */
+            ck_assert_uint_lt(block[place][-2], 14);
+        ck_assert_uint_gt(block[place][-2], 0);
+        greenlet__unmap_thread(mapped);
+    }
+}
+END_TEST
+
 /* The program's own stack: nothing of it is kept after the thread. */
 START_TEST(a_stack_of_the_program_s_is_used)
 {
@@ -115,6 +136,7 @@ int main(void)
     }
     tcase_add_test(tcase, the_layout_is_found);
     tcase_add_test(tcase, a_block_has_variables_of_its_own);
+    tcase_add_test(tcase, a_block_has_no_more_entries_than_there_are_modules);
     tcase_add_test(tcase, a_stack_of_the_program_s_is_used);
     return unit_run("tls", tcase);
 }

@@ -2,8 +2,10 @@
 
 libvireo-preload.so exports the table's names (monkeypatch/symbols.def), which
 would otherwise capture or miss calls of the host, and needs libc alone.
-libvireo.so exports the public functions and no internal one (two underscores),
-and libvireo-tls.so those of its header; it alone needs OpenSSL.
+libvireo.so exports the public functions and no internal one (two underscores);
+libvireo-tls.so those of its header, and it alone needs OpenSSL; libvireo-http.so
+those of http/, but for the header of libvireo-http-client.so, which alone needs
+libcurl.
 """
 import os
 import re
@@ -45,6 +47,7 @@ def check_preload(library, listed):
 
 
 TLS = "hub/tls.h"
+CLIENT = "http/httpclient.h"
 
 
 def declared(root, *headers):
@@ -52,7 +55,8 @@ def declared(root, *headers):
     for header in headers or tree.public_headers(root):
         if not headers and (header == TLS or header.startswith("http/")):
             continue
-        text = "\n".join(tree.lines(root, header))
+        text = "\n".join(line for line in tree.lines(root, header)
+                         if not line.startswith("#"))
         names |= set(re.findall(
             r"(?:GREENLET|HUB|HTTP)_API\s+[^;]*?\b((?:greenlet|hub|http)_\w+)"
             r"\s*(?:\(|;)", text))
@@ -97,7 +101,7 @@ def check_tls(root, library):
 def check_http(root, library):
     shown = {name.split("@")[0] for name in exports(library)} - {"VIREO_0"}
     headers = [header for header in tree.public_headers(root)
-               if header.startswith("http/")]
+               if header.startswith("http/") and header != CLIENT]
     for name in sorted(shown ^ declared(root, *headers)):
         yield "libvireo-http.so and the headers of http/ differ on %s" % name
     for name in needed(library):
@@ -105,6 +109,16 @@ def check_http(root, library):
                 r"^(libvireo(-tls)?\.so[.\d]*|lib(http_parser|wslay|z)\.so[.\d]*)$",
                 name):
             yield "libvireo-http.so needs %s" % name
+
+
+def check_client(root, library):
+    shown = {name.split("@")[0] for name in exports(library)} - {"VIREO_0"}
+    for name in sorted(shown ^ declared(root, CLIENT)):
+        yield "libvireo-http-client.so and %s differ on %s" % (CLIENT, name)
+    for name in needed(library):
+        if not LIBC.match(name) and not re.match(
+                r"^(libvireo\.so[.\d]*|libcurl\.so\.4)$", name):
+            yield "libvireo-http-client.so needs %s" % name
 
 
 def main():
@@ -119,6 +133,8 @@ def main():
                           os.path.join(build, "lib", "libvireo-tls.so"))
     problems += check_http(root,
                            os.path.join(build, "lib", "libvireo-http.so"))
+    problems += check_client(
+        root, os.path.join(build, "lib", "libvireo-http-client.so"))
     tree.verdict(problems, len(listed))
 
 

@@ -22,6 +22,8 @@ ONLY = [
         "hub/loop.c": "libev is seen by one file"}),
     (r"#\s*include\s*[<\"]http_parser\.h", {
         "http/parser.c": "http-parser is seen by one file"}),
+    (r"#\s*include\s*[<\"]curl/", {
+        "http/client/client_impl.h": "libcurl is the client's alone"}),
     (r"\bdlv?sym\s*\(", {
         "monkeypatch/real.c": "the originals",
         "monkeypatch/init.c": "the one table of libvireo.so",
