@@ -7,10 +7,14 @@
 #ifndef VIREO_HTTP_H
 #define VIREO_HTTP_H
 
+#include "http/accesslog.h"
 #include "http/httpserver.h"
 #include "http/httpstream.h"
+#include "http/master.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "http/serve.h"
+#include "http/trust.h"
 #include "http/view.h"
 #include "http/websocket.h"
 

@@ -62,7 +62,7 @@ struct http_request {
     uint8_t body_state,
         continued; /* "100 Continue" was sent, or is not wanted */
     bool reading;
-    bool hurried; /* nobody wants it: it is not waited for for long */
+    bool hurried;       /* nobody wants it: it is not waited for for long */
     int16_t body_fault; /* the status of a failure */
     int body_error;
     uint64_t left, limit, received;
@@ -162,13 +162,7 @@ void http__request_reset(struct http_request *request);
 
 /* FRESH: nothing has come yet; IDLE: between requests; UPGRADED: its own
  * affair. */
-enum http__idling {
-    HTTP__BUSY,
-    HTTP__FRESH,
-    HTTP__IDLE,
-    HTTP__UPGRADED,
-    HTTP__IDLINGS
-};
+enum http__idling { HTTP__BUSY, HTTP__FRESH, HTTP__IDLE, HTTP__UPGRADED };
 
 struct http__connection {
     struct http__wire wire;
@@ -176,10 +170,9 @@ struct http__connection {
     struct http__work *work; /* NULL: idle */
     struct hub_address *peer;
     struct greenlet *greenlet;
-    struct http__connection *next, **back;  /* all of the server's */
-    struct http__connection *newer, *older; /* on the list of its idling */
-    int64_t since;                          /* how long it idles: server->now */
-    uint8_t idling;                         /* enum http__idling */
+    struct http__connection *next, **back; /* all of the server's */
+    int64_t since;                         /* how long it idles: server->now */
+    uint8_t idling;                        /* enum http__idling */
     bool trimmed;
     bool closing; /* after what is to be sent */
     bool linger; /* what the client still sends is to be read, not to lose it */
@@ -247,8 +240,8 @@ int http__send_parts(struct http__connection *connection);
 
 /* stream_run.c: run the producer. */
 int http__stream_run(struct http__connection *connection, uint64_t *sent);
-/* Streams whose client sends what nobody reads: has it gone? */
-void http__streams_look(struct http_server *server);
+/* A stream whose client sends what nobody reads: has it gone? */
+void http__stream_look(struct http__connection *connection);
 /* upgrade.c: its 101 is ready to be sent; then it is another's, and closed. */
 void http__upgrade_run(struct http__connection *connection);
 
@@ -276,11 +269,6 @@ struct http__listening {
     struct http_server_listener how;
 };
 
-struct http__idle_list {
-    struct http__connection *oldest, *newest;
-    struct http__connection *untrimmed; /* the oldest that was not trimmed */
-};
-
 struct http_server {
     unsigned refs; /* its owner's, each connection's, each kept work's */
     struct http_view view;
@@ -288,12 +276,12 @@ struct http_server {
     struct http__strict_limits limits;
     struct http__listening *listenings, **last;
     struct http__connection *connections;
-    struct http__idle_list idle[HTTP__IDLINGS];
     struct http__work *pool;
     unsigned pool_count;
     bool stopping;
     struct hub_event emptied; /* no connection is left; set while so */
     struct hub_event stopped;
+    struct hub_event hurry;   /* the sweeper has its turn now */
     int64_t now;              /* of the sweeper's last turn */
     struct greenlet *sweeper; /* NULL: no connections */
     struct http_server_counts counts;
@@ -316,8 +304,6 @@ int http__sweeper_start(struct http_server *server);
 void http__idle_begin(struct http__connection *connection,
                       enum http__idling idling);
 void http__idle_end(struct http__connection *connection);
-/* Close those that are idle for so long. */
-void http__idle_close(struct http_server *server, int64_t ns);
 void http__date_refresh(struct http_server *server);
 
 /* ---- small things ---- */

@@ -85,6 +85,7 @@ int http_server_new(struct http_view view,
     made->last = &made->listenings;
     hub_event_init(&made->emptied);
     hub_event_init(&made->stopped);
+    hub_event_init(&made->hurry);
     hub_event_set(&made->emptied);
     rc = set_options(made, options);
     if (rc < 0) {
@@ -264,6 +265,7 @@ static void begin_to_stop(struct http_server *server)
     if (server->stopping)
         return;
     server->stopping = true;
+    hub_event_set(&server->hurry);
     for (struct http__listening *listening = server->listenings;
          listening != NULL; listening = listening->next)
         hub_server_close(listening->acceptor);

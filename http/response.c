@@ -327,15 +327,17 @@ int http_response_printf(struct http_response *response, const char *format,
 
 int http_response_text(struct http_response *response, const char *text)
 {
-    int rc = reserve(response, strlen(text));
+    size_t size = strlen(text);
+    int rc = reserve(response, size);
 
     if (rc == 0 && !response->has_type)
         rc = append(response, "Content-Type", "text/plain; charset=utf-8");
     if (rc < 0)
         return rc;
     response->has_type = true;
-    response->body.size = 0;
-    return http_response_write(response, text, strlen(text));
+    memcpy(response->body.data, text, size);
+    response->body.size = size;
+    return 0;
 }
 
 int http_response_body(struct http_response *response, const void *data,

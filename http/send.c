@@ -1,6 +1,8 @@
 /* send.c - answers are gathered, and leave together */
 #include "http/send.h"
 
+#include "hub/socket.h"
+
 #include <errno.h>
 
 static int broke(struct http__connection *connection, int rc)
@@ -27,6 +29,7 @@ static int write_all(struct http__connection *connection, struct iovec *vec,
     return rc < 0 ? broke(connection, rc) : 0;
 }
 
+/* Most answers go at once. */
 int http__flush(struct http__connection *connection)
 {
     struct http__work *work = connection->work;
@@ -35,6 +38,22 @@ int http__flush(struct http__connection *connection)
     if (work == NULL || work->out_size == 0)
         return connection->broken ? -EPIPE : 0;
     vec = (struct iovec){work->out, work->out_size};
+    if (likely(connection->wire.tls == NULL && !connection->broken)) {
+        ssize_t sent;
+
+        connection->writing = true; /* others may have their turn in it */
+        sent = hub_send(connection->wire.fd, work->out, work->out_size, 0,
+                        HUB_NOWAIT);
+        connection->writing = false;
+
+        if (likely(sent == (ssize_t)work->out_size)) {
+            work->out_size = 0;
+            return 0;
+        }
+        if (sent > 0)
+            vec =
+                (struct iovec){work->out + sent, work->out_size - (size_t)sent};
+    }
     return write_all(connection, &vec, 1);
 }
 

@@ -20,7 +20,8 @@ static inline int http__send(struct http__connection *connection,
 
     if (unlikely(size > HTTP__OUT_ROOM - work->out_size))
         return http__send_large(connection, data, size);
-    memcpy(work->out + work->out_size, data, size);
+    if (size > 0) /* data may be NULL */
+        memcpy(work->out + work->out_size, data, size);
     work->out_size += size;
     return 0;
 }

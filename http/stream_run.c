@@ -40,14 +40,11 @@ static void readable(struct hub_watcher *watcher, int events, void *arg)
     errno = saved;
 }
 
-void http__streams_look(struct http_server *server)
+void http__stream_look(struct http__connection *connection)
 {
-    struct http__connection *connection = server->connections;
-
-    for (; connection != NULL; connection = connection->next)
-        if (connection->scope != NULL && !connection->gone &&
-            !hub_watcher_active(connection->watcher) && has_gone(connection))
-            gone(connection);
+    if (connection->scope != NULL && !connection->gone &&
+        !hub_watcher_active(connection->watcher) && has_gone(connection))
+        gone(connection);
 }
 
 static int watch(struct http__connection *connection)

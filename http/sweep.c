@@ -1,8 +1,9 @@
 /* sweep.c - what is done once a second, while there are connections: the date,
- * idle connections that have stayed so for too long, stacks of others
+ * connections that have been idle for too long, stacks of others
  *
- * Idle connections lie on lists, in the order in which they became so: no timer
- * is set for any of them. */
+ * No timer is set for an idle connection, and it is on no list of its own,
+ * which would touch its neighbours' memory with each request: all are looked
+ * at. */
 #include "http/http_impl.h"
 
 #include "context/inspect.h"
@@ -16,48 +17,23 @@
 #define TRIM_SLACK    256u /* below the stack pointer */
 #define POOL_KEPT     16u
 
-/* ---- the lists ---- */
+/* ---- idle connections ---- */
 
 void http__idle_begin(struct http__connection *connection,
                       enum http__idling idling)
 {
-    struct http_server *server = connection->server;
-    struct http__idle_list *list = &server->idle[idling];
-
     connection->idling = (uint8_t)idling;
     connection->trimmed = false;
-    connection->since = server->now;
-    connection->newer = NULL;
-    connection->older = list->newest;
-    if (list->newest != NULL)
-        list->newest->newer = connection;
-    else
-        list->oldest = connection;
-    list->newest = connection;
-    if (list->untrimmed == NULL)
-        list->untrimmed = connection;
-    server->counts.idle++;
+    connection->since = connection->server->now;
+    connection->server->counts.idle++;
 }
 
 void http__idle_end(struct http__connection *connection)
 {
-    struct http_server *server = connection->server;
-    struct http__idle_list *list = &server->idle[connection->idling];
-
     if (connection->idling == HTTP__BUSY)
         return;
-    if (connection->newer != NULL)
-        connection->newer->older = connection->older;
-    else
-        list->newest = connection->older;
-    if (connection->older != NULL)
-        connection->older->newer = connection->newer;
-    else
-        list->oldest = connection->newer;
-    if (list->untrimmed == connection)
-        list->untrimmed = connection->newer;
     connection->idling = HTTP__BUSY;
-    server->counts.idle--;
+    connection->server->counts.idle--;
 }
 
 /* It reads the end, and closes. */
@@ -65,22 +41,6 @@ static void close_idle(struct http__connection *connection)
 {
     http__idle_end(connection);
     hub_shutdown(connection->wire.fd, SHUT_RDWR);
-}
-
-static void close_list(struct http_server *server, enum http__idling idling,
-                       int64_t ns)
-{
-    struct http__connection *oldest;
-
-    while (ns >= 0 && (oldest = server->idle[idling].oldest) != NULL &&
-           server->now - oldest->since >= ns)
-        close_idle(oldest);
-}
-
-void http__idle_close(struct http_server *server, int64_t ns)
-{
-    close_list(server, HTTP__FRESH, ns);
-    close_list(server, HTTP__IDLE, ns);
 }
 
 /* What lies below the frames of its wait.  A page is faulted in again when it
@@ -105,14 +65,39 @@ static void trim(const struct greenlet *g)
     errno = saved;
 }
 
-static void trim_list(struct http_server *server, struct http__idle_list *list)
+/* How long one of that kind may idle; the times are as old as the last turn:
+ * one turn more, so that none is too short.  Negative: for ever. */
+static int64_t may_idle(const struct http_server *server, uint8_t idling,
+                        int64_t turn)
 {
-    struct http__connection *connection;
+    const struct http_server_options *options = &server->options;
+    int64_t ns = -1;
 
-    while ((connection = list->untrimmed) != NULL &&
-           server->now - connection->since >= TRIM_AFTER_NS) {
+    if (idling == HTTP__FRESH)
+        ns = options->head_ns;
+    else if (idling == HTTP__IDLE)
+        ns = options->idle_ns;
+    else
+        return -1;
+    if (server->stopping && options->drain_idle_ns >= 0 &&
+        (ns < 0 || options->drain_idle_ns < ns))
+        ns = options->drain_idle_ns;
+    return ns < 0 ? -1 : ns + turn;
+}
+
+static void look_at(struct http__connection *connection, int64_t turn)
+{
+    const struct http_server *server = connection->server;
+    int64_t idle = server->now - connection->since;
+    int64_t most = may_idle(server, connection->idling, turn);
+
+    if (connection->idling == HTTP__BUSY) {
+        http__stream_look(connection);
+    } else if (most >= 0 && idle >= most) {
+        close_idle(connection);
+    } else if (!connection->trimmed && idle >= TRIM_AFTER_NS) {
         trim(connection->greenlet);
-        list->untrimmed = connection->newer;
+        connection->trimmed = true;
     }
 }
 
@@ -139,7 +124,8 @@ static int64_t least(int64_t a, int64_t b)
     return b >= 0 && b < a ? b : a;
 }
 
-/* Often enough for the shortest of the times; of a second the date is told. */
+/* Once a second, for the date, and often enough for the shortest of the times.
+ */
 static int64_t interval(const struct http_server *server)
 {
     const struct http_server_options *options = &server->options;
@@ -147,33 +133,33 @@ static int64_t interval(const struct http_server *server)
 
     ns = least(ns, options->idle_ns);
     ns = least(ns, options->head_ns);
-    ns = least(ns, options->drain_idle_ns) / 4;
+    if (server->stopping)
+        ns = least(ns, options->drain_idle_ns);
+    ns /= 4;
     return ns > 5 * HUB_MILLISECOND ? ns : 5 * HUB_MILLISECOND;
 }
 
-/* The times are as old as the last turn: one turn more, so that none is too
- * short. */
 static void sweep(struct http_server *server, int64_t turn)
 {
-    const struct http_server_options *options = &server->options;
+    struct http__connection *connection = server->connections;
 
     server->now = hub_now();
     http__date_refresh(server);
-    close_list(server, HTTP__FRESH,
-               options->head_ns < 0 ? -1 : options->head_ns + turn);
-    close_list(server, HTTP__IDLE,
-               options->idle_ns < 0 ? -1 : options->idle_ns + turn);
-    if (server->stopping)
-        http__idle_close(server, options->drain_idle_ns < 0
-                                     ? -1
-                                     : options->drain_idle_ns + turn);
-    for (int i = HTTP__FRESH; i < HTTP__IDLINGS; i++)
-        trim_list(server, &server->idle[i]);
-    http__streams_look(server);
+    for (; connection != NULL; connection = connection->next)
+        look_at(connection, turn);
     if (server->pool_count > POOL_KEPT)
         http__work_trim(server, server->pool_count / 2 > POOL_KEPT
                                     ? server->pool_count / 2
                                     : POOL_KEPT);
+}
+
+/* Returns false: it was killed. */
+static bool wait_for_turn(struct http_server *server, int64_t turn)
+{
+    int rc = hub_event_wait(&server->hurry, hub_deadline(turn));
+
+    hub_event_clear(&server->hurry);
+    return rc == 0 || (rc == -ETIMEDOUT && hub_canceled() == 0);
 }
 
 static void run_sweeper(void *arg)
@@ -181,8 +167,10 @@ static void run_sweeper(void *arg)
     struct http_server *server = arg;
     int64_t turn = interval(server);
 
-    while (server->connections != NULL && hub_sleep_unreferenced(turn) == 0)
+    while (server->connections != NULL && wait_for_turn(server, turn)) {
         sweep(server, turn);
+        turn = interval(server);
+    }
     greenlet_unref(server->sweeper);
     server->sweeper = NULL;
     http__work_trim(server, POOL_KEPT);

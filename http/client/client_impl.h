@@ -118,7 +118,7 @@ void http__detach(struct http_reply *reply);
 
 int http__target_parse(const char *url, struct http__target *target);
 /* The same of a proxy, in the words of libcurl. */
-int http__proxy_parse(const char *url, struct http__target *target);
+int http__client_proxy_parse(const char *url, struct http__target *target);
 /* Where a redirect leads to: *url is given. */
 int http__target_next(const char *from, const char *location, char **url);
 void http__target_drop(struct http__target *target);

@@ -70,16 +70,17 @@ static void ended(struct http_session *session)
     }
 }
 
-static void one(struct http_session *session, const struct epoll_event *event)
+static CURLMcode one(struct http_session *session,
+                     const struct epoll_event *event)
 {
     int what = 0, running, fd = event->data.fd;
     uint64_t times;
 
     if (fd == session->timer) {
-        if (read(fd, &times, sizeof times) == sizeof times)
-            curl_multi_socket_action(session->multi, CURL_SOCKET_TIMEOUT, 0,
-                                     &running);
-        return;
+        if (read(fd, &times, sizeof times) != sizeof times)
+            return CURLM_OK;
+        return curl_multi_socket_action(session->multi, CURL_SOCKET_TIMEOUT, 0,
+                                        &running);
     }
     if (event->events & (EPOLLIN | EPOLLHUP))
         what |= CURL_CSELECT_IN;
@@ -87,7 +88,17 @@ static void one(struct http_session *session, const struct epoll_event *event)
         what |= CURL_CSELECT_OUT;
     if (event->events & EPOLLERR)
         what |= CURL_CSELECT_ERR;
-    curl_multi_socket_action(session->multi, fd, what, &running);
+    return curl_multi_socket_action(session->multi, fd, what, &running);
+}
+
+/* libcurl had no memory, or we no place, to note a socket: it does not say for whom,
+ * and (7.88) has spoilt what it knows of it.  All that is under way ends. */
+static void give_up(struct http_session *session)
+{
+    while (session->first != NULL) {
+        session->first->why = "no memory to wait for a socket";
+        http__transfer_end(session->first, -ENOMEM);
+    }
 }
 
 /* In the loop.  What does not fit comes with the next turn. */
@@ -100,7 +111,8 @@ static void drive(struct hub_watcher *watcher, int events, void *arg)
     (void)watcher;
     (void)events;
     for (int i = 0; i < count; i++)
-        one(session, &ready[i]);
+        if (one(session, &ready[i]) != CURLM_OK)
+            give_up(session);
     ended(session);
 }
 

@@ -118,7 +118,7 @@ int http__target_parse(const char *url, struct http__target *target)
     return parse(url, 0, split, target);
 }
 
-int http__proxy_parse(const char *url, struct http__target *target)
+int http__client_proxy_parse(const char *url, struct http__target *target)
 {
     return parse(url, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME, split_proxy,
                  target);

@@ -142,7 +142,7 @@ static int resolve(struct http_reply *reply, const struct http__target *target)
         return 0;
     if (options->proxy == NULL)
         return http__host_resolve(reply, target);
-    rc = http__proxy_parse(options->proxy, &proxy);
+    rc = http__client_proxy_parse(options->proxy, &proxy);
     if (rc < 0)
         return rc;
     rc = http__host_resolve(reply, &proxy);

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <strings.h>
 #include <unistd.h>
 
@@ -165,9 +166,11 @@ static bool test_read_bodies = true; /* before the answer */
 static inline void test_connection(int fd, const struct hub_address *peer, void *arg)
 {
     struct asked asked = { .fd = fd, .connection = ++test_connections };
+    int on = 1;
 
     (void)peer;
     (void)arg;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (++test_open > test_most_open)
         test_most_open = test_open;
     if (test_tls != NULL) /* asked.tls stays NULL for who does not like us */

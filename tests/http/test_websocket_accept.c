@@ -216,10 +216,10 @@ END_TEST
 START_TEST(large_messages_come_back)
 {
     size_t size = 1 << 20;
-    char *data = malloc(size);
+    char *data = malloc(size + 1);
     struct frame frame;
 
-    memset(data, 'x', size);
+    memset(data, 'x', size + 1);
     say(GOOD "\r\n", strlen(GOOD) + 2);
     ck_assert_ptr_nonnull(strstr(answer(), " 101 "));
     client_sends(FIN | BINARY, data, size);

@@ -3,8 +3,8 @@
 libvireo-preload.so exports the table's names (monkeypatch/symbols.def), which
 would otherwise capture or miss calls of the host, and needs libc alone.
 libvireo.so exports the public functions and no internal one (two underscores);
-libvireo-tls.so those of its header, and it alone needs OpenSSL; libvireo-http.so
-those of http/, but for the header of libvireo-http-client.so, which alone needs
+libvireo-tls.so those of its header, and it alone needs OpenSSL, but for libcrypto,
+which libvireo-http.so needs too (the SHA-1 of WebSockets); that shows those of http/, but for the header of libvireo-http-client.so, which alone needs
 libcurl.
 """
 import os
@@ -106,7 +106,7 @@ def check_http(root, library):
         yield "libvireo-http.so and the headers of http/ differ on %s" % name
     for name in needed(library):
         if not LIBC.match(name) and not re.match(
-                r"^(libvireo(-tls)?\.so[.\d]*|lib(http_parser|wslay|z)\.so[.\d]*)$",
+                r"^(libvireo(-tls)?\.so[.\d]*|lib(http_parser|wslay|z|crypto)\.so[.\d]*)$",
                 name):
             yield "libvireo-http.so needs %s" % name
 
