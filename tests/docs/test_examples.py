@@ -3,6 +3,7 @@
 """Each EXAMPLE of docs/api compiles as a user would compile it.  Those with a
 main() run, end with status 0, and print the `text` block that follows them."""
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,22 @@ PRELOAD = ["-Wl,--push-state,--no-as-needed,-lvireo-preload,--pop-state"]
 def run(words):
     return subprocess.run(words, text=True, stdin=subprocess.DEVNULL,
                           capture_output=True, timeout=30, check=False)
+
+
+def libraries(code):
+    """Those that a user would link for the headers that it includes."""
+    words = []
+    if "<vireo/monkeypatch.h>" in code:
+        words += PRELOAD
+    included = set(re.findall(r"<vireo/(\w+\.h)>", code))
+    if "httpclient.h" in included:
+        words.append("-lvireo-http-client")
+    if any(os.path.exists(os.path.join(ROOT, "http", header))
+           for header in included - {"httpclient.h"}):
+        words.append("-lvireo-http")
+    if "tls.h" in included:
+        words.append("-lvireo-tls")
+    return LIBRARY[:-1] + words + LIBRARY[-1:]
 
 
 def check(name, code, output, folder):
