@@ -9,6 +9,7 @@ import ctypes
 import platform
 from dataclasses import dataclass, field
 
+from http_programs import built, busy, calls, idle, nginx
 from programs import echo, gevent, program, upstream
 
 FCONTEXT = "jump_fcontext"
@@ -303,8 +304,49 @@ def echo_cases():
             slow=connections > 1_000, group="hub")
 
 
+def http_cases():
+    """A hello, beside a loop that only makes the system calls, and nginx."""
+    bare, other = "bare epoll loop", "nginx, return 200"
+    servers = {VIREO: built("bench_http"), bare: built("anchor_http_epoll"),
+               other: nginx}
+
+    def each(measurement, *args, **options):
+        return {label: measurement(server, *args, **options)
+                for label, server in servers.items()}
+
+    for connections in (64, 1_000):
+        yield Bench(
+            f"http-{connections}", f"HTTP, {connections:,} connections kept "
+            "alive, all busy", each(busy, connections, 200_000),
+            [Figure("cpu_us", "us CPU a request", bare,
+                    {VIREO: Target(1.10, bare)}),
+             Figure("cpu_us", "us CPU a request, beside nginx", other,
+                    {VIREO: Target(1, other)}),
+             Figure("p99_us", "us, p99", bare)], group="http")
+    yield Bench(
+        "http-pipelined", "HTTP, 64 connections, 16 requests at once in each",
+        each(busy, 64, 500_000, depth=16),
+        [Figure("cpu_us", "us CPU a request", other,
+                {VIREO: Target(0.15, other)})], group="http")
+    yield Bench(
+        "http-calls", "system calls a request, 64 connections",
+        each(calls, 64, 20_000),
+        [Figure("calls", "system calls", bare, {VIREO: Target(2.1)})],
+        rounds=1, group="http")
+    yield Bench(
+        "http-idle", "memory of an idle connection kept alive, 10,000",
+        each(idle, 10_000),
+        [Figure("bytes", "B", other, {VIREO: Target(10 * 1024)})],
+        rounds=1, group="http")
+    yield Bench(
+        "http-websocket", "memory of an idle WebSocket, 10,000",
+        {VIREO: idle(servers[VIREO], 10_000, "websocket")},
+        [Figure("bytes", "B", VIREO, {VIREO: Target(16 * 1024)})],
+        rounds=1, group="http")
+
+
 def all_cases():
     for group in (switch_cases, context_cases, upstream_cases, spawn_cases,
                   handover_cases, hub_cases, memory_cases, time_cases,
-                  echo_cases):
+                  echo_cases, http_cases):
         yield from group()
