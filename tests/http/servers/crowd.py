@@ -141,7 +141,8 @@ def slowhttptest(port, mode, connections, seconds, *more):
     tool = subprocess.Popen(
         ["slowhttptest", mode, "-c", str(connections), "-r",
          str(max(50, connections // 5)), "-i", "2", "-l", str(seconds), "-p",
-         "5", "-u", "http://127.0.0.1:%d/plain" % port, *more],
+         "5", "-u", "http://127.0.0.1:%d/%s" % (
+             port, "large" if mode == "-X" else "plain"), *more],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace",
         preexec_fn=harness._in_child)

@@ -27,8 +27,8 @@ struct client {
     size_t sent;
 };
 
-static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ";
-static const char body[] = "POST / HTTP/1.1\r\nHost: a\r\n"
+static const char head[] = "GET /plain HTTP/1.1\r\nHost: a\r\nX-Slow: ";
+static const char body[] = "POST /plain HTTP/1.1\r\nHost: a\r\n"
                            "Content-Length: 1000\r\n\r\n";
 
 static struct client *clients;
@@ -83,17 +83,16 @@ static void open_one(struct client *client)
 static void end_one(struct client *client)
 {
     char answer[512];
-    ssize_t got = recv(client->fd, answer, sizeof answer - 1, MSG_DONTWAIT);
+    ssize_t got = recv(client->fd, answer, sizeof answer, MSG_DONTWAIT);
 
     if (got < 0 && errno == EAGAIN)
         return;
-    answer[got > 0 ? got : 0] = '\0';
-    if (strncmp(answer, "HTTP/1.1 408 ", 13) == 0)
-        timed_out++;
-    else if (got > 0)
-        refused++;
-    else
+    if (got <= 0)
         cut++;
+    else if (got > 13 && memcmp(answer, "HTTP/1.1 408 ", 13) == 0)
+        timed_out++;
+    else
+        refused++;
     close(client->fd);
     open_one(client);
 }
