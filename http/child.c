@@ -1,5 +1,6 @@
 /* child.c - children of the master: made, listened to, told to end */
 #include "http/master_impl.h"
+#include "http/memory.h"
 #include "http/worker.h"
 
 #include "hub/process.h"
@@ -12,11 +13,10 @@
 #include <unistd.h>
 
 /* Beyond the time to drain; a program kills its own workers before. */
-#define KILL_NS (2 * HUB_SECOND)
+#define KILL_NS         (2 * HUB_SECOND)
 #define KILL_PROGRAM_NS (5 * HUB_SECOND)
 
-/* ---- making
- * ------------------------------------------------------------------------ */
+/* ---- making ---- */
 
 /* What is sent to a child that still has our handlers would be lost there. */
 pid_t http__master_fork(sigset_t *mask)
@@ -86,7 +86,7 @@ static bool spawn(void (*function)(void *arg), struct http__child *child)
 struct http__child *http__child_new(struct http__master *master, pid_t pid,
                                     int channel, unsigned index)
 {
-    struct http__child *child = calloc(1, sizeof *child);
+    struct http__child *child = http__calloc(1, sizeof *child);
 
     if (child != NULL) {
         *child = (struct http__child){.master = master,
@@ -111,8 +111,7 @@ struct http__child *http__child_new(struct http__master *master, pid_t pid,
     return NULL;
 }
 
-/* ---- a worker
- * ----------------------------------------------------------------------- */
+/* ---- a worker ---- */
 
 static int be_worker(struct http__master *master, unsigned index, int channel,
                      const sigset_t *mask)
@@ -128,7 +127,9 @@ static int be_worker(struct http__master *master, unsigned index, int channel,
         .arg = master->arg,
     };
     struct http__child *child;
+    struct hub_shield shield; /* the master's scopes are not the worker's */
 
+    hub_shield_begin(&shield);
     for (size_t i = 0; i < HTTP__MASTER_SIGNALS; i++)
         hub_signal_stop(master->watchers[i]);
     for (child = master->children; child != NULL; child = child->next)
@@ -166,8 +167,7 @@ int http__child_worker(struct http__master *master, unsigned index)
     return 0;
 }
 
-/* ---- its end
- * ------------------------------------------------------------------------ */
+/* ---- its end ---- */
 
 void http__child_stop(struct http__child *child)
 {

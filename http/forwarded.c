@@ -48,8 +48,7 @@ static bool says(struct text text, const char *word)
            strncasecmp(text.at, word, strlen(word)) == 0;
 }
 
-/* ---- values
- * ------------------------------------------------------------------- */
+/* ---- values ---- */
 
 /* A port, or a name that hides one (RFC 7239, 6.3), says nothing of who it is.
  */
@@ -143,8 +142,7 @@ static bool is_host(struct text text)
     return true;
 }
 
-/* ---- the list
- * ------------------------------------------------------------------ */
+/* ---- the list ---- */
 
 /* What the list means with this hop at its end. */
 static void pass(struct hop *found, const struct hop *hop,
@@ -179,8 +177,7 @@ static void read_x(struct text text, const struct http_trust *trust,
     }
 }
 
-/* ---- Forwarded
- * ----------------------------------------------------------------- */
+/* ---- Forwarded ---- */
 
 /* The end of an element or of a pair: the next of `stops` outside quotes; NULL
  * when a quote is not closed. */
@@ -293,8 +290,7 @@ static void read_forwarded(struct text text, const struct http_trust *trust,
     }
 }
 
-/* ---- all
- * ------------------------------------------------------------------------ */
+/* ---- all ---- */
 
 /* What was added last: behind the last comma of the last field. */
 static struct text last_of(const struct http__forwarded_list *list)

@@ -1,5 +1,6 @@
 /* listeners.c - descriptors that listen, and are handed over */
 #include "http/listeners.h"
+#include "http/memory.h"
 
 #include "hub/socket.h"
 
@@ -14,8 +15,7 @@
 
 enum { FIRST = 3 }; /* of LISTEN_FDS */
 
-/* ---- names
- * ---------------------------------------------------------------------- */
+/* ---- names ---- */
 
 static bool is_plain(unsigned char c)
 {
@@ -24,7 +24,7 @@ static bool is_plain(unsigned char c)
 
 char *http__listeners_encode(const char *text)
 {
-    char *name = malloc(3 * strlen(text) + 1), *at = name;
+    char *name = http__malloc(3 * strlen(text) + 1), *at = name;
 
     if (name == NULL)
         return NULL;
@@ -40,7 +40,7 @@ char *http__listeners_encode(const char *text)
 
 char *http__listeners_decode(const char *name, size_t size)
 {
-    char *text = malloc(size + 1), *at = text;
+    char *text = http__malloc(size + 1), *at = text;
     unsigned c;
 
     if (text == NULL)
@@ -58,8 +58,7 @@ char *http__listeners_decode(const char *name, size_t size)
     return text;
 }
 
-/* ---- the list
- * -------------------------------------------------------------------- */
+/* ---- the list ---- */
 
 static int socket_option(int fd, int option)
 {
@@ -79,8 +78,8 @@ int http__listeners_add(struct http__listeners *listeners, int fd,
                         const char *name)
 {
     struct http__listener *list =
-        realloc(listeners->list, (listeners->count + 1) * sizeof *list);
-    char *copy = name != NULL ? strdup(name) : NULL;
+        http__realloc(listeners->list, (listeners->count + 1) * sizeof *list);
+    char *copy = name != NULL ? http__strdup(name) : NULL;
 
     if (list != NULL)
         listeners->list = list;
@@ -131,8 +130,7 @@ int http__listeners_inherit(struct http__listeners *listeners)
     return rc;
 }
 
-/* ---- addresses
- * -------------------------------------------------------------------- */
+/* ---- addresses ---- */
 
 static bool same_address(const struct hub_address *a,
                          const struct hub_address *b)
@@ -168,7 +166,7 @@ static size_t claim(struct http__listeners *listeners, const char *address,
         if (listener->which != UINT_MAX || !listens_on(listener, address))
             continue;
         if (listener->name == NULL)
-            listener->name = strdup(address);
+            listener->name = http__strdup(address);
         listener->which = which;
         found++;
     }
@@ -281,8 +279,7 @@ bool http__listeners_is_of(const struct http__listeners *listeners, size_t i,
     return all >= units ? number % units == unit : unit % all == number;
 }
 
-/* ---- handing over
- * ------------------------------------------------------------------ */
+/* ---- handing over ---- */
 
 static int set_variables(const struct http__listeners *listeners)
 {
@@ -295,7 +292,7 @@ static int set_variables(const struct http__listeners *listeners)
         size += 16 + (listeners->list[i].name != NULL
                           ? 3 * strlen(listeners->list[i].name)
                           : 0);
-    names = calloc(1, size);
+    names = http__calloc(1, size);
     if (names == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < listeners->count; i++) {
@@ -349,8 +346,7 @@ int http__listeners_hand_over(const struct http__listeners *listeners)
     return set_variables(listeners);
 }
 
-/* ---- the end
- * ----------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 void http__listeners_unlink(const struct http__listeners *listeners)
 {

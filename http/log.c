@@ -4,6 +4,7 @@
  * greenlet is there for that only while there is something to write.  `job` is
  * the thread's while it writes, and the greenlet's otherwise. */
 #include "http/log.h"
+#include "http/memory.h"
 
 #include "hub/event.h"
 
@@ -50,8 +51,7 @@ struct http_accesslog {
     char stamp[32];
 };
 
-/* ---- lines
- * ---------------------------------------------------------------------- */
+/* ---- lines ---- */
 
 /* At `at`, not beyond `end`; as Apache does it: no quote, no control and no
  * byte beyond ASCII is left that could end a field or a line. */
@@ -185,8 +185,7 @@ static void make_stamp(struct http_accesslog *log, time_t now)
     log->stamp_of = now;
 }
 
-/* ---- in a thread of the pool
- * ------------------------------------------------------ */
+/* ---- in a thread of the pool ---- */
 
 /* All of it, but for a pipe that takes nothing for a while.  Returns how much,
  * and why not more in *error. */
@@ -297,8 +296,7 @@ static void work(void *arg)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* ---- the greenlet
- * ----------------------------------------------------------------- */
+/* ---- the greenlet ---- */
 
 static void begin_job(struct http_accesslog *log)
 {
@@ -373,8 +371,7 @@ static int start_writing(struct http_accesslog *log)
     return 0;
 }
 
-/* ---- adding
- * ------------------------------------------------------------------------ */
+/* ---- adding ---- */
 
 static bool make_room(struct http_accesslog *log)
 {
@@ -390,7 +387,7 @@ static bool make_room(struct http_accesslog *log)
         room = log->options.buffer;
     while (room < wanted)
         room *= 2;
-    data = realloc(buffer->data, room);
+    data = http__realloc(buffer->data, room);
     if (data == NULL)
         return false;
     buffer->data = data;
@@ -418,8 +415,7 @@ void http__log_write(struct http_accesslog *log,
         hub_event_set(&log->kick);
 }
 
-/* ---- the log
- * ------------------------------------------------------------------------ */
+/* ---- the log ---- */
 
 static void set_defaults(struct http_accesslog_options *options)
 {
@@ -437,12 +433,12 @@ int http_accesslog_open(const char *path,
                         const struct http_accesslog_options *options,
                         struct http_accesslog **log)
 {
-    struct http_accesslog *made = calloc(1, sizeof *made);
+    struct http_accesslog *made = http__calloc(1, sizeof *made);
     int rc = 0;
 
     if (made == NULL)
         return -ENOMEM;
-    made->path = strdup(path);
+    made->path = http__strdup(path);
     if (made->path == NULL)
         rc = -ENOMEM;
     if (options != NULL)

@@ -4,6 +4,7 @@
  * again whenever something has changed or a time has come.  So nothing depends
  * on the order in which children end and signals come. */
 #include "http/master_impl.h"
+#include "http/memory.h"
 #include "http/notify.h"
 
 #include "hub/socket.h"
@@ -41,9 +42,7 @@ void http__master_say(const char *format, ...)
     dprintf(STDERR_FILENO, "vireo[%ld]: %s\n", (long)getpid(), line);
 }
 
-/* ---- signals
- * ---------------------------------------------------------------------------
- */
+/* ---- signals ---- */
 
 static void on_signal(int number, void *arg)
 {
@@ -73,8 +72,7 @@ static int watch_signals(struct http__master *master)
     return rc;
 }
 
-/* ---- children that have ended
- * ------------------------------------------------------------ */
+/* ---- children that have ended ---- */
 
 static void say_end(const struct http__child *child, const char *what)
 {
@@ -161,9 +159,7 @@ static void reap(struct http__master *master)
     }
 }
 
-/* ---- workers
- * -------------------------------------------------------------------------------
- */
+/* ---- workers ---- */
 
 static void start_worker(struct http__master *master, unsigned index)
 {
@@ -256,9 +252,7 @@ static void look_at_start(struct http__master *master)
     http__notify_send(master->keeper, "READY=1", -1);
 }
 
-/* ---- programs
- * --------------------------------------------------------------------------------
- */
+/* ---- programs ---- */
 
 /* systemd (Type=notify-reload) wants the time with it. */
 static void notify_reload(const struct http__master *master)
@@ -320,9 +314,7 @@ static void look_at_programs(struct http__master *master)
         start_program(master);
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------------
- */
+/* ---- the end ---- */
 
 static void look_at_end(struct http__master *master)
 {
@@ -357,9 +349,7 @@ static void kill_late(struct http__master *master)
         }
 }
 
-/* ---- the loop
- * -------------------------------------------------------------------------------------
- */
+/* ---- the loop ---- */
 
 static void step(struct http__master *master)
 {
@@ -412,8 +402,10 @@ static void serve(struct http__master *master)
     while (!master->ends) {
         rc = hub_event_wait(&master->changed, next_time(master));
         hub_event_clear(&master->changed);
-        if (rc < 0 && rc != -ETIMEDOUT)
-            master->error = rc;
+        if (rc < 0 && hub_canceled() < 0) /* no deadline of ours */
+            master->error = hub_canceled();
+        else if (rc < 0 && rc != -ETIMEDOUT)
+            hub_yield(); /* there was no memory for a wait */
         step(master);
     }
     hub_shield_begin(&shield);
@@ -427,9 +419,7 @@ static void serve(struct http__master *master)
     hub_shield_end(&shield);
 }
 
-/* ---- the master
- * --------------------------------------------------------------------------------------
- */
+/* ---- the master ---- */
 
 static void set_defaults(struct http_master_options *options)
 {
@@ -494,7 +484,7 @@ int http_master_run(const struct http_master_options *options,
     set_defaults(&master.options);
     hub_event_init(&master.changed);
     master.serves_own = true;
-    master.slots = calloc(master.options.workers, sizeof *master.slots);
+    master.slots = http__calloc(master.options.workers, sizeof *master.slots);
     rc = master.slots != NULL ? http__takeover_prepare(&master) : -ENOMEM;
     if (rc == 0)
         rc = watch_signals(&master);

@@ -24,8 +24,7 @@ enum {
 static const char v1_begin[] = "PROXY ";
 static const unsigned char v2_begin[12] = "\r\n\r\n\0\r\nQUIT\n";
 
-/* ---- version 1: a line
- * --------------------------------------------------------- */
+/* ---- version 1: a line ---- */
 
 /* A decimal without a sign or zeros before it, 0 ... 65535. */
 static int read_port(const char *text, in_port_t *port)
@@ -114,8 +113,7 @@ static int parse_v1(const char *data, size_t size, size_t *length,
     return read_line(line, proxy) < 0 ? -EBADMSG : 1;
 }
 
-/* ---- version 2: binary
- * --------------------------------------------------------- */
+/* ---- version 2: binary ---- */
 
 static void take_inet(struct hub_address *address, const unsigned char *host,
                       const unsigned char *port)
@@ -252,8 +250,7 @@ static int parse_v2(const unsigned char *data, size_t size, size_t *length,
     return rc < 0 ? rc : 1;
 }
 
-/* ---- both
- * ----------------------------------------------------------------------- */
+/* ---- both ---- */
 
 static bool begins(const void *data, size_t size, const void *with,
                    size_t count)

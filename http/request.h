@@ -76,6 +76,7 @@ http_request_peer(const struct http_request *request);
  * written to. */
 HTTP_API struct hub_tls *http_request_tls(const struct http_request *request);
 
+/* The server that serves it. */
 HTTP_API struct http_server *
 http_request_server(const struct http_request *request);
 

@@ -335,7 +335,8 @@ int http_response_text(struct http_response *response, const char *text)
     if (rc < 0)
         return rc;
     response->has_type = true;
-    memcpy(response->body.data, text, size);
+    if (size > 0)
+        memcpy(response->body.data, text, size);
     response->body.size = size;
     return 0;
 }

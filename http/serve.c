@@ -1,5 +1,6 @@
 /* serve.c - an HTTP service: a server in each hub of each worker */
 #include "http/serve.h"
+#include "http/memory.h"
 
 #include "http/forwarded.h"
 #include "http/http_impl.h"
@@ -41,9 +42,7 @@ struct serving {
     struct http_view view;
 };
 
-/* ---- TLS
- * ------------------------------------------------------------------------------
- */
+/* ---- TLS ---- */
 
 static int use(struct hub_tls_context *context,
                const struct http_serve_listener *listener,
@@ -100,8 +99,7 @@ static int make_tls(const struct http_serve_listener *listener,
     return rc;
 }
 
-/* ---- the PROXY protocol
- * ------------------------------------------------------------------ */
+/* ---- the PROXY protocol ---- */
 
 /* Exactly the header is taken from the socket: what is behind it is not ours.
  */
@@ -144,8 +142,7 @@ static int accept_proxy(int fd, struct hub_address *peer, int64_t deadline_ns,
     return rc;
 }
 
-/* ---- each request
- * -------------------------------------------------------------------------- */
+/* ---- each request ---- */
 
 /* The fields of a name; those beyond what there is room for are the client's,
  * if any: the last ones count. */
@@ -247,9 +244,7 @@ static void access_line(const struct http_server_access *access, void *data)
         server->access(access, server->access_data);
 }
 
-/* ---- a hub's
- * -----------------------------------------------------------------------------------
- */
+/* ---- a hub's ---- */
 
 static void reopen(int number, void *arg)
 {
@@ -385,7 +380,7 @@ static void end(struct service *service)
 static int run(struct http_worker *worker, void *arg)
 {
     const struct serving *serving = arg;
-    struct service *service = calloc(1, sizeof *service);
+    struct service *service = http__calloc(1, sizeof *service);
     int rc;
 
     if (service == NULL)
@@ -403,9 +398,7 @@ static int run(struct http_worker *worker, void *arg)
     return rc;
 }
 
-/* ---- the service
- * -----------------------------------------------------------------------------------
- */
+/* ---- the service ---- */
 
 static int check(const struct http_serve_options *options)
 {

@@ -4,6 +4,7 @@
  * READY=1 to a socket of ours.  Listeners that it opens itself it gives to us
  * (FDSTORE=1), for the program after it. */
 #include "http/master_impl.h"
+#include "http/memory.h"
 #include "http/notify.h"
 
 #include "hub/socket.h"
@@ -17,8 +18,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* ---- what to execute
- * ----------------------------------------------------------------- */
+/* ---- what to execute ---- */
 
 static void free_words(char **words)
 {
@@ -34,9 +34,9 @@ static char **copy_words(const char *const *words)
 
     while (words[count] != NULL)
         count++;
-    copy = calloc(count + 1, sizeof *copy);
+    copy = http__calloc(count + 1, sizeof *copy);
     for (size_t i = 0; copy != NULL && i < count; i++) {
-        copy[i] = strdup(words[i]);
+        copy[i] = http__strdup(words[i]);
         if (copy[i] == NULL) {
             free_words(copy);
             return NULL;
@@ -71,10 +71,10 @@ static char *find_file(const struct http__master *master)
         if (size <= 0)
             return NULL;
         path[size] = '\0';
-        return strdup(path);
+        return http__strdup(path);
     }
     if (file[0] == '/' || getcwd(path, sizeof path) == NULL)
-        return strdup(file);
+        return http__strdup(file);
     return asprintf(&full, "%s/%s", path, file) < 0 ? NULL : full;
 }
 
@@ -94,14 +94,13 @@ int http__takeover_prepare(struct http__master *master)
         return -ENOMEM;
     master->is_kept = keeper != NULL && atol(keeper) == (long)getppid();
     if (getenv("NOTIFY_SOCKET") != NULL)
-        master->keeper = strdup(getenv("NOTIFY_SOCKET"));
+        master->keeper = http__strdup(getenv("NOTIFY_SOCKET"));
     unsetenv("VIREO_MASTER"); /* no child of ours is to speak for us */
     unsetenv("NOTIFY_SOCKET");
     return 0;
 }
 
-/* ---- what it says
- * ---------------------------------------------------------------------- */
+/* ---- what it says ---- */
 
 static void take_listener(struct http__master *master, const char *message,
                           int fd)
@@ -167,8 +166,7 @@ static int prepare_notify(struct http__master *master)
     return 0;
 }
 
-/* ---- executing
- * -------------------------------------------------------------------------- */
+/* ---- executing ---- */
 
 /* In the child.  Why it failed goes to the same standard error. */
 static void execute(struct http__master *master, const sigset_t *mask,

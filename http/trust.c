@@ -1,5 +1,6 @@
 /* trust.c - lists of networks */
 #include "http/trust.h"
+#include "http/memory.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -101,8 +102,8 @@ int http_trust_new(const char *networks, struct http_trust **trust)
     size_t size = strlen(networks) + 1;
     size_t room = size / 2 + 1; /* a word and what is between, at the least */
     struct http_trust *made =
-        calloc(1, sizeof *made + room * sizeof *made->networks);
-    char *copy = malloc(size), *rest, *word;
+        http__calloc(1, sizeof *made + room * sizeof *made->networks);
+    char *copy = http__malloc(size), *rest, *word;
     int rc = made != NULL && copy != NULL ? 0 : -ENOMEM;
 
     if (rc == 0) {

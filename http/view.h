@@ -16,7 +16,7 @@ struct http_response;
 
 /* A view runs in the greenlet of its connection and may wait.  It returns
  *   0             the response is as it was filled, 200 unless it says otherwise
- *   100 ... 599   that status; from 400 on, with no body set, a page that names it
+ *   200 ... 599   that status; from 400 on, with no body set, a page that names it
  *   negative      an errno: 500, and a line in the log */
 typedef int http_view_function(struct http_request *request,
                                struct http_response *response);
@@ -34,6 +34,7 @@ struct http_view {
     void *data;
 };
 
+/* One of each kind, for what takes a view. */
 HTTP_API struct http_view http_view_sync(http_view_function *function);
 HTTP_API struct http_view http_view_async(http_view_async_function *function);
 

@@ -2,6 +2,7 @@
  *
  * The channel's end means that the master is gone: then a worker stops, too. */
 #include "http/worker.h"
+#include "http/memory.h"
 
 #include "hub/event.h"
 #include "hub/signal.h"
@@ -33,8 +34,7 @@ struct office {
     struct http_worker *workers;
 };
 
-/* ---- for run()
- * --------------------------------------------------------------------- */
+/* ---- for run() ---- */
 
 unsigned http_worker_index(const struct http_worker *worker)
 {
@@ -100,8 +100,7 @@ int64_t http_worker_time_left(const struct http_worker *worker)
     return left > 0 ? left : 0;
 }
 
-/* ---- what the master says
- * ------------------------------------------------------------ */
+/* ---- what the master says ---- */
 
 static void stop(struct office *office)
 {
@@ -159,8 +158,7 @@ static int take_signals(struct office *office, struct hub_signal **term,
     return rc;
 }
 
-/* ---- listeners
- * ----------------------------------------------------------------------- */
+/* ---- listeners ---- */
 
 /* Workers of one process that share a socket have a descriptor each. */
 static int give(struct http_worker *worker, struct http__listener *listener,
@@ -204,8 +202,8 @@ static int deal(struct office *office)
 
         worker->office = office;
         worker->index = office->process->index * office->process->hubs + k;
-        worker->fds = calloc(listeners->count, sizeof *worker->fds);
-        worker->which = calloc(listeners->count, sizeof *worker->which);
+        worker->fds = http__calloc(listeners->count, sizeof *worker->fds);
+        worker->which = http__calloc(listeners->count, sizeof *worker->which);
         if (worker->fds == NULL || worker->which == NULL)
             return -ENOMEM;
     }
@@ -230,8 +228,7 @@ static void clear(struct office *office)
     free(office->workers);
 }
 
-/* ---- the process
- * --------------------------------------------------------------------- */
+/* ---- the process ---- */
 
 static int run_one(struct hub_worker *hub, void *arg)
 {
@@ -262,7 +259,7 @@ int http__worker_be(const struct http__process *process, const sigset_t *mask)
     int rc;
 
     hub_event_init(&office.stop);
-    office.workers = calloc(process->hubs, sizeof *office.workers);
+    office.workers = http__calloc(process->hubs, sizeof *office.workers);
     if (office.workers == NULL)
         return -ENOMEM;
     rc = deal(&office);

@@ -38,6 +38,7 @@ struct http_session {
     bool closed;
     CURLM *multi;
     int epoll, timer; /* in the hub as one descriptor: drive.c */
+    bool starved;     /* a socket could not be put there */
     struct hub_watcher *watcher;
     struct http_reply *first; /* transfers that the multi handle has */
     unsigned active, waiting;

@@ -2,8 +2,8 @@
  *
  * libcurl says which sockets it waits for, and until when.  They go into an epoll
  * set of the session's, with a timer's descriptor beside them; the hub watches that
- * set, as one descriptor, while there are transfers.  So nothing is allocated when
- * libcurl changes its mind, and nothing can fail there that would end the session. */
+ * set, as one descriptor, while there are transfers.  So nothing of ours is allocated
+ * when libcurl changes its mind. */
 #include "http/client/client_impl.h"
 
 #include <errno.h>
@@ -28,8 +28,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
     event.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) |
                    (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
     if (epoll_ctl(session->epoll, known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
-                  fd, &event) < 0)
-        return -1;
+                  fd, &event) < 0) {
+        session->starved = true; /* an error here would be libcurl's last word */
+        return 0;
+    }
     if (known == NULL)
         curl_multi_assign(session->multi, fd, &there);
     return 0;
@@ -95,6 +97,7 @@ static CURLMcode one(struct http_session *session,
  * and (7.88) has spoilt what it knows of it.  All that is under way ends. */
 static void give_up(struct http_session *session)
 {
+    session->starved = false;
     while (session->first != NULL) {
         session->first->why = "no memory to wait for a socket";
         http__transfer_end(session->first, -ENOMEM);
@@ -111,7 +114,7 @@ static void drive(struct hub_watcher *watcher, int events, void *arg)
     (void)watcher;
     (void)events;
     for (int i = 0; i < count; i++)
-        if (one(session, &ready[i]) != CURLM_OK)
+        if (one(session, &ready[i]) != CURLM_OK || session->starved)
             give_up(session);
     ended(session);
 }

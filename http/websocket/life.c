@@ -117,7 +117,7 @@ static void close_as(struct http_websocket *socket, int rc)
     int code = rc == -ECANCELED ? HTTP_WEBSOCKET_GOING_AWAY
                : rc < 0         ? HTTP_WEBSOCKET_INTERNAL_ERROR
                                 : HTTP_WEBSOCKET_NORMAL;
-    int64_t longest = rc == -ECANCELED ? HUB_SECOND : HUB_FOREVER;
+    int64_t longest = rc == -ECANCELED ? HUB_SECOND / 2 : HUB_FOREVER;
 
     if (socket->end == 0 &&
         http_websocket_close(socket, code, NULL, hub_deadline(longest)) < 0)
@@ -156,6 +156,8 @@ void http__websocket_finish(struct http_websocket *socket, int rc)
 {
     struct hub_shield shield;
 
+    if (hub_canceled() != 0)
+        rc = -ECANCELED; /* whatever the function made of it */
     hub_shield_begin(&shield);
     close_as(socket, rc);
     if (socket->lingers && socket->users == 0)

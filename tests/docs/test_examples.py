@@ -3,6 +3,7 @@
 """Each EXAMPLE of docs/api compiles as a user would compile it.  Those with a
 main() run, end with status 0, and print the `text` block that follows them."""
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,22 @@ def run(words):
                           capture_output=True, timeout=30, check=False)
 
 
+def libraries(code):
+    """Those that a user would link for the headers that it includes."""
+    words = []
+    if "<vireo/monkeypatch.h>" in code:
+        words += PRELOAD
+    included = set(re.findall(r"<vireo/(\w+\.h)>", code))
+    if "httpclient.h" in included:
+        words.append("-lvireo-http-client")
+    if any(os.path.exists(os.path.join(ROOT, "http", header))
+           for header in included - {"httpclient.h"}):
+        words.append("-lvireo-http")
+    if "tls.h" in included:
+        words.append("-lvireo-tls")
+    return LIBRARY[:-1] + words + LIBRARY[-1:]
+
+
 def check(name, code, output, folder):
     """An empty text, or what is wrong with it."""
     source = os.path.join(folder, name + ".c")
@@ -35,6 +52,8 @@ def check(name, code, output, folder):
     whole = "int main(" in code
     words = ["cc", *FLAGS, source, "-o", program]
     libraries = LIBRARY
+    if "<vireo/httpclient.h>" in code:
+        libraries = LIBRARY[:-1] + ["-lvireo-http-client"] + LIBRARY[-1:]
     if "<vireo/monkeypatch.h>" in code:
         libraries = LIBRARY[:-1] + PRELOAD + LIBRARY[-1:]
     done = run(words + (libraries if whole else ["-c"]))

@@ -46,7 +46,9 @@ static bool chunks(struct asked *asked)
 {
     size_t size = strtoul(asked->path + 1, NULL, 10), room = size + 32;
     char *chunk = malloc(room);
-    int rc = 0;
+    int rc = 0, small = 65536;
+
+    setsockopt(asked->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
 
     test_say(asked, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
                     "Trailer: After\r\n\r\n");
@@ -119,10 +121,10 @@ START_TEST(a_server_has_to_wait_for_a_slow_reader)
     open_with(&options);
     test_serve(chunks);
     ck_assert_int_eq(open_path("/10000"), 0);
-    hub_sleep(20 * MS);
-    before = sent;
-    hub_sleep(20 * MS);
-    ck_assert_uint_eq(sent, before);
+    do {
+        before = sent;
+        hub_sleep(100 * MS);
+    } while (sent != before);
     ck_assert_uint_lt(sent, BIG);
     http_reply_body(reply, &before);
     ck_assert_uint_lt(before, 10000 + 16384);
@@ -146,9 +148,13 @@ START_TEST(what_is_not_read_to_its_end_costs_the_connection)
 }
 END_TEST
 
+static bool go;
+
 static bool trickles(struct asked *asked)
 {
     test_say(asked, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+    while (!go && hub_sleep(MS) == 0)
+        ;
     for (int i = 0; i < 5; i++) {
         hub_sleep(2 * MS);
         test_say(asked, "data: x\n\n");
@@ -160,19 +166,21 @@ START_TEST(pieces_come_as_they_are_sent)
 {
     char buffer[100];
     int pieces = 0;
-    ssize_t count;
+    ssize_t count, sum = 0;
+
+    go = false;
 
     test_serve(trickles);
     ck_assert_int_eq(open_path("/"), 0);
     ck_assert_int_eq(http_reply_read(reply, buffer, 100, HUB_NOWAIT), -EAGAIN);
     ck_assert_int_eq(http_reply_read(reply, buffer, 100, hub_now() + MS / 10),
                      -ETIMEDOUT);
-    while ((count = http_reply_read(reply, buffer, 100, SOON)) > 0) {
-        ck_assert_int_eq(count, 9);
-        pieces++;
-    }
+    go = true;
+    for (; (count = http_reply_read(reply, buffer, 100, SOON)) > 0; pieces++)
+        sum += count;
     ck_assert_int_eq(count, 0);
-    ck_assert_int_eq(pieces, 5);
+    ck_assert_int_eq(sum, 45);
+    ck_assert_int_gt(pieces, 1);
     http_reply_free(reply);
 }
 END_TEST

@@ -151,6 +151,27 @@ START_TEST(what_is_open_is_closed_when_the_function_returns)
 }
 END_TEST
 
+static void run_killed(void *arg)
+{
+    struct http_websocket_message message;
+
+    (void)arg;
+    ck_assert_int_eq(http_websocket_receive(pair.socket, &message, SOON),
+                     -ECANCELED);
+    ws_finish(&pair, 0);
+}
+
+START_TEST(a_killed_greenlet_goes_away_whatever_the_function_returns)
+{
+    struct greenlet *g = hub_spawn_raw(run_killed, NULL);
+
+    hub_sleep(MS);
+    ck_assert_int_eq(hub_kill_join(g, SOON), 0);
+    greenlet_unref(g);
+    expect_answers("close(1001)");
+}
+END_TEST
+
 START_TEST(an_unfinished_message_does_not_keep_it_from_closing)
 {
     ck_assert_int_eq(http_websocket_send_part(pair.socket, HTTP_WEBSOCKET_TEXT,
@@ -279,6 +300,8 @@ int main(void)
     tcase_add_test(tcase, who_receives_while_another_closes_waits_for_that);
     tcase_add_loop_test(tcase, what_is_open_is_closed_when_the_function_returns,
                         0, sizeof results / sizeof *results);
+    tcase_add_test(tcase,
+                   a_killed_greenlet_goes_away_whatever_the_function_returns);
     tcase_add_test(tcase, an_unfinished_message_does_not_keep_it_from_closing);
     tcase_add_test(tcase, nor_does_one_of_another_greenlet_for_ever);
     tcase_add_test(tcase, those_who_still_send_come_out_and_may_keep_it);

@@ -54,10 +54,12 @@ def declarations(root, header):
 
 
 def example(root):
-    """The C program in the README is examples/count.c."""
-    blocks = re.findall(r"```c\n(.*?)```", read(root, "README.md"), re.S)
-    if blocks[:1] != [read(root, "examples/count.c")]:
-        yield "README.md: the C example is not examples/count.c"
+    """The first C program of these pages is one of the examples."""
+    for page, program in (("README.md", "examples/count.c"),
+                          ("docs/http.md", "examples/http_hello.c")):
+        blocks = re.findall(r"```c\n(.*?)```", read(root, page), re.S)
+        if blocks[:1] != [read(root, program)]:
+            yield "%s: the C example is not %s" % (page, program)
 
 
 def quick_start(root):

@@ -3,9 +3,9 @@
 libvireo-preload.so exports the table's names (monkeypatch/symbols.def), which
 would otherwise capture or miss calls of the host, and needs libc alone.
 libvireo.so exports the public functions and no internal one (two underscores);
-libvireo-tls.so those of its header, and it alone needs OpenSSL, but for libcrypto,
-which libvireo-http.so needs too (the SHA-1 of WebSockets); that shows those of http/, but for the header of libvireo-http-client.so, which alone needs
-libcurl.
+libvireo-tls.so those of its header, and needs OpenSSL; libvireo-http.so those of
+http/, and needs libcrypto (the SHA-1 of WebSockets), but for the header of
+libvireo-http-client.so, which alone needs libcurl.
 """
 import os
 import re

@@ -17,6 +17,7 @@ import os
 import random
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -190,12 +191,15 @@ class Soak:
                                                            said[-1000:]))
 
     def growth(self):
-        """Of memory in the second half, in kB, and what it was at half time.
-        The least of a quarter of the silences: collectors run now and then."""
+        """Of memory in the second half, in kB, and what it was at half time: the
+        median slope between any two silences, since collectors run now and then,
+        and what they leave goes up and down by a tenth."""
         memory = [silence["rss_kb"] for silence in self.silences]
-        some, middle = max(1, len(memory) // 4), (len(memory) - 1) // 2
-        before = min(memory[middle:middle + some])
-        return min(memory[-some:]) - before, before
+        half = memory[(len(memory) - 1) // 2:]
+        slopes = [(half[j] - half[i]) / (j - i)
+                  for i in range(len(half)) for j in range(i + 1, len(half))]
+        slope = statistics.median(slopes) if slopes else 0
+        return slope * (len(half) - 1), statistics.median(half)
 
     def judge(self):
         half = self.silences[:(len(self.silences) + 1) // 2]

@@ -7,7 +7,9 @@ import asyncio
 import os
 import random
 import socket
+import ssl
 import sys
+import tempfile
 
 import ws
 import harness
@@ -39,8 +41,9 @@ def datas():
 
 async def talk(port, **how):
     websockets = need_websockets()
-    async with websockets.connect("ws://127.0.0.1:%d/" % port, max_size=None,
-                                  **how) as client:
+    scheme = "wss" if "ssl" in how else "ws"
+    async with websockets.connect("%s://127.0.0.1:%d/" % (scheme, port),
+                                  max_size=None, **how) as client:
         for message in [*texts(), *datas()]:
             await client.send(message)
             answer = await asyncio.wait_for(client.recv(), 30)
@@ -78,6 +81,21 @@ def test_websockets():
             found = run_all(server, bits)
             check(all(found[1:]), "%s: no compression: %s", arguments, found)
             check(server.stop() == 0, "%s: the server failed", arguments)
+
+
+def test_tls():
+    need_websockets()
+    harness.need("openssl")
+    with tempfile.TemporaryDirectory() as folder:
+        pem = harness.make_certificate(os.path.join(folder, "pem"))
+        context = ssl.create_default_context(cafile=pem + ".crt")
+        context.check_hostname = False
+        for arguments in ([], ["parts"]):
+            with ws.server("tls=" + pem, *arguments) as server:
+                for compression in (None, "deflate"):
+                    asyncio.run(talk(server.port, ssl=context,
+                                     compression=compression))
+                check(server.stop() == 0, "the server failed")
 
 
 async def close_with(port, **how):

@@ -3,8 +3,9 @@
  *
  * /plain reads a body and answers "plain", /large is a MiB.
  * Arguments: takeover, plain, limit=BYTES, ping=MS, bits=N, parts (answers in parts of
- * 1,000 bytes). */
+ * 1,000 bytes), tls=FILE with certificate and key. */
 #include <vireo/http.h>
+#include <vireo/tls.h>
 
 #include <netinet/in.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <sys/resource.h>
 
 static struct http_websocket_options options;
+static struct http_server_listener listener;
 static bool parts;
 
 static int send_parts(struct http_websocket *socket,
@@ -67,6 +69,14 @@ static int view(struct http_request *request, struct http_response *response)
     return http_websocket_accept(request, response, &options, echo, NULL);
 }
 
+static void use_tls(const char *file)
+{
+    listener.tls = hub_tls_context_new(HUB_TLS_SERVER);
+    if (listener.tls == NULL ||
+        hub_tls_use_certificate(listener.tls, file, NULL) < 0)
+        exit(EXIT_FAILURE);
+}
+
 static void read_options(int argc, char **argv)
 {
     static const char *const protocols[] = { "echo", "chat", NULL };
@@ -87,6 +97,8 @@ static void read_options(int argc, char **argv)
                 strtol(argv[i] + 5, NULL, 10) * HUB_MILLISECOND;
         else if (strncmp(argv[i], "bits=", 5) == 0)
             options.window_bits = atoi(argv[i] + 5);
+        else if (strncmp(argv[i], "tls=", 4) == 0)
+            use_tls(argv[i] + 4);
     }
 }
 
@@ -122,7 +134,7 @@ static int serve(void)
 
     if (rc < 0)
         return rc;
-    rc = http_server_listen(server, "127.0.0.1:0", NULL);
+    rc = http_server_listen(server, "127.0.0.1:0", &listener);
     if (rc == 0)
         rc = say_port(server);
     if (rc == 0)
@@ -130,6 +142,8 @@ static int serve(void)
     if (rc == 0)
         rc = http_server_stop(server, 10 * HUB_SECOND);
     http_server_free(server);
+    if (listener.tls != NULL)
+        hub_tls_context_unref(listener.tls);
     return rc;
 }
 
