@@ -1,6 +1,7 @@
 /* ws_echo - a server that sends back what it gets by WebSockets, for the tests in this
  * folder: prints its port, and ends with SIGTERM
  *
+ * /plain reads a body and answers "plain", /large is a MiB.
  * Arguments: takeover, plain, limit=BYTES, ping=MS, bits=N, parts (answers in parts of
  * 1,000 bytes), tls=FILE with certificate and key. */
 #include <vireo/http.h>
@@ -54,8 +55,17 @@ static int echo(struct http_websocket *socket, void *data)
 
 static int view(struct http_request *request, struct http_response *response)
 {
-    if (strcmp(http_request_path(request), "/plain") == 0)
-        return http_response_text(response, "plain\n");
+    static char large[1 << 20];
+    const char *path = http_request_path(request), *body;
+    size_t size;
+    int rc;
+
+    if (strcmp(path, "/large") == 0)
+        return http_response_body(response, large, sizeof large, NULL, NULL);
+    if (strcmp(path, "/plain") == 0) {
+        rc = http_request_body(request, &body, &size);
+        return rc < 0 ? rc : http_response_text(response, "plain\n");
+    }
     return http_websocket_accept(request, response, &options, echo, NULL);
 }
 
