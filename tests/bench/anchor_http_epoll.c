@@ -1,8 +1,8 @@
 /* anchor_http_epoll.c - what the system calls of an HTTP server cost alone: an
  * epoll loop that counts the ends of requests and sends as many fixed answers
  *
- * It reads nothing of a request and keeps nothing of a connection: no server can
- * do with less.  Prints "port N" and serves until it is killed. */
+ * It reads nothing of a request and keeps nothing of a connection: no server
+ * can do with less.  Prints "port N" and serves until it is killed. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,12 +13,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ANSWER                                                             \
-    "HTTP/1.1 200 OK\r\n"                                                  \
-    "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"                              \
-    "Content-Type: text/plain; charset=utf-8\r\n"                          \
-    "Content-Length: 13\r\n"                                               \
-    "\r\n"                                                                 \
+#define ANSWER                                    \
+    "HTTP/1.1 200 OK\r\n"                         \
+    "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"     \
+    "Content-Type: text/plain; charset=utf-8\r\n" \
+    "Content-Length: 13\r\n"                      \
+    "\r\n"                                        \
     "Hello, World!"
 
 enum { BACKLOG = 4096, EVENTS = 512, INPUT = 16384, MOST = 64 };
@@ -35,7 +35,7 @@ static void die(const char *what)
 
 static void watch(int fd)
 {
-    struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
         die("epoll_ctl");
@@ -73,8 +73,8 @@ static void take(int listener)
 {
     int fd, one = 1;
 
-    while ((fd = accept4(listener, NULL, NULL,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >=
+           0) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         watch(fd);
     }
@@ -82,7 +82,7 @@ static void take(int listener)
 
 static int listen_anywhere(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET };
+    struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 

@@ -45,9 +45,9 @@ static void must(const char *what, int rc)
 int main(void)
 {
     /* A benchmark's connections ask for more than a client's. */
-    const struct http_server_options options = { .requests = 1000000000,
-                                                 .connections = 100000 };
-    const struct http_server_listener listener = { .backlog = 4096 };
+    const struct http_server_options options = {.requests = 1000000000,
+                                                .connections = 100000};
+    const struct http_server_listener listener = {.backlog = 4096};
     struct http_server *server;
     struct hub_address address;
     const struct sockaddr_in *in = (const void *)&address.storage;

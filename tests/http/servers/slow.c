@@ -1,10 +1,11 @@
 /* Slow clients: many connections on each of which a byte a second is sent.
  *
- * slow PORT COUNT KIND NUMBER: KIND is head (of a field that never ends) or body (of
- * 1,000 bytes); NUMBER, different for each of these programs, chooses the addresses
- * that it comes from.  One that the server ends is opened anew.  Prints "open" when
- * all are; at the end of stdin, one line of JSON: how many are open, how many the
- * server ended with a 408, with another answer, and without one. */
+ * slow PORT COUNT KIND NUMBER: KIND is head (of a field that never ends) or
+ * body (of 1,000 bytes); NUMBER, different for each of these programs, chooses
+ * the addresses that it comes from.  One that the server ends is opened anew.
+ * Prints "open" when all are; at the end of stdin, one line of JSON: how many
+ * are open, how many the server ended with a 408, with another answer, and
+ * without one. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,8 @@ static void die(const char *what)
     exit(EXIT_FAILURE);
 }
 
-/* A field is begun by a byte at a time; before a body the head comes at once. */
+/* A field is begun by a byte at a time; before a body the head comes at once.
+ */
 static void send_some(struct client *client)
 {
     size_t length = strlen(start), most = 1;
@@ -154,7 +156,8 @@ int main(int argc, char **argv)
     puts("open");
     fflush(stdout);
     drip();
-    printf("{\"open\": %d, \"timed_out\": %ld, \"refused\": %ld, \"cut\": %ld}\n",
-           count, timed_out, refused, cut);
+    printf(
+        "{\"open\": %d, \"timed_out\": %ld, \"refused\": %ld, \"cut\": %ld}\n",
+        count, timed_out, refused, cut);
     return EXIT_SUCCESS;
 }
