@@ -431,11 +431,15 @@ int greenlet__slots_each(int (*each)(struct greenlet *g, void *data),
 
 /* ---- tls.c: blocks that stand for a thread ---- */
 
-/* Real functions of libc, where a preload library hides them under its own. */
+/* Real functions of libc, where a preload library hides them under its own; and
+ * the program's allocator, which libc and ld.so use for what they keep of a thread:
+ * ours need not be that one. */
 struct greenlet__libc {
     int (*pthread_create)(pthread_t *, const pthread_attr_t *,
                           void *(*)(void *), void *);
     int (*pthread_join)(pthread_t, void **);
+    void *(*calloc)(size_t, size_t);
+    void (*free)(void *);
 };
 extern struct greenlet__libc greenlet__libc;
 

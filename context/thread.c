@@ -17,7 +17,8 @@
 #include <time.h>
 
 __thread struct greenlet__thread *greenlet__word;
-struct greenlet__libc greenlet__libc = { pthread_create, pthread_join };
+struct greenlet__libc greenlet__libc = { pthread_create, pthread_join,
+                                         calloc, free };
 unsigned greenlet__masked;
 ptrdiff_t greenlet__errno_offset;
 pthread_mutex_t greenlet__threads_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -28,7 +28,6 @@ bool greenlet__fsgsbase;
 void *(*greenlet__dl_allocate)(void *);
 void (*greenlet__dl_deallocate)(void *, bool);
 static void (*ctype_init)(void);
-static void (*program_free)(void *);
 static struct greenlet__mapped *mapped_threads;
 const void *const greenlet__debug_mapped = &mapped_threads;
 
@@ -235,7 +234,6 @@ static const char *find_described(void)
     greenlet__dtv_find(symbol("_dl_allocate_tls_init"),
                        described("_thread_db_pthread_dtvp", NULL));
     *(void **)&ctype_init = symbol("__ctype_init");
-    *(void **)&program_free = symbol("free");
     if (size == NULL || *size < 256 || *size > 65536)
         return "the size of struct pthread";
     if (info == NULL || greenlet__dl_allocate == NULL ||
@@ -461,7 +459,7 @@ static void free_specific(char *pthread)
 
     for (unsigned i = 1; i < greenlet__tls.specific_count; i++)
         if (table[i] != 0) {
-            program_free((void *)table[i]);
+            greenlet__libc.free((void *)table[i]);
             table[i] = 0;
         }
 }

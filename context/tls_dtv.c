@@ -9,8 +9,6 @@
 #include "context/tls_impl.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ld.so's, the first of which says how many follow the second. */
 struct entry {
@@ -49,10 +47,10 @@ static void learn(char *pointer)
     atomic_store_explicit(&modules, used, memory_order_relaxed);
 }
 
-/* Memory of the program's malloc: ld.so will free it, or make it longer. */
+/* ld.so will free it, or make it longer. */
 static void *allocate_short(char *pointer, size_t used)
 {
-    struct entry *vector = calloc(used + 2, sizeof *vector);
+    struct entry *vector = greenlet__libc.calloc(used + 2, sizeof *vector);
 
     if (vector == NULL)
         return NULL;

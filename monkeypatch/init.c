@@ -297,6 +297,8 @@ static void open_library(void)
         mp__hosts_start();
     mp__hub->libc->pthread_create = mp__real.pthread_create;
     mp__hub->libc->pthread_join = mp__real.pthread_join;
+    mp__hub->libc->calloc = calloc; /* of the whole program */
+    mp__hub->libc->free = free;
     *mp__hub->masked = mp__options.masked;
     *mp__hub->lenient = !mp__hosts; /* else when threads are mapped */
 }
