@@ -204,8 +204,8 @@ def test_worker_that_is_told_to_end_has_a_successor_first():
 def test_the_master_that_is_killed_takes_all_with_it():
     with Server() as server:
         server.restart("1")
-        everybody = server.program.pids()
-        check(len(everybody) == 4, "%s", everybody)
+        wait_until(lambda: len(server.program.pids()) == 4,
+                   "the old workers have ended")
         os.kill(server.pid, signal.SIGKILL)
         server.program.popen.wait(5)
         wait_until(lambda: not server.program.pids(), "all have ended", 20)
