@@ -6,25 +6,6 @@
 
 unsigned mp__io_budget = MP_IO_BUDGET;
 
-bool mp__ran_on(uint64_t *switches)
-{
-    const struct hub *hub = mp__here->identity->os->hub;
-    uint64_t before = *switches;
-
-    *switches = hub != NULL ? greenlet__read(hub->switches) : 0;
-    return *switches == before;
-}
-
-void mp__io_spent(void)
-{
-    static uint64_t switches;
-
-    if (mp__here != NULL && mp__ran_on(&switches))
-        mp__io_give_way();
-    else
-        mp__io_budget = MP_IO_BUDGET;
-}
-
 void mp__io_give_way(void)
 {
     int before = errno;

@@ -120,17 +120,10 @@ int mp__io_park(int *fd, int events, int64_t deadline, unsigned flags);
 /* False where the kernel would say EFAULT. */
 bool mp__readable(const void *address, size_t len);
 
-/* MP_IO_BUDGET calls in a row, during which nobody else has run, give way. */
+/* Every MP_IO_BUDGET-th call in a row that did not park gives way. */
 #define MP_IO_BUDGET 64
 extern unsigned mp__io_budget;
-void mp__io_spent(void);
 void mp__io_give_way(void);
-
-/* Of a mapped thread: has its hub run nobody else since this was asked before?  One
- * who waits in between lets others run anyway; to take its turn from it besides,
- * perhaps while it holds an interpreter's lock, would put all who run meanwhile into
- * the queue of that. */
-bool mp__ran_on(uint64_t *switches);
 
 static inline void mp__io_begin(void)
 {
@@ -141,7 +134,7 @@ static inline void mp__io_begin(void)
 static inline void mp__io_spend(void)
 {
     if (unlikely(--mp__io_budget == 0))
-        mp__io_spent();
+        mp__io_give_way();
 }
 
 /* The errno boundary, and the end of every wrapper of an fd call. */

@@ -1,8 +1,7 @@
 /* preempt.c - a thread that computes is taken off its OS thread
  *
  * A timer on the CPU time of the hub's OS thread sends it a signal every
- * SLICE_NS, or, while many run in turn, every SHORT_NS: then who is interrupted has
- * mostly just begun.  The handler lets others run if the program's own code was
+ * SLICE_NS.  The handler lets others run if the program's own code was
  * interrupted: there the program must expect to lose its turn at any
  * instruction.  In libc, ld.so, the unwinder and this library there may be locks
  * and half-changed lists that those who run next would meet: not there, nor in
@@ -26,8 +25,6 @@
 
 #define SIGNAL 33 /* libc's SIGSETXID */
 #define SLICE_NS 10000000
-#define SHORT_NS 2500000
-#define MANY 8 /* switches in a slice: nobody has used up his own */
 #define STACK_MOST ((uintptr_t)64 << 20)
 
 /* As the kernel has it, on both architectures. */
@@ -116,39 +113,10 @@ void mp__preempt_renew(ucontext_t *context)
     SYS_CALL(SYS_sigaltstack, NULL, &context->uc_stack, 0, 0, 0, 0);
 }
 
-static uint64_t last_tick; /* how many switches there were */
-static bool is_short;
-
-static void next_tick(int64_t ns)
-{
-    struct itimerspec every = {{0, SLICE_NS}, {0, ns}};
-
-    is_short = ns != SLICE_NS;
-    SYS_CALL(SYS_timer_settime, timer, 0, &every, NULL, 0, 0);
-}
-
-/* Who has just begun is left alone: perhaps it holds an interpreter's lock, and all
- * who run in its place would only queue up for that. */
-static bool has_run_long(const struct hub *hub)
-{
-    uint64_t others = hub->switches - last_tick;
-
-    last_tick = hub->switches;
-    if (others >= (is_short ? 1 : MANY)) {
-        next_tick(SHORT_NS);
-        return false;
-    }
-    if (is_short)
-        next_tick(SLICE_NS);
-    return true;
-}
-
 static void give_way(struct mp__thread *self)
 {
     struct hub *hub = self->identity->os->hub;
 
-    if (!has_run_long(hub))
-        return;
     hub->look_at = hub->switches; /* at the world outside, too */
     mp__yield_now();
     if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
@@ -197,7 +165,6 @@ static bool start_timer(void)
     struct itimerspec every = {{0, SLICE_NS}, {0, SLICE_NS}};
     struct sigevent event;
 
-    is_short = false;
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = SIGNAL;

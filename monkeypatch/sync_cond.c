@@ -190,13 +190,10 @@ int sync_cond_timedwait(pthread_cond_t *user, pthread_mutex_t *mutex,
 static void give_way(bool woken)
 {
     static unsigned left[2] = {MP_IO_BUDGET, MP_IO_BUDGET};
-    static uint64_t switches[2];
 
     if (likely(mp__here == NULL) || likely(--left[woken] != 0))
         return;
     left[woken] = MP_IO_BUDGET;
-    if (!mp__ran_on(&switches[woken]))
-        return;
     if (sync_turn_due)
         sync_give_turn(); /* no mutex was unlocked since */
     else
