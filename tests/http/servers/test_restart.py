@@ -32,12 +32,6 @@ def answers(clients):
     return [serving.read_answer(s) for s in clients]
 
 
-def test_under_load():
-    """40,000 requests, 3 restarts, 2 workers killed: none fails but those that a
-    killed worker was holding."""
-    hammer_under(40000, 16, restarts=3, kills=2)
-
-
 def hammer_under(requests, connections, restarts, kills, pause=0.05):
     events = ["restart"] * restarts + ["kill"] * kills
     random.shuffle(events)
