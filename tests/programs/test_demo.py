@@ -85,6 +85,9 @@ def test_interrupted():
         check(demo.returncode == 130, "status %s after signal %d: %s",
               demo.returncode, signum, said[-3000:])
         check(below, "the demo had started nothing after 30 s")
+        limit = time.monotonic() + 10  # what it has ended may take a moment
+        while alive(below) and time.monotonic() < limit:
+            time.sleep(0.1)
         check(not alive(below), "left behind: %s", alive(below))
 
 
