@@ -106,20 +106,10 @@ static int send_formatted(struct http_stream *stream, const char *name,
                           va_list args)
 {
     char room[ROOM], *text = room;
-    va_list again;
-    int length, rc;
+    int length = http__format(&text, sizeof room, format, args), rc;
 
-    va_copy(again, args);
-    length = vsnprintf(room, sizeof room, format, again);
-    va_end(again);
     if (length < 0)
-        return -EINVAL;
-    if ((size_t)length >= sizeof room) {
-        text = http__malloc((size_t)length + 1);
-        if (text == NULL)
-            return -ENOMEM;
-        vsnprintf(text, (size_t)length + 1, format, args);
-    }
+        return length;
     rc = send_event(stream, name, id, retry_ms, text);
     if (text != room)
         free(text);

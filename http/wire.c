@@ -53,19 +53,6 @@ static ssize_t put(struct http__wire *wire, struct iovec *vec, int count,
     return hub_sendmsg(wire->fd, &message, 0, deadline_ns);
 }
 
-static void advance(struct iovec **vec, int *count, size_t done)
-{
-    while (*count > 0 && done >= (*vec)->iov_len) {
-        done -= (*vec)->iov_len;
-        ++*vec;
-        --*count;
-    }
-    if (*count > 0) {
-        (*vec)->iov_base = (char *)(*vec)->iov_base + done;
-        (*vec)->iov_len -= done;
-    }
-}
-
 /* What a TLS session has taken and could not send. */
 static int flush_tls(struct http__wire *wire, int64_t progress_ns)
 {
@@ -81,14 +68,14 @@ int http__wire_write(struct http__wire *wire, struct iovec *vec, int count,
 {
     ssize_t done;
 
-    advance(&vec, &count, 0);
+    http__wire_advance(&vec, &count, 0);
     while (count > 0) {
         done = put(wire, vec, count, HUB_NOWAIT);
         if (done == -EAGAIN && progress_ns != 0)
             done = put(wire, vec, count, http__wire_limit(progress_ns));
         if (done < 0)
             return (int)done;
-        advance(&vec, &count, (size_t)done);
+        http__wire_advance(&vec, &count, (size_t)done);
     }
     return wire->tls != NULL ? flush_tls(wire, progress_ns) : 0;
 }

@@ -43,4 +43,19 @@ void http__wire_close(struct http__wire *wire);
 /* The deadline that lies ns from now; negative: none. */
 int64_t http__wire_limit(int64_t ns);
 
+/* What is left of vec when `done` bytes of it are sent. */
+static inline void http__wire_advance(struct iovec **vec, int *count,
+                                      size_t done)
+{
+    while (*count > 0 && done >= (*vec)->iov_len) {
+        done -= (*vec)->iov_len;
+        ++*vec;
+        --*count;
+    }
+    if (*count > 0) {
+        (*vec)->iov_base = (char *)(*vec)->iov_base + done;
+        (*vec)->iov_len -= done;
+    }
+}
+
 #endif

@@ -45,19 +45,6 @@ static ssize_t put(struct http__wire *wire, struct iovec *vec, int count,
     return hub_sendmsg(wire->fd, &message, 0, deadline_ns);
 }
 
-static void advance(struct iovec **vec, int *count, size_t done)
-{
-    while (*count > 0 && done >= (*vec)->iov_len) {
-        done -= (*vec)->iov_len;
-        ++*vec;
-        --*count;
-    }
-    if (*count > 0) {
-        (*vec)->iov_base = (char *)(*vec)->iov_base + done;
-        (*vec)->iov_len -= done;
-    }
-}
-
 /* As put(), but a client that takes nothing for the time of the options is gone:
  * -EPIPE. */
 static ssize_t put_in_time(struct http_websocket *socket, struct iovec *vec,
@@ -84,12 +71,12 @@ static int put_all(struct http_websocket *socket, struct iovec *vec, int count,
     struct iovec none = { NULL, 0 };
     ssize_t done;
 
-    advance(&vec, &count, 0);
+    http__wire_advance(&vec, &count, 0);
     while (count > 0) {
         done = put_in_time(socket, vec, count, deadline_ns);
         if (done < 0)
             return (int)done;
-        advance(&vec, &count, (size_t)done);
+        http__wire_advance(&vec, &count, (size_t)done);
         *begun = true;
         if (deadline_ns == HUB_NOWAIT)
             deadline_ns = HUB_FOREVER;
