@@ -11,17 +11,17 @@
 /* False: this thread itself holds it, below a signal handler. */
 bool hub__sync_lock_slow(uint64_t *word, uint64_t *value)
 {
-    for (unsigned looks = 1; !__libc_single_threaded; looks++) {
+    for (unsigned looks = 1;; looks++) {
         *value = __atomic_load_n(word, __ATOMIC_RELAXED);
-        if (!(*value & HUB__LOCKED) &&
-            __atomic_compare_exchange_n(word, value, *value | HUB__LOCKED,
-                                        false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED))
-            return true;
+        if (!(*value & HUB__LOCKED)) {
+            if (hub__word_cas(word, value, *value | HUB__LOCKED))
+                return true;
+        } else if (__libc_single_threaded) {
+            return false;
+        }
         if (looks % SPINS == 0)
             sched_yield();
     }
-    return false;
 }
 
 void hub__sync_wake_all(struct hub__link **list, int result)

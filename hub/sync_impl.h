@@ -3,7 +3,8 @@
  * Each has one word: flags below, and what else fits.  A fast path changes it
  * by one compare-and-swap, if nobody has HUB__LOCKED set; what needs more takes
  * that flag as a lock, for a few instructions, between hub__enter() and
- * hub__exit(). In a process with one thread none of this is atomic.
+ * hub__exit(). In a process with one thread it is atomic to signal handlers
+ * only.
  *
  * Rules: whoever waits has a struct hub__wait on its stack, in a list of the
  * object.  It is taken out under the lock by who wakes it, or by itself.  After
@@ -37,13 +38,30 @@ static inline struct hub__wait *hub__wait_of(struct hub__link *link)
     return container_of(link, struct hub__wait, link);
 }
 
+/* Where no other thread is, nothing but a signal handler may come between: one
+ * instruction, of which x86-64 has one that does not lock the bus. */
+static inline bool hub__word_cas_alone(uint64_t *word, uint64_t *expected,
+                                       uint64_t to)
+{
+#if defined(__x86_64__)
+    bool done;
+
+    __asm__ volatile("cmpxchgq %3, %1"
+                     : "=@ccz"(done), "+m"(*word), "+a"(*expected)
+                     : "r"(to)
+                     : "memory");
+    return done;
+#else
+    return __atomic_compare_exchange_n(word, expected, to, false,
+                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+#endif
+}
+
 static inline bool hub__word_cas(uint64_t *word, uint64_t *expected,
                                  uint64_t to)
 {
-    if (likely(__libc_single_threaded)) {
-        __atomic_store_n(word, to, __ATOMIC_RELAXED);
-        return true;
-    }
+    if (likely(__libc_single_threaded))
+        return hub__word_cas_alone(word, expected, to);
     return __atomic_compare_exchange_n(word, expected, to, false,
                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/time.h>
+#include <sys/ucontext.h>
 
 #define ROUNDS 300
 #define RELEASES 4000
@@ -77,6 +78,78 @@ START_TEST(a_wake_by_a_handler_counts_while_the_loop_falls_asleep)
 }
 END_TEST
 
+#if defined(__x86_64__) && !WITH_TSAN && !WITH_ASAN
+#define STEPS     1
+#define TRAP_FLAG 0x100
+#define EACH      400 /* so far each instruction, then each seventh */
+
+static volatile long instruction, at_instruction;
+
+/* A trap after each instruction: what runs below, the kernel apart, is met by the
+ * handler at every place. */
+static void step(int number, siginfo_t *info, void *context)
+{
+    int saved = errno;
+
+    (void)number;
+    (void)info;
+    if (++instruction >= at_instruction && hub_semaphore_release(&semaphore) >= 0) {
+        released++;
+        ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+    }
+    errno = saved;
+}
+
+static void set_trap_flag(int on)
+{
+    unsigned long flags = __builtin_ia32_readeflags_u64();
+
+    __builtin_ia32_writeeflags_u64(on ? flags | TRAP_FLAG : flags & ~TRAP_FLAG);
+}
+
+/* Released by a handler after the n-th instruction of an acquire, or as soon as it
+ * may after that.  False: it slept before. */
+static bool released_after(long n)
+{
+    int rc;
+
+    released = 0;
+    instruction = 0;
+    at_instruction = n;
+    set_trap_flag(1);
+    rc = hub_semaphore_acquire(&semaphore,
+                               hub_deadline(100 * HUB_MILLISECOND));
+    set_trap_flag(0);
+    if (released == 0)
+        return false;
+    if (rc != 0) /* a busy machine: it came when the time was over */
+        rc = hub_semaphore_try_acquire(&semaphore);
+    ck_assert_msg(rc == 0, "lost after instruction %ld: %d", n, rc);
+    return true;
+}
+
+/* In a process without threads, where the semaphore needs no lock on the bus.  All
+ * but what it parks with is within EACH. */
+START_TEST(a_wake_by_a_handler_counts_after_each_instruction)
+{
+    const struct sigaction action = { .sa_sigaction = step,
+                                      .sa_flags = SA_SIGINFO | SA_RESTART };
+    long n = 1;
+
+    ck_assert_int_eq(hub_semaphore_init(&semaphore, 0), 0);
+    ck_assert_int_eq(hub_semaphore_acquire(&semaphore, 0), -ETIMEDOUT);
+    ck_assert_int_eq(sigaction(SIGTRAP, &action, NULL), 0);
+    while (released_after(n))
+        n += n < EACH ? 1 : 7;
+    ck_assert_int_gt(n, 100);
+    signal(SIGTRAP, SIG_DFL);
+    ck_assert_int_eq(hub_semaphore_destroy(&semaphore), 0);
+}
+END_TEST
+#else
+#define STEPS 0
+#endif
+
 static int yields(void *arg, void **result)
 {
     (void)result;
@@ -145,6 +218,11 @@ int main(void)
         tcase_add_test(tcase,
                        a_wake_by_a_handler_counts_while_the_loop_falls_asleep);
         tcase_add_test(tcase, a_wake_by_a_handler_loses_nobody_who_yields);
+#if STEPS
+        tcase_add_test(tcase, a_wake_by_a_handler_counts_after_each_instruction);
+#else
+        printf("waiter: nothing after each instruction: x86-64, plain\n");
+#endif
     }
     tcase_add_test(tcase, who_wakes_a_hub_that_ends_leaves_it_alone);
     return unit_run("waiter", tcase);
