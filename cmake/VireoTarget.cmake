@@ -51,6 +51,12 @@ function(vireo_c target)
     endif()
 endfunction()
 
+# GCC clears and copies what is larger than a few registers by "rep stos" and "rep
+# movs", which take longer to begin than it takes to move some hundred bytes.
+set(VIREO_CLEARS -mmemset-strategy=vector_loop:512:noalign,libcall:-1:noalign
+                 -mmemcpy-strategy=vector_loop:512:noalign,libcall:-1:noalign)
+set(VIREO_IS_GCC_X86_64 $<AND:$<COMPILE_LANG_AND_ID:C,GNU>,$<STREQUAL:${VIREO_ARCH},x86_64>>)
+
 # vireo_library(target layer): what goes into our shared objects.
 function(vireo_library target layer)
     vireo_c(${target})
@@ -62,7 +68,8 @@ function(vireo_library target layer)
     # the middle of a switch.
     target_compile_options(${target} PRIVATE
         $<$<COMPILE_LANGUAGE:C>:-ftls-model=initial-exec -fno-plt>
-        $<$<COMPILE_LANGUAGE:C>:-fno-semantic-interposition>)
+        $<$<COMPILE_LANGUAGE:C>:-fno-semantic-interposition>
+        $<${VIREO_IS_GCC_X86_64}:${VIREO_CLEARS}>)
     target_include_directories(${target} PRIVATE
         ${PROJECT_BINARY_DIR}/layers/${layer})
 endfunction()

@@ -104,42 +104,49 @@ static int upgrade(struct http__strict *strict, const char *value,
     return 0;
 }
 
-/* By the length of their names, which are all different. */
-static const struct {
+struct known {
     const char *name;
     handler *look;
-} known[] = {
-    [4] = {"host", host},
-    [6] = {"expect", expect},
-    [7] = {"upgrade", upgrade},
-    [10] = {"connection", connection},
-    [14] = {"content-length", content_length},
-    [17] = {"transfer-encoding", transfer_encoding},
+    bool frames; /* http-parser is to see it: parser.c */
 };
 
-static handler *find(const char *data, const struct http__field *field)
+/* By the length of their names, which are all different. */
+static const struct known known[] = {
+    [4] = {"host", host, false},
+    [6] = {"expect", expect, false},
+    [7] = {"upgrade", upgrade, true},
+    [10] = {"connection", connection, true},
+    [14] = {"content-length", content_length, true},
+    [17] = {"transfer-encoding", transfer_encoding, true},
+};
+
+static const struct known *find(const char *data,
+                                const struct http__field *field)
 {
     uint32_t length = field->name_length;
 
     if (length >= sizeof known / sizeof *known || known[length].name == NULL ||
         !http__same(data + field->name, known[length].name, length))
         return NULL;
-    return known[length].look;
+    return &known[length];
 }
 
 int http__field_look(struct http__strict *strict, const char *data,
                      const struct http__field *field, struct http__head *head)
 {
-    handler *look = find(data, field);
+    const struct known *found = find(data, field);
 
-    if (look == NULL)
+    if (found == NULL)
         return 0;
-    if (look == host && (head->form == HTTP__FORM_ORIGIN ||
+    if (found->frames && head->count <= HTTP__FRAMING)
+        head->framing |= UINT64_C(1) << (head->count - 1);
+    if (found->look == host &&
+        (head->form == HTTP__FORM_ORIGIN ||
                          head->form == HTTP__FORM_ASTERISK)) {
         head->host = field->value;
         head->host_length = field->value_length;
     }
-    return look(strict, data + field->value, field->value_length, head);
+    return found->look(strict, data + field->value, field->value_length, head);
 }
 
 /* RFC 9110 6.5.1. */

@@ -46,7 +46,7 @@ static int look(struct http__connection *connection)
                                work->end - work->start, head);
     if (rc <= 0)
         return rc;
-    rc = http__parser_head(data, head);
+    rc = http__parser_head(connection->server->lines, data, head);
     return rc < 0 ? rc : 1;
 }
 

@@ -274,6 +274,7 @@ struct http_server {
     struct http_view view;
     struct http_server_options options; /* with the defaults filled in */
     struct http__strict_limits limits;
+    struct http__parser_lines *lines;
     struct http__listening *listenings, **last;
     struct http__connection *connections;
     struct http__work *pool;

@@ -1,5 +1,6 @@
 /* httpserver.c - a server: its options, its listeners, its end */
 #include "http/http_impl.h"
+#include "http/parser.h"
 
 #include "hub/socket.h"
 
@@ -88,6 +89,9 @@ int http_server_new(struct http_view view,
     hub_event_init(&made->hurry);
     hub_event_set(&made->emptied);
     rc = set_options(made, options);
+    made->lines = http__parser_lines_new();
+    if (rc == 0 && made->lines == NULL)
+        rc = -ENOMEM;
     if (rc < 0) {
         http__server_unref(made);
         return rc;
@@ -114,6 +118,7 @@ void http__server_unref(struct http_server *server)
     }
     http__work_trim(server, 0);
     free(server->server_line);
+    free(server->lines);
     free(server);
 }
 

@@ -8,11 +8,17 @@
 
 #include "http/strict.h"
 
+/* Request lines that it has read of late: clients ask for the same things. */
+struct http__parser_lines;
+/* Freed by free(); NULL: no memory. */
+struct http__parser_lines *http__parser_lines_new(void);
+
 /* Does http-parser read this complete head as strict.c does: the same version,
  * framing and end?
- * Returns its number of the method, or the status to refuse the head with,
+ * `lines` may be NULL.  Returns its number of the method, or the status to refuse the head with,
  * negated: -501 is a method that it does not know, -400 all that differs. */
-int http__parser_head(const char *data, const struct http__head *head);
+int http__parser_head(struct http__parser_lines *lines, const char *data,
+                      const struct http__head *head);
 
 /* The same for a chunk's line with its CRLF, and for a trailer with its empty
  * line

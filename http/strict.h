@@ -31,6 +31,8 @@ enum http__form {
     HTTP__FORM_ASTERISK   /* *, of OPTIONS alone */
 };
 
+enum { HTTP__FRAMING = 64 }; /* bits of http__head.framing */
+
 /* What a complete request head says.  Offsets are from data; `fields` and what
  * it points to stay the caller's, the rest is set by http__strict_head(). */
 struct http__head {
@@ -51,6 +53,8 @@ struct http__head {
     bool expect_continue;
     int64_t content_length; /* -1: none */
     uint32_t count;
+    uint64_t framing; /* which of the first HTTP__FRAMING fields frame it, or
+                       * say what the connection does then */
     struct http__field *fields; /* limits.fields of them */
 };
 

@@ -166,6 +166,8 @@ static bool read_chunks(const char *text, size_t size, struct message *message)
     return rc == HTTP__CHUNKS_END;
 }
 
+static struct http__parser_lines *lines;
+
 static bool read_ours(const char *text, size_t size, struct message *message)
 {
     struct http__field fields[FUZZ_FIELDS];
@@ -175,7 +177,7 @@ static bool read_ours(const char *text, size_t size, struct message *message)
     memset(message, 0, sizeof *message);
     if (http__strict_head(&strict, &fuzz_limits, text, size, &head) != 1)
         return false;
-    if (http__parser_head(text, &head) < 0)
+    if (http__parser_head(lines, text, &head) < 0)
         return false;
     add(&message->target, text + head.target, head.target_length);
     add_fields(&message->fields, text, &head);
@@ -196,6 +198,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct message ours, theirs;
     const char *text = (const char *)data;
 
+    if (lines == NULL)
+        lines = http__parser_lines_new();
     if (!read_ours(text, size, &ours))
         return 0;
     read_theirs(text, size, &theirs);
