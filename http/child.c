@@ -132,6 +132,7 @@ static int be_worker(struct http__master *master, unsigned index, int channel,
     hub_shield_begin(&shield);
     for (size_t i = 0; i < HTTP__MASTER_SIGNALS; i++)
         hub_signal_stop(master->watchers[i]);
+    http__keeper_free(master); /* the master tells it */
     for (child = master->children; child != NULL; child = child->next)
         if (child->channel >= 0)
             hub_close(child->channel); /* its end must mean the master's */

@@ -191,7 +191,8 @@ static int deal_one(struct office *office, size_t i)
     return rc;
 }
 
-/* By address: run() sees them in the order in which they were asked for. */
+/* By address: run() sees them in the order in which they were asked for.  Those of
+ * no address of ours are none of ours: they end when others let them go. */
 static int deal(struct office *office)
 {
     const struct http__listeners *listeners = office->process->listeners;
@@ -211,6 +212,9 @@ static int deal(struct office *office)
         for (size_t i = 0; i < listeners->count && rc == 0; i++)
             if (listeners->list[i].which == which)
                 rc = deal_one(office, i);
+    for (size_t i = 0; i < listeners->count && rc == 0; i++)
+        if (listeners->list[i].which == UINT_MAX)
+            hub_close(listeners->list[i].fd);
     return rc;
 }
 

@@ -2,6 +2,7 @@
 # label: ci
 # timeout: 300
 """A master and its workers: restarts, crashes and ends, without a request lost."""
+import contextlib
 import os
 import random
 import signal
@@ -283,6 +284,104 @@ def test_nothing_is_left_open():
         wait_until(lambda: fds() <= before, "descriptors: %d" % before)
 
 
+def ports(count):
+    """Free ones, all at once."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+
+
+def generation_at(port):
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        return Server.ask(None, s=s).generation
+
+
+def listeners_of(pid):
+    """Inodes of its sockets that listen on TCP."""
+    with open("/proc/net/tcp") as f:
+        listening = {line.split()[9] for line in f if line.split()[3] == "0A"}
+    found = set()
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink("/proc/%d/fd/%s" % (pid, fd))[8:-1])
+    return found & listening
+
+
+def test_a_new_program_with_many_new_addresses():
+    """It hands up far more sockets than the keeper's queue has room for, while the
+    keeper does not listen."""
+    many = ports(24)
+    words = " ".join("127.0.0.1:%d" % p for p in many)
+    with Server() as server:
+        server.be("1", "late " + words)
+        os.kill(server.pid, signal.SIGHUP)
+        wait_until(lambda: len(server.children(server.pid)) == 3, "a program")
+        os.kill(server.pid, signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(server.pid, signal.SIGCONT)
+        wait_until(lambda: "serves now" in server.said(), "it serves: "
+                   + server.said())
+        check(all(generation_at(p) == "1" for p in many), "generations")
+        kept = listeners_of(server.pid)
+        check(len(kept) >= 2 * len(many), "%d listeners kept", len(kept))
+        server.port = many[7]
+        server.restart("2", "listen " + words)
+        wait_until(lambda: server.generation() == "2", "generation")
+        check(listeners_of(server.pid) == kept, "others are kept")
+        check(server.stop() == 0, "status")
+
+
+def is_refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_addresses_that_are_dropped_are_closed():
+    """Who connects there is refused, and does not wait in a queue that nobody
+    empties; the file of a Unix socket goes with it."""
+    folder = harness.tempfile.mkdtemp(prefix="vireo-dropped-")
+    path = [os.path.join(folder, name) for name in "ab"]
+    port = ports(2)
+    with Server("127.0.0.1:%d" % port[0], path[0]) as server:
+        load = Hammer(server.address, 8, 8000)
+        words = "listen %s %s 127.0.0.1:%d" % (server.address, path[1], port[1])
+        server.restart("1", words)
+        wait_until(lambda: is_refused(port[0]), "refused")
+        check(os.listdir(folder) == ["b"], "%s", os.listdir(folder))
+        check(generation_at(port[1]) == "1", "a new address")
+        server.restart("2")  # as at the beginning
+        wait_until(lambda: is_refused(port[1]), "refused")
+        wait_until(lambda: generation_at(port[0]) == "2", "the old address")
+        check(os.listdir(folder) == ["a"], "%s", os.listdir(folder))
+        server.restart("3", words)
+        wait_until(lambda: is_refused(port[0]), "refused")
+        report = load.result()
+        check(report["failed"] == 0, "%s", report)
+        check(server.stop() == 0, "status")
+        check(os.listdir(folder) == [], "%s", os.listdir(folder))
+    os.rmdir(folder)
+
+
+def test_a_program_that_does_not_start_drops_nothing():
+    """Nor are sockets left of those that it has opened."""
+    port = ports(1)[0]
+    with Server("127.0.0.1:%d" % port) as server:
+        kept = listeners_of(server.pid)
+        for behaviour in ("exit", "crash"):
+            said = server.said().count("the old one goes on")
+            server.be("1", "%s %s" % (behaviour, server.address))
+            os.kill(server.pid, signal.SIGHUP)
+            wait_until(lambda: server.said().count("the old one goes on")
+                       > said, "it does not start")
+            check(generation_at(port) == "0", "generation")
+        check(listeners_of(server.pid) == kept, "listeners")
+
+
 def test_socket_activation():
     """As systemd does it: one socket for all workers, and a notification."""
     with socket.socket() as listener, socket.socket(
@@ -331,6 +430,38 @@ def test_socket_activation():
             popen.kill()
             popen.wait()
             os.unlink(f.name)
+
+
+def fill(name):
+    """The queue of a socket that nobody reads."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                s.sendto(b"STATUS=full", name)
+
+
+def test_a_service_manager_that_does_not_listen_holds_nothing_up():
+    """And is told all when it does, once and in order."""
+    name = "vireo-deaf-%d" % os.getpid()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind("\0" + name)
+        notify.settimeout(20)
+        fill("\0" + name)
+        with Server(env={"NOTIFY_SOCKET": "@" + name}) as server:
+            old = server.workers()
+            os.kill(old[0], signal.SIGKILL)
+            wait_until(lambda: len(set(server.workers()) - {old[0]}) == 2,
+                       "another worker")
+            server.restart("1")
+            wait_until(lambda: server.generation() == "1", "generation")
+            said = [b"STATUS=full"]
+            while said.count(b"READY=1") < 2:
+                said.append(notify.recv(4096).split(b"\nMONOTONIC")[0])
+            check([m for m in said if m != b"STATUS=full"]
+                  == [b"READY=1", b"RELOADING=1", b"READY=1"], "%s", said)
+            fill("\0" + name)
+            check(server.stop(limit=10) == 0, "status")
 
 
 def test_no_listener_is_an_error():
