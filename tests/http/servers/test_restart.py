@@ -206,6 +206,43 @@ def test_the_master_that_is_killed_takes_all_with_it():
         wait_until(lambda: not server.program.pids(), "all have ended", 20)
 
 
+def test_workers_that_hang_do_not_outlive_a_killed_master():
+    """One computes for ever, one is stopped, one answers what it was asked: all
+    are gone when the time to drain is over, 5 s here."""
+    with Server(workers=3) as server, server.connect() as spins, \
+            contextlib.ExitStack() as stack:
+        workers = server.workers()
+        clients = [stack.enter_context(server.connect()) for _ in range(12)]
+        spins.sendall(b"GET /spin HTTP/1.1\r\nHost: a\r\n\r\n")
+        spinning = wait_until(lambda: [p for p in workers if computes(p)],
+                              "one that computes")[0]
+        stopped = next(p for p in workers if p != spinning)
+        os.kill(stopped, signal.SIGSTOP)
+        for s in clients:
+            s.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n"
+                      b"Connection: close\r\n\r\n")
+        time.sleep(0.2)
+        os.kill(server.pid, signal.SIGKILL)
+        server.program.popen.wait(5)
+        check(any(answered(s) for s in clients), "nobody was answered")
+        wait_until(lambda: not server.program.pids(), "all have ended", 20)
+
+
+def computes(pid):
+    """Is it running, now and a little later?"""
+    before = int(harness._stat(pid)[11])
+    time.sleep(0.1)
+    return int(harness._stat(pid)[11]) - before >= 3
+
+
+def answered(s):
+    s.settimeout(10)
+    try:
+        return b" 200 OK" in serving.read_all(s)
+    except OSError:
+        return False  # of one that hangs
+
+
 def test_a_new_program_that_dies_is_started_again():
     with Server() as server:
         server.restart("1")
