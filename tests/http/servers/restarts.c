@@ -14,6 +14,7 @@
 #include <vireo/http.h>
 #include <vireo/hub.h>
 #include <vireo/serve.h>
+#include <vireo/websocket.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 enum { ADDRESSES = 48 };
 
 static char generation[64] = "0", behaviour[64];
+static __thread unsigned hub_index; /* a hub has a thread of its own */
 static char *addresses[ADDRESSES];
 static int address_count;
 
@@ -40,6 +42,25 @@ static int ticks(struct http_stream *stream, void *data)
     return rc;
 }
 
+/* What comes, with the generation before it. */
+static int echo(struct http_websocket *socket, void *data)
+{
+    struct http_websocket_message message;
+    char text[1024];
+    int rc = 0;
+
+    (void)data;
+    while (rc == 0 &&
+           http_websocket_receive(socket, &message, HUB_FOREVER) == 1) {
+        int size = snprintf(text, sizeof text, "%s %.*s", generation,
+                            (int)message.size, (const char *)message.data);
+
+        rc = http_websocket_send(socket, message.type, text, (size_t)size,
+                                 HUB_FOREVER);
+    }
+    return rc;
+}
+
 static int view(struct http_request *request, struct http_response *response)
 {
     const char *path = http_request_path(request);
@@ -49,6 +70,11 @@ static int view(struct http_request *request, struct http_response *response)
         hub_sleep(500 * HUB_MILLISECOND);
     if (strcmp(path, "/events") == 0)
         return http_response_stream(response, "text/event-stream", ticks, NULL);
+    if (strcmp(path, "/socket") == 0)
+        return http_websocket_accept(request, response, NULL, echo, NULL);
+    if (strcmp(path, "/hub") == 0)
+        return http_response_printf(response, "%ld %s %u\n", (long)getpid(),
+                                    generation, hub_index);
     if (strcmp(path, "/block") == 0) /* a worker that does not come back */
         sleep(60);
     for (volatile int on = strcmp(path, "/spin") == 0; on;)
@@ -62,7 +88,7 @@ static int view(struct http_request *request, struct http_response *response)
 static int begin(struct http_worker *worker, struct http_server *server,
                  void *data)
 {
-    (void)worker;
+    hub_index = http_worker_index(worker);
     (void)server;
     (void)data;
     if (strcmp(behaviour, "crash") == 0)
