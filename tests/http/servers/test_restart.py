@@ -5,6 +5,7 @@
 import contextlib
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -167,6 +168,69 @@ def test_hubs_in_one_process():
             server.restart(str(i + 1))
         report = load.result()
         check(report["failed"] == 0, "%s", report)
+        check(server.stop() == 0, "status")
+
+
+def test_hubs_in_several_processes():
+    """Two processes of two hubs: each hub gets connections, before and after
+    restarts under load."""
+    def hubs():
+        found = set()
+
+        def ask():
+            answer = server.ask("/hub")
+            found.add((answer.generation, answer.client))
+            here = {hub for g, hub in found if g == generation}
+            return here == set("0123")
+        wait_until(ask, "all hubs of %s: %s" % (generation, found))
+
+    with Server("-u", "2", workers=2) as server:
+        generation = "0"
+        hubs()
+        load = Hammer(server.address, 32, 40000)
+        for generation in "123":
+            time.sleep(0.1)
+            server.restart(generation)
+            hubs()
+        report = load.result()
+        check(report["failed"] == 0 and report["done"] == 40000, "%s", report)
+        check(len(server.workers()) == 2, "%s", server.workers())
+        check(server.stop() == 0, "status")
+
+
+def limit_descriptors(pid, most):
+    resource.prlimit(pid, resource.RLIMIT_NOFILE,
+                     (most, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
+
+
+def fds(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def test_workers_without_descriptors():
+    """Connections wait, a line or two say so, and a restart works meanwhile:
+    the new workers take who waits.  With less of a load all goes on."""
+    with Server() as server, contextlib.ExitStack() as stack:
+        old = server.workers()
+        for pid in old:
+            limit_descriptors(pid, fds(pid) + 10)
+        clients = [stack.enter_context(server.connect()) for _ in range(60)]
+        wait_until(lambda: "open files" in server.said(), "a complaint")
+        time.sleep(1.5)
+        said = server.said().count("open files")
+        check(said <= 4, "%d lines", said)
+        for s in clients[:30]:  # these free what they had
+            s.close()
+        wait_until(lambda: server.generation() == "0", "it goes on")
+        clients += [stack.enter_context(server.connect()) for _ in range(60)]
+        time.sleep(0.3)
+        for s in clients[30:]:
+            s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n"
+                      b"Connection: close\r\n\r\n")
+        server.restart("1")
+        found = answers(clients[30:])
+        check(len(found) == 90, "%d answers", len(found))
+        wait_until(lambda: server.generation() == "1", "generation")
         check(server.stop() == 0, "status")
 
 
