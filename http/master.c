@@ -276,6 +276,7 @@ static void look_at_programs(struct http__master *master)
 
     if (candidate != NULL && candidate->ready) {
         take_over(master);
+        down = false;
     } else if (candidate != NULL && hub_now() >= candidate->ready_by) {
         http__master_say("program %ld was not ready in time; the old one goes "
                          "on",
