@@ -113,7 +113,7 @@ static void begin(struct http__connection *connection)
     work->at = work->start + request->head.length;
     request->data = work->input + work->start;
     request->peer = connection->peer;
-    request->scheme = connection->wire.tls != NULL ? "https" : "http";
+    request->scheme = connection->secure ? "https" : "http";
     server->counts.requests++;
     connection->requests++;
     connection->closing = http__head_ends(&request->head) ||

@@ -113,8 +113,8 @@ struct http__child *http__child_new(struct http__master *master, pid_t pid,
 
 /* ---- a worker ---- */
 
-static int be_worker(struct http__master *master, unsigned index, int channel,
-                     const sigset_t *mask)
+static int be_worker(struct http__master *master, pid_t parent, unsigned index,
+                     int channel, const sigset_t *mask)
 {
     const struct http__process process = {
         .index = index,
@@ -122,6 +122,7 @@ static int be_worker(struct http__master *master, unsigned index, int channel,
         .hubs = master->options.hubs,
         .listeners = &master->listeners,
         .channel = channel,
+        .master = parent,
         .drain_ns = master->options.drain_ns,
         .run = master->run,
         .arg = master->arg,
@@ -132,6 +133,7 @@ static int be_worker(struct http__master *master, unsigned index, int channel,
     hub_shield_begin(&shield);
     for (size_t i = 0; i < HTTP__MASTER_SIGNALS; i++)
         hub_signal_stop(master->watchers[i]);
+    http__keeper_free(master); /* the master tells it */
     for (child = master->children; child != NULL; child = child->next)
         if (child->channel >= 0)
             hub_close(child->channel); /* its end must mean the master's */
@@ -144,8 +146,8 @@ int http__child_worker(struct http__master *master, unsigned index)
 {
     struct http__child *child;
     int ends[2], rc;
+    pid_t parent = getpid(), pid;
     sigset_t mask;
-    pid_t pid;
 
     rc = hub_socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
     if (rc < 0)
@@ -153,7 +155,7 @@ int http__child_worker(struct http__master *master, unsigned index)
     pid = http__master_fork(&mask);
     if (pid == 0) {
         hub_close(ends[0]);
-        rc = be_worker(master, index, ends[1], &mask);
+        rc = be_worker(master, parent, index, ends[1], &mask);
         hub_destroy();
         exit(rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     }

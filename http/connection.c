@@ -34,11 +34,12 @@ static NOINLINE int begin(struct http__connection *connection,
     if (how->accepted != NULL)
         rc = how->accepted(wire->fd, connection->peer, deadline,
                            how->accepted_data);
-    if (rc == 0 && how->tls != NULL)
+    connection->secure = rc == HTTP_SERVER_OVER_TLS || how->tls != NULL;
+    if (rc >= 0 && how->tls != NULL)
         rc = hub_tls_open(how->tls, wire->fd, NULL, deadline, &wire->tls);
-    if (rc == 0)
+    if (rc >= 0)
         wire->drained = true;
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 static void link_connection(struct http__connection *connection)

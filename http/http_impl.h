@@ -174,6 +174,7 @@ struct http__connection {
     int64_t since;                         /* how long it idles: server->now */
     uint8_t idling;                        /* enum http__idling */
     bool trimmed;
+    bool secure;  /* the client's scheme is https */
     bool closing; /* after what is to be sent */
     bool linger; /* what the client still sends is to be read, not to lose it */
     bool broken; /* nothing can be sent any more */

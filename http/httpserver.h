@@ -79,6 +79,8 @@ struct http_server_options {
     void *report_data;
 };
 
+enum { HTTP_SERVER_OVER_TLS = 1 }; /* of `accepted` */
+
 /* How connections of one listener begin.  All zero: plainly. */
 struct http_server_listener {
     struct hub_tls_context *tls; /* NULL: none; lives as long as the server */
@@ -86,8 +88,9 @@ struct http_server_listener {
     unsigned listen_flags;       /* HUB_LISTEN_REUSE_PORT */
     /* Called in the greenlet of each connection before anything is read of it,
      * TLS included, such as for the PROXY protocol; *peer may be changed.  May
-     * wait, until the deadline.  Returns 0, or a negative errno: it is closed.
-     */
+     * wait, until the deadline.  Returns 0; HTTP_SERVER_OVER_TLS: a proxy says
+     * that its client came over TLS, so the scheme is https; or a negative
+     * errno: it is closed. */
     int (*accepted)(int fd, struct hub_address *peer, int64_t deadline_ns,
                     void *data);
     void *accepted_data;

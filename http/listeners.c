@@ -279,6 +279,95 @@ bool http__listeners_is_of(const struct http__listeners *listeners, size_t i,
     return all >= units ? number % units == unit : unit % all == number;
 }
 
+/* ---- those that are served no longer ---- */
+
+void http__listeners_drop(struct http__listeners *listeners, const char *name)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct http__listener *listener = &listeners->list[i];
+
+        if (listener->made && listener->name != NULL &&
+            strcmp(listener->name, name) == 0)
+            listener->dropped = true;
+    }
+}
+
+static bool is_listened_on(const struct http__listeners *listeners,
+                           const struct hub_address *at)
+{
+    struct hub_address other;
+
+    for (size_t i = 0; i < listeners->count; i++)
+        if (hub_local_address(listeners->list[i].fd, &other) == 0 &&
+            same_address(at, &other))
+            return true;
+    return false;
+}
+
+static void unlink_address(const struct hub_address *at)
+{
+    const struct sockaddr_un *local = (const struct sockaddr_un *)&at->storage;
+
+    if (local->sun_family == AF_UNIX && local->sun_path[0] != '\0')
+        unlink(local->sun_path);
+}
+
+static void close_one(struct http__listeners *listeners, size_t i)
+{
+    struct http__listener *listener = &listeners->list[i];
+
+    hub_close(listener->fd);
+    free(listener->name);
+    memmove(listener, listener + 1,
+            (--listeners->count - i) * sizeof *listener);
+}
+
+/* With the last socket at a path goes its file. */
+static void close_for_good(struct http__listeners *listeners, size_t i)
+{
+    struct hub_address at;
+    bool known = hub_local_address(listeners->list[i].fd, &at) == 0;
+
+    close_one(listeners, i);
+    if (known && !is_listened_on(listeners, &at))
+        unlink_address(&at);
+}
+
+void http__listeners_settle(struct http__listeners *listeners, bool serves)
+{
+    for (size_t i = listeners->count; i-- > 0;) {
+        struct http__listener *listener = &listeners->list[i];
+        bool over = serves ? listener->dropped : listener->fresh;
+
+        listener->fresh = listener->dropped = false;
+        if (over)
+            close_for_good(listeners, i);
+    }
+}
+
+/* Sockets of systemd may have one name and many addresses. */
+bool http__listeners_is_unused(const struct http__listeners *listeners,
+                               size_t i)
+{
+    const struct http__listener *one = &listeners->list[i];
+
+    if (one->which != UINT_MAX)
+        return false;
+    for (size_t k = 0; one->name != NULL && k < listeners->count; k++)
+        if (listeners->list[k].which != UINT_MAX &&
+            listeners->list[k].name != NULL &&
+            strcmp(listeners->list[k].name, one->name) == 0)
+            return false;
+    return true;
+}
+
+void http__listeners_close_unused(struct http__listeners *listeners)
+{
+    for (size_t i = listeners->count; i-- > 0;)
+        if (listeners->list[i].which == UINT_MAX)
+            close_one(listeners, i);
+}
+
 /* ---- handing over ---- */
 
 static int set_variables(const struct http__listeners *listeners)
@@ -352,12 +441,10 @@ void http__listeners_unlink(const struct http__listeners *listeners)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         struct hub_address at;
-        const struct sockaddr_un *local = (struct sockaddr_un *)&at.storage;
 
         if (listeners->list[i].made &&
-            hub_local_address(listeners->list[i].fd, &at) == 0 &&
-            local->sun_family == AF_UNIX && local->sun_path[0] != '\0')
-            unlink(local->sun_path);
+            hub_local_address(listeners->list[i].fd, &at) == 0)
+            unlink_address(&at);
     }
 }
 

@@ -1,7 +1,8 @@
 /* listeners.h - descriptors that listen, and are handed over
  *
  * They come from systemd or from the program before this one (LISTEN_FDS, with
- * names in LISTEN_FDNAMES), or are opened here, and are never closed. */
+ * names in LISTEN_FDNAMES), or are opened here, and are kept for as long as a
+ * program serves them. */
 #ifndef HTTP_LISTENERS_H
 #define HTTP_LISTENERS_H
 
@@ -13,7 +14,10 @@ struct http__listener {
     char *name;     /* what it was asked for as; NULL: nothing */
     unsigned which; /* of the addresses asked for; UINT_MAX: none of them */
     bool own;       /* of an address that is shared out by SO_REUSEPORT */
-    bool made;      /* opened here */
+    bool made;      /* opened here, or by a program of ours: not systemd's */
+    /* While another program is being started: */
+    bool fresh;   /* it was made by that one */
+    bool dropped; /* that one does not serve it */
 };
 
 struct http__listeners {
@@ -37,6 +41,18 @@ int http__listeners_open(struct http__listeners *listeners,
  */
 int http__listeners_add(struct http__listeners *listeners, int fd,
                         const char *name);
+
+/* What a program that is being started says: it does not serve the listeners of
+ * this name.  Those that are systemd's stay, for programs after it. */
+void http__listeners_drop(struct http__listeners *listeners, const char *name);
+/* It serves now: what it has dropped is closed; or it does not: what it has made
+ * is.  Unix sockets lose their files. */
+void http__listeners_settle(struct http__listeners *listeners, bool serves);
+/* Does nobody here serve the i-th, nor another one of its name? */
+bool http__listeners_is_unused(const struct http__listeners *listeners,
+                               size_t i);
+/* Close those that are not served here. */
+void http__listeners_close_unused(struct http__listeners *listeners);
 
 /* Is it one of unit's, of so many? */
 bool http__listeners_is_of(const struct http__listeners *listeners, size_t i,

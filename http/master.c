@@ -5,7 +5,6 @@
  * on the order in which children end and signals come. */
 #include "http/master_impl.h"
 #include "http/memory.h"
-#include "http/notify.h"
 
 #include "hub/socket.h"
 
@@ -117,6 +116,12 @@ static void worker_ended(struct http__master *master, struct http__child *child)
     slot->start_at = pause_after(child, &slot->pause_ns);
 }
 
+static void candidate_fails(struct http__master *master)
+{
+    master->candidate = NULL;
+    http__listeners_settle(&master->listeners, false);
+}
+
 static void program_ended(struct http__master *master,
                           struct http__child *child)
 {
@@ -127,7 +132,7 @@ static void program_ended(struct http__master *master,
     if (was_program)
         master->program = NULL;
     else
-        master->candidate = NULL;
+        candidate_fails(master);
     if (master->ends)
         return;
     say_end(child, "program");
@@ -224,56 +229,27 @@ static void write_pid_file(const struct http__master *master)
         http__master_say("%s: %s", path, strerror(errno));
 }
 
-/* A master above us keeps what we have opened, for who comes after us. */
-static void give_listeners(const struct http__master *master)
-{
-    for (size_t i = 0; master->is_kept && i < master->listeners.count; i++) {
-        const struct http__listener *listener = &master->listeners.list[i];
-        char message[1024];
-        char *name;
-
-        if (!listener->made)
-            continue;
-        name = http__listeners_encode(listener->name);
-        snprintf(message, sizeof message, "FDSTORE=1\nFDNAME=%s",
-                 name != NULL ? name : "");
-        free(name);
-        http__notify_send(master->keeper, message, listener->fd);
-    }
-}
-
 static void look_at_start(struct http__master *master)
 {
     if (master->started || !all_ready(master))
         return;
     master->started = true;
     write_pid_file(master);
-    give_listeners(master);
-    http__notify_send(master->keeper, "READY=1", -1);
+    http__keeper_started(master);
 }
 
 /* ---- programs ---- */
-
-/* systemd (Type=notify-reload) wants the time with it. */
-static void notify_reload(const struct http__master *master)
-{
-    char message[64];
-
-    snprintf(message, sizeof message, "RELOADING=1\nMONOTONIC_USEC=%lld",
-             (long long)(hub_now() / HUB_MICROSECOND));
-    http__notify_send(master->keeper, message, -1);
-}
 
 static void start_program(struct http__master *master)
 {
     int rc = http__takeover_start(master);
 
     master->restart = false;
-    notify_reload(master);
+    http__keeper_reloading(master);
     if (rc == 0)
         return;
     http__master_say("no program could be started: %s", strerror(-rc));
-    http__notify_send(master->keeper, "READY=1", -1);
+    http__keeper_ready(master);
     master->retry_at = hub_deadline(HUB_SECOND);
 }
 
@@ -285,11 +261,12 @@ static void take_over(struct http__master *master)
     master->candidate = NULL;
     master->serves_own = false;
     master->program->ready_by = HUB_FOREVER;
+    http__listeners_settle(&master->listeners, true);
     http__master_say("program %ld serves now", (long)master->program->pid);
     if (before != NULL)
         http__child_stop(before);
     stop_workers(master);
-    http__notify_send(master->keeper, "READY=1", -1);
+    http__keeper_ready(master);
 }
 
 static void look_at_programs(struct http__master *master)
@@ -299,15 +276,16 @@ static void look_at_programs(struct http__master *master)
 
     if (candidate != NULL && candidate->ready) {
         take_over(master);
+        down = false;
     } else if (candidate != NULL && hub_now() >= candidate->ready_by) {
         http__master_say("program %ld was not ready in time; the old one goes "
                          "on",
                          (long)candidate->pid);
-        master->candidate = NULL;
+        candidate_fails(master);
         if (down)
             master->retry_at = pause_after(candidate, &master->retry_ns);
         http__child_stop(candidate);
-        http__notify_send(master->keeper, "READY=1", -1);
+        http__keeper_ready(master);
     }
     if (master->candidate == NULL && master->started &&
         (master->restart || (down && hub_now() >= master->retry_at)))
@@ -316,6 +294,14 @@ static void look_at_programs(struct http__master *master)
 
 /* ---- the end ---- */
 
+/* What the program after us serves is kept above us, and a client of what nobody
+ * serves is to be refused, not to wait until our last worker has ended. */
+static void let_listeners_go(struct http__master *master)
+{
+    if (master->is_kept && master->notes == NULL)
+        http__listeners_free(&master->listeners);
+}
+
 static void look_at_end(struct http__master *master)
 {
     struct http__child *child;
@@ -323,8 +309,9 @@ static void look_at_end(struct http__master *master)
     if (master->stops == 0 && master->error == 0)
         return;
     if (!master->ends)
-        http__notify_send(master->keeper, "STOPPING=1", -1);
+        http__keeper_stopping(master);
     master->ends = true;
+    let_listeners_go(master);
     for (child = master->children; child != NULL; child = child->next) {
         http__child_stop(child);
         if (master->stops > 1 && child->channel < 0)
@@ -464,6 +451,7 @@ static void clear(struct http__master *master)
         if (master->options.pid_file != NULL)
             unlink(master->options.pid_file);
     }
+    http__keeper_free(master);
     http__takeover_free(master);
     hub_sleep(0); /* who listened has gone */
     http__listeners_free(&master->listeners);

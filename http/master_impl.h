@@ -64,6 +64,8 @@ struct http__master {
     struct hub_event changed;
     struct hub_signal *watchers[HTTP__MASTER_SIGNALS];
     const char *keeper; /* NOTIFY_SOCKET at the start; NULL: none */
+    struct http__note *notes; /* what it has not been told yet */
+    struct greenlet *teller;  /* tells it; NULL: nothing waits */
     bool is_kept;       /* by a master: it has the listeners, too */
     int notify;         /* for new programs; -1: not made */
     char notify_name[128];
@@ -87,6 +89,17 @@ void http__child_unref(struct http__child *child);
 void http__child_stop(struct http__child *child);
 /* Start a worker in a slot. */
 int http__child_worker(struct http__master *master, unsigned index);
+
+/* ---- keeper.c: what the one above us is told; none of it waits ---- */
+
+/* All workers accept: which listeners to keep for who comes after us, which not,
+ * and READY=1. */
+void http__keeper_started(struct http__master *master);
+void http__keeper_ready(struct http__master *master); /* again */
+void http__keeper_reloading(struct http__master *master);
+void http__keeper_stopping(struct http__master *master);
+/* What has not been told yet will not be.  Switches. */
+void http__keeper_free(struct http__master *master);
 
 /* ---- takeover.c ---- */
 

@@ -41,29 +41,34 @@ static void add_fd(struct msghdr *message, void *control, size_t size, int fd)
     memcpy(CMSG_DATA(head), &fd, sizeof fd);
 }
 
-int http__notify_send(const char *to, const char *text, int fd)
+/* Connected: then it is writable when the other side has room, of which there is
+ * little (net.unix.max_dgram_qlen: 10). */
+int http__notify_send(const char *to, const char *text, int fd,
+                      int64_t deadline_ns)
 {
     struct sockaddr_un address;
     struct iovec data = {(void *)text, strlen(text)};
-    struct msghdr message = {
-        .msg_name = &address, .msg_iov = &data, .msg_iovlen = 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {0};
-    int from, rc = 0;
+    socklen_t length;
+    int from, rc;
 
     if (to == NULL)
         return 0;
-    message.msg_namelen = read_name(to, &address);
-    if (message.msg_namelen == 0)
+    length = read_name(to, &address);
+    if (length == 0)
         return -EINVAL;
     if (fd >= 0)
         add_fd(&message, control, sizeof control, fd);
-    from = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    from = hub_socket(AF_UNIX, SOCK_DGRAM, 0);
     if (from < 0)
-        return -errno;
-    if (sendmsg(from, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        return from;
+    if (connect(from, (struct sockaddr *)&address, length) < 0)
         rc = -errno;
-    close(from);
-    return rc;
+    else
+        rc = (int)hub_sendmsg(from, &message, MSG_NOSIGNAL, deadline_ns);
+    hub_close(from);
+    return rc < 0 ? rc : 0;
 }
 
 int http__notify_listen(char *name, size_t size)

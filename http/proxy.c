@@ -17,8 +17,9 @@ enum {
     V2_INET6 = 36,
     V2_UNIX = 216,
     TLV_CRC32C = 0x03,
-    TLV_SSL = 0x20,
-    TLV_SSL_CLIENT = 1 /* bit: the client connected over TLS */
+    TLV_SSL = 0x20,    /* PP2_TYPE_SSL: "The PP2_TYPE_SSL type and subtypes",
+                          2.2.6 of proxy-protocol.txt, 2.2.5 of older ones */
+    TLV_SSL_CLIENT = 1 /* PP2_CLIENT_SSL: the client came over TLS */
 };
 
 static const char v1_begin[] = "PROXY ";

@@ -14,7 +14,7 @@ enum { HTTP__PROXY_MAX = 4096 }; /* bytes of a header that we take */
 struct http__proxy {
     bool known; /* addresses are there; not for LOCAL, UNKNOWN: then those of
                    the connection count */
-    bool tls;   /* version 2: the client speaks TLS to the proxy */
+    bool tls;   /* version 2, PP2_TYPE_SSL: the client speaks TLS to the proxy */
     struct hub_address source, destination;
 };
 

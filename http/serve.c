@@ -139,7 +139,7 @@ static int accept_proxy(int fd, struct hub_address *peer, int64_t deadline_ns,
     rc = read_proxy(fd, &proxy, deadline_ns);
     if (rc == 0 && proxy.known)
         *peer = proxy.source;
-    return rc;
+    return rc == 0 && proxy.tls ? HTTP_SERVER_OVER_TLS : rc;
 }
 
 /* ---- each request ---- */

@@ -29,7 +29,8 @@ struct http_serve_listener {
     size_t certificate_count;
     const char *alpn; /* NULL: "http/1.1,http/1.0" */
     bool proxy;       /* each connection begins with the PROXY protocol; peers
-                         that are not trusted are closed */
+                         that are not trusted are closed; one that says so of
+                         its client (version 2) makes the scheme https */
 };
 
 enum http_serve_forwarded {

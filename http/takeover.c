@@ -102,17 +102,43 @@ int http__takeover_prepare(struct http__master *master)
 
 /* ---- what it says ---- */
 
-static void take_listener(struct http__master *master, const char *message,
-                          int fd)
+static void take_listener(struct http__master *master, const char *name, int fd)
 {
-    char name[512], *text;
+    struct http__listener *taken;
 
-    http__notify_value(message, "FDNAME", name, sizeof name);
-    text = http__listeners_decode(name, strlen(name));
+    if (fd < 0) { /* there was no number left for it */
+        http__master_say("a listener of the program is not kept: %s", name);
+        return;
+    }
     if (http__listeners_add(&master->listeners, fd,
-                            text != NULL && *text != '\0' ? text : NULL) < 0)
+                            *name != '\0' ? name : NULL) < 0) {
         hub_close(fd);
-    free(text);
+        return;
+    }
+    taken = &master->listeners.list[master->listeners.count - 1];
+    taken->made = taken->fresh = true;
+}
+
+/* fd is given. */
+static void hear(struct http__master *master, struct http__child *child,
+                 const char *message, int fd)
+{
+    bool store = http__notify_says(message, "FDSTORE=1");
+    char encoded[512], *name;
+
+    http__notify_value(message, "FDNAME", encoded, sizeof encoded);
+    name = http__listeners_decode(encoded, strlen(encoded));
+    if (name != NULL && store)
+        take_listener(master, name, fd);
+    else if (fd >= 0)
+        close(fd);
+    if (name != NULL && http__notify_says(message, "FDSTOREREMOVE=1"))
+        http__listeners_drop(&master->listeners, name);
+    free(name);
+    if (http__notify_says(message, "READY=1")) {
+        child->ready = true;
+        hub_event_set(&master->changed);
+    }
 }
 
 static void listen_to_programs(void *arg)
@@ -123,26 +149,17 @@ static void listen_to_programs(void *arg)
     int fd, rc;
 
     for (;;) {
-        struct http__child *child;
+        struct http__child *candidate;
 
         rc = http__notify_receive(master->notify, message, sizeof message,
                                   &sender, &fd);
         if (rc == -EBADF || rc == -ECANCELED)
             break;
-        for (child = master->children; child != NULL; child = child->next)
-            if (child->pid == sender && child->channel < 0)
-                break;
-        if (child != NULL && fd >= 0 &&
-            http__notify_says(message, "FDSTORE=1")) {
-            take_listener(master, message, fd);
-            fd = -1;
-        }
-        if (fd >= 0)
+        candidate = master->candidate; /* others have said all that counts */
+        if (candidate != NULL && candidate->pid == sender)
+            hear(master, candidate, message, fd);
+        else if (fd >= 0)
             close(fd);
-        if (child != NULL && http__notify_says(message, "READY=1")) {
-            child->ready = true;
-            hub_event_set(&master->changed);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 /* worker.c - a worker: what it knows of its master, and its hubs
  *
- * The channel's end means that the master is gone: then a worker stops, too. */
+ * The channel's end means that the master is gone: then a worker stops, too
+ * (orphan.c sees to it that it does). */
 #include "http/worker.h"
 #include "http/memory.h"
 
@@ -122,6 +123,8 @@ static void listen_to_master(void *arg)
     while (got == 1 && word != HTTP__WORD_STOP);
     if (got == -ECANCELED)
         return;
+    if (got != 1)
+        http__orphan_begin();
     stop(office);
     if (got != 1 && hub_sleep(office->process->drain_ns + HUB_SECOND) == 0)
         _exit(EXIT_FAILURE); /* no master is left that would kill us */
@@ -191,7 +194,8 @@ static int deal_one(struct office *office, size_t i)
     return rc;
 }
 
-/* By address: run() sees them in the order in which they were asked for. */
+/* By address: run() sees them in the order in which they were asked for.  Those of
+ * no address of ours are none of ours: they end when others let them go. */
 static int deal(struct office *office)
 {
     const struct http__listeners *listeners = office->process->listeners;
@@ -211,6 +215,9 @@ static int deal(struct office *office)
         for (size_t i = 0; i < listeners->count && rc == 0; i++)
             if (listeners->list[i].which == which)
                 rc = deal_one(office, i);
+    for (size_t i = 0; i < listeners->count && rc == 0; i++)
+        if (listeners->list[i].which == UINT_MAX)
+            hub_close(listeners->list[i].fd);
     return rc;
 }
 
@@ -263,6 +270,7 @@ int http__worker_be(const struct http__process *process, const sigset_t *mask)
     if (office.workers == NULL)
         return -ENOMEM;
     rc = deal(&office);
+    http__orphan_prepare(process->master, process->drain_ns);
     if (rc == 0)
         rc = take_signals(&office, &term, mask);
     listener = rc == 0 ? hub_spawn_raw(listen_to_master, &office) : NULL;

@@ -6,6 +6,7 @@
 #include "http/master.h"
 
 #include <signal.h>
+#include <sys/types.h>
 
 /* Bytes on the channel between a worker and its master. */
 enum http__word {
@@ -19,10 +20,17 @@ struct http__process {
     unsigned index, processes, hubs;
     struct http__listeners *listeners; /* all; others are closed */
     int channel;
+    pid_t master;
     int64_t drain_ns;
     int (*run)(struct http_worker *worker, void *arg);
     void *arg;
 };
+
+/* When the master dies, be killed so long after, and some: see orphan.c.  Without
+ * the memory for a timer all is as if it had not been called. */
+void http__orphan_prepare(pid_t master, int64_t drain_ns);
+/* It is dead: the time begins. */
+void http__orphan_begin(void);
 
 /* Be a worker until it ends; signals are blocked, and get `mask` back when it
  * can take them.  Returns what run() did, 0 or negative. */

@@ -10,6 +10,7 @@
 #define ACCEPTS        100
 #define PAUSE_FIRST_NS (10 * HUB_MILLISECOND)
 #define PAUSE_MOST_NS  HUB_SECOND
+#define REPORT_AGAIN_NS (10 * HUB_SECOND)
 #define STOP_NS        HUB_SECOND
 #define KILL_NS        HUB_SECOND /* for those who were killed to end */
 
@@ -76,6 +77,7 @@ int hub__service_wait(struct hub__link **list,
 
 /* ---- accepting ---- */
 
+/* A lack of descriptors is there at each try, for as long as it lasts. */
 static void report(struct hub__service *service, int error)
 {
     struct greenlet_exception record = {
@@ -84,6 +86,10 @@ static void report(struct hub__service *service, int error)
         .text = "a server could not take a connection",
         .origin = __builtin_return_address(0)};
 
+    if (error == service->reported && hub_now() < service->reported_until)
+        return;
+    service->reported = error;
+    service->reported_until = hub_deadline(REPORT_AGAIN_NS);
     hub__handle_error(service->hub, service->acceptor, &record);
 }
 

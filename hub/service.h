@@ -30,6 +30,8 @@ struct hub__service {
     void *arg;
     int fd; /* -1: not listening */
     bool closed, stopping, starting;
+    int reported; /* the last error of accepting that was */
+    int64_t reported_until;
     struct greenlet *acceptor;
     struct hub__link acceptor_link;
     struct hub__handling *handlings;

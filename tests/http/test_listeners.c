@@ -7,6 +7,7 @@
 #include "hub/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -175,6 +176,103 @@ START_TEST(without_memory_nothing_is_left_behind)
     }
 END_TEST
 
+/* Each with a name of its own; of Unix sockets, the files count. */
+static int add(const char *path, const char *name, bool made)
+{
+    int fd = hub_listen_on(path, 1, 0);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(http__listeners_add(&listeners, fd, name), 0);
+    listeners.list[listeners.count - 1].made = made;
+    return fd;
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+START_TEST(what_a_program_dropped_is_closed_when_it_serves)
+    {
+        char folder[] = "/tmp/vireo-listeners-XXXXXX", path[3][64];
+        int fd[3];
+
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+        for (int i = 0; i < 3; i++)
+            snprintf(path[i], sizeof path[i], "%s/%d", folder, i);
+        fd[0] = add(path[0], "stays", true);
+        fd[1] = add(path[1], "goes", true);
+        fd[2] = add(path[2], "goes", false); /* systemd's */
+        http__listeners_drop(&listeners, "goes");
+        http__listeners_drop(&listeners, "nobody's");
+        ck_assert_uint_eq(listeners.count, 3);
+        if (_i == 0) { /* it does not */
+            http__listeners_settle(&listeners, false);
+            ck_assert_uint_eq(listeners.count, 3);
+        }
+        http__listeners_settle(&listeners, true);
+        ck_assert_uint_eq(listeners.count, _i == 0 ? 3 : 2);
+        ck_assert(is_open(fd[0]) && is_open(fd[2]));
+        ck_assert_int_eq(is_open(fd[1]), _i == 0);
+        ck_assert_int_eq(access(path[1], F_OK) == 0, _i == 0);
+        for (int i = 0; i < 3; i++) {
+            ck_assert(i == 1 || access(path[i], F_OK) == 0);
+            unlink(path[i]);
+        }
+        rmdir(folder);
+    }
+END_TEST
+
+START_TEST(what_a_program_made_is_closed_when_it_does_not_serve)
+    {
+        int fd[2] = {add("127.0.0.1:0", "a", true),
+                     add("127.0.0.1:0", "b", true)};
+
+        listeners.list[1].fresh = true;
+        http__listeners_settle(&listeners, _i == 1);
+        ck_assert(is_open(fd[0]));
+        ck_assert_int_eq(is_open(fd[1]), _i == 1);
+        http__listeners_settle(&listeners, false); /* settled is settled */
+        ck_assert_uint_eq(listeners.count, 1 + (size_t)_i);
+    }
+END_TEST
+
+START_TEST(a_path_that_is_listened_on_by_another_socket_keeps_its_file)
+    {
+        char path[] = "/tmp/vireo-listeners-XXXXXX";
+        int fd = mkstemp(path), copy;
+
+        close(fd);
+        unlink(path);
+        fd = add(path, "a", true);
+        copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        ck_assert_int_eq(http__listeners_add(&listeners, copy, "b"), 0);
+        http__listeners_drop(&listeners, "a");
+        http__listeners_settle(&listeners, true);
+        ck_assert_uint_eq(listeners.count, 1);
+        ck_assert_int_eq(access(path, F_OK), 0);
+        unlink(path);
+    }
+END_TEST
+
+START_TEST(those_of_no_address_are_unused_unless_their_name_is_in_use)
+    {
+        static const unsigned which[] = {0, UINT_MAX, UINT_MAX};
+        static const char *const name[] = {"app.socket", "app.socket", "b"};
+
+        for (int i = 0; i < 3; i++) {
+            add("127.0.0.1:0", name[i], false);
+            listeners.list[i].which = which[i];
+        }
+        ck_assert(!http__listeners_is_unused(&listeners, 0));
+        ck_assert(!http__listeners_is_unused(&listeners, 1));
+        ck_assert(http__listeners_is_unused(&listeners, 2));
+        http__listeners_close_unused(&listeners);
+        ck_assert_uint_eq(listeners.count, 1);
+        ck_assert_uint_eq(listeners.list[0].which, 0);
+    }
+END_TEST
+
 int main(void)
 {
     TCase *tcase = unit_case();
@@ -190,5 +288,13 @@ int main(void)
     tcase_add_test(tcase, all_are_dealt_out);
     tcase_add_test(tcase, the_address_that_failed_is_named);
     tcase_add_test(tcase, without_memory_nothing_is_left_behind);
+    tcase_add_loop_test(tcase, what_a_program_dropped_is_closed_when_it_serves,
+                        0, 2);
+    tcase_add_loop_test(
+        tcase, what_a_program_made_is_closed_when_it_does_not_serve, 0, 2);
+    tcase_add_test(tcase,
+                   a_path_that_is_listened_on_by_another_socket_keeps_its_file);
+    tcase_add_test(tcase,
+                   those_of_no_address_are_unused_unless_their_name_is_in_use);
     return unit_run("listeners", tcase);
 }

@@ -17,7 +17,8 @@ START_TEST(a_message_comes_with_its_sender)
 
         ck_assert_int_ge(socket, 0);
         ck_assert_int_eq(name[0], '@');
-        ck_assert_int_eq(http__notify_send(name, "READY=1\nSTATUS=well", -1),
+        ck_assert_int_eq(http__notify_send(name, "READY=1\nSTATUS=well", -1,
+                                           HUB_NOWAIT),
                          0);
         ck_assert_int_eq(
             http__notify_receive(socket, message, sizeof message, &sender, &fd),
@@ -37,7 +38,9 @@ START_TEST(a_descriptor_comes_along)
 
         ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
         ck_assert_int_eq(
-            http__notify_send(name, "FDSTORE=1\nFDNAME=a", ends[0]), 0);
+            http__notify_send(name, "FDSTORE=1\nFDNAME=a", ends[0],
+                              HUB_NOWAIT),
+            0);
         http__notify_receive(socket, message, sizeof message, &sender, &fd);
         ck_assert_int_ge(fd, 0);
         ck_assert_int_eq(write(fd, &byte, 1), 1);
@@ -49,13 +52,73 @@ START_TEST(a_descriptor_comes_along)
     }
 END_TEST
 
+/* As many as the kernel takes for somebody who does not listen. */
+static int fill(void)
+{
+    int count = 0, rc;
+
+    while ((rc = http__notify_send(name, "STATUS=full", -1, HUB_NOWAIT)) == 0)
+        ck_assert_int_lt(++count, 100000);
+    ck_assert_int_eq(rc, -EAGAIN);
+    return count;
+}
+
+static void receive_some(void *arg)
+{
+    int fd;
+    pid_t sender;
+
+    hub_sleep(20 * HUB_MILLISECOND);
+    for (int i = 0; i < 3; i++)
+        http__notify_receive(*(int *)arg, message, sizeof message, &sender,
+                             &fd);
+}
+
+START_TEST(it_waits_for_room)
+    {
+        int socket = http__notify_listen(name, sizeof name), count = fill();
+        struct greenlet *g = hub_spawn_raw(receive_some, &socket);
+        pid_t sender;
+        int fd;
+
+        ck_assert_int_eq(
+            http__notify_send(name, "READY=1", -1, hub_deadline(HUB_SECOND * 10)),
+            0);
+        hub_join(g, HUB_FOREVER);
+        greenlet_unref(g);
+        for (int i = 0; i < count - 3 + 1; i++)
+            http__notify_receive(socket, message, sizeof message, &sender, &fd);
+        ck_assert_str_eq(message, "READY=1");
+        hub_close(socket);
+    }
+END_TEST
+
+START_TEST(who_does_not_listen_is_waited_for_until_the_deadline)
+    {
+        int socket = http__notify_listen(name, sizeof name);
+
+        fill();
+        ck_assert_int_eq(http__notify_send(name, "READY=1", -1,
+                                           hub_deadline(HUB_MILLISECOND * 20)),
+                         -ETIMEDOUT);
+        hub_close(socket);
+    }
+END_TEST
+
 START_TEST(nobody_to_tell_is_no_error)
     {
-        ck_assert_int_eq(http__notify_send(NULL, "READY=1", -1), 0);
-        ck_assert_int_eq(http__notify_send("@vireo-nobody-here", "READY=1", -1),
-                         -ECONNREFUSED);
-        ck_assert_int_eq(http__notify_send("relative", "READY=1", -1), -EINVAL);
-        ck_assert_int_eq(http__notify_send("", "READY=1", -1), -EINVAL);
+        static const struct {
+            const char *to;
+            int rc;
+        } cases[] = {{NULL, 0},
+                     {"@vireo-nobody-here", -ECONNREFUSED},
+                     {"relative", -EINVAL},
+                     {"", -EINVAL}};
+
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            ck_assert_int_eq(
+                http__notify_send(cases[i].to, "READY=1", -1, HUB_FOREVER),
+                cases[i].rc);
     }
 END_TEST
 
@@ -87,6 +150,8 @@ int main(void)
     hub_sleep(1);
     tcase_add_test(tcase, a_message_comes_with_its_sender);
     tcase_add_test(tcase, a_descriptor_comes_along);
+    tcase_add_test(tcase, it_waits_for_room);
+    tcase_add_test(tcase, who_does_not_listen_is_waited_for_until_the_deadline);
     tcase_add_test(tcase, nobody_to_tell_is_no_error);
     tcase_add_test(tcase, lines_are_looked_at_whole);
     return unit_run("notify", tcase);

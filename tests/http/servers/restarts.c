@@ -1,8 +1,12 @@
 /* A server that is restarted: answers "PID GENERATION CLIENT SCHEME HOST\n",
  * where GENERATION is what the file that GENERATION_FILE names said when this
- * program began, and behind it there may be a behaviour: exit   it ends before
- * it is ready hang   it is never ready crash  its workers end before they are
- * ready
+ * program began, and behind it there may be a behaviour:
+ *   exit               it ends before it is ready
+ *   hang               it is never ready
+ *   crash              its workers end before they are ready
+ *   late               they are ready after half a second
+ *   listen             no other behaviour
+ * and behind that ADDRESSES, where it listens, and not where its arguments say.
  *
  * restarts [-w workers] [-u hubs] [-p pid-file] [-l access-log] [-t trusted]
  *          [-c certificate] [-n NAME=certificate] [-x] [-f] [address...]
@@ -10,6 +14,7 @@
 #include <vireo/http.h>
 #include <vireo/hub.h>
 #include <vireo/serve.h>
+#include <vireo/websocket.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +22,12 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { ADDRESSES = 48 };
+
 static char generation[64] = "0", behaviour[64];
+static __thread unsigned hub_index; /* a hub has a thread of its own */
+static char *addresses[ADDRESSES];
+static int address_count;
 
 static int ticks(struct http_stream *stream, void *data)
 {
@@ -32,6 +42,25 @@ static int ticks(struct http_stream *stream, void *data)
     return rc;
 }
 
+/* What comes, with the generation before it. */
+static int echo(struct http_websocket *socket, void *data)
+{
+    struct http_websocket_message message;
+    char text[1024];
+    int rc = 0;
+
+    (void)data;
+    while (rc == 0 &&
+           http_websocket_receive(socket, &message, HUB_FOREVER) == 1) {
+        int size = snprintf(text, sizeof text, "%s %.*s", generation,
+                            (int)message.size, (const char *)message.data);
+
+        rc = http_websocket_send(socket, message.type, text, (size_t)size,
+                                 HUB_FOREVER);
+    }
+    return rc;
+}
+
 static int view(struct http_request *request, struct http_response *response)
 {
     const char *path = http_request_path(request);
@@ -41,8 +70,15 @@ static int view(struct http_request *request, struct http_response *response)
         hub_sleep(500 * HUB_MILLISECOND);
     if (strcmp(path, "/events") == 0)
         return http_response_stream(response, "text/event-stream", ticks, NULL);
+    if (strcmp(path, "/socket") == 0)
+        return http_websocket_accept(request, response, NULL, echo, NULL);
+    if (strcmp(path, "/hub") == 0)
+        return http_response_printf(response, "%ld %s %u\n", (long)getpid(),
+                                    generation, hub_index);
     if (strcmp(path, "/block") == 0) /* a worker that does not come back */
         sleep(60);
+    for (volatile int on = strcmp(path, "/spin") == 0; on;)
+        ; /* the same, computing */
     hub_address_format(http_request_peer(request), client, sizeof client);
     return http_response_printf(
         response, "%ld %s %s %s %s\n", (long)getpid(), generation, client,
@@ -52,11 +88,13 @@ static int view(struct http_request *request, struct http_response *response)
 static int begin(struct http_worker *worker, struct http_server *server,
                  void *data)
 {
-    (void)worker;
+    hub_index = http_worker_index(worker);
     (void)server;
     (void)data;
     if (strcmp(behaviour, "crash") == 0)
         return -EIO;
+    if (strcmp(behaviour, "late") == 0)
+        return hub_sleep(500 * HUB_MILLISECOND);
     if (strcmp(behaviour, "hang") == 0)
         return hub_sleep(1000 * HUB_SECOND);
     return 0;
@@ -71,6 +109,9 @@ static void read_generation(void)
         return;
     if (fscanf(file, "%63s %63s", generation, behaviour) < 1)
         exit(3);
+    while (address_count < ADDRESSES &&
+           fscanf(file, "%ms", &addresses[address_count]) == 1)
+        address_count++;
     fclose(file);
 }
 
@@ -129,19 +170,23 @@ int main(int argc, char **argv)
                    .drain_ns = 5 * HUB_SECOND},
         .begin = begin,
     };
-    struct http_serve_listener listeners[16], all = {.address = NULL};
+    struct http_serve_listener listeners[ADDRESSES], all = {.address = NULL};
     int rc = read_options(argc, argv, &options, &all);
+    bool moved;
 
     if (rc != 0)
         return rc;
     read_generation();
     if (strcmp(behaviour, "exit") == 0)
         return 9;
-    for (int i = optind; i < argc && i - optind < 16; i++) {
-        listeners[i - optind] = all;
-        listeners[i - optind].address = argv[i];
-        options.listener_count++;
+    moved = address_count > 0;
+    for (int i = optind; i < argc && address_count < ADDRESSES && !moved; i++)
+        addresses[address_count++] = argv[i];
+    for (int i = 0; i < address_count; i++) {
+        listeners[i] = all;
+        listeners[i].address = addresses[i];
     }
+    options.listener_count = (size_t)address_count;
     options.listeners = listeners;
     rc = http_serve(&options, http_view_sync(view));
     return rc == 0 ? 0 : 1;

@@ -2,10 +2,15 @@
 # label: ci
 # timeout: 300
 """nginx in front: requests, streams, clients by name, restarts of the workers."""
+import asyncio
 import os
-import subprocess
 import sys
 import time
+
+try:
+    import websockets
+except ImportError:
+    websockets = None
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import serving  # noqa: E402
@@ -115,6 +120,84 @@ def test_a_stream_comes_as_it_is_made():
             check(len(times) > 5 and times[-1] - times[0] > 0.3,
                   "all at once")
         wait_until(lambda: server.generation() == "1", "the new program")
+
+
+async def talk(nginx, server):
+    """An open WebSocket is told 1001 when its worker stops, and another one is
+    opened with the new program."""
+    where = "ws://127.0.0.1:%d/socket" % nginx.port
+    async with websockets.connect(where) as idle, \
+            websockets.connect(where) as busy:
+        for i in range(50):  # a message is answered before the next is sent
+            await busy.send("message %d" % i)
+            check(await busy.recv() == "0 message %d" % i, "echo %d", i)
+        await idle.send(b"bytes")
+        check(await idle.recv() == b"0 bytes", "binary")
+        loop = asyncio.get_running_loop()
+        restart = loop.run_in_executor(None, server.restart, "1")
+        answered = 0
+        while True:
+            try:
+                await busy.send("on")
+                check(await busy.recv() == "0 on", "echo")
+                answered += 1
+            except websockets.ConnectionClosed as closed:
+                check(closed.rcvd and closed.rcvd.code == 1001, "%s", closed)
+                break
+        await restart
+        check(answered > 0, "it was closed before the new program served")
+        try:
+            await asyncio.wait_for(idle.recv(), 20)
+            check(False, "the idle one is told")
+        except websockets.ConnectionClosed as closed:
+            check(closed.rcvd and closed.rcvd.code == 1001, "%s", closed)
+    async with websockets.connect(where) as again:
+        await again.send("x")
+        check(await again.recv() == "1 x", "the new program")
+
+
+def test_websockets():
+    """Messages both ways, and a restart during them, with requests beside them."""
+    harness.need("nginx")
+    if websockets is None:
+        raise harness.Skip("python3-websockets is not installed")
+    for where in ("tcp", "unix"):
+        folder = harness.tempfile.mkdtemp(prefix="vireo-upstream-")
+        path = os.path.join(folder, "s")
+        with Server(address=path if where == "unix" else None) as server, \
+                Nginx("unix:" + path if where == "unix"
+                      else server.address) as nginx:
+            old = server.workers()
+            load = Hammer("127.0.0.1:%d" % nginx.port, 8, 4000)
+            asyncio.run(asyncio.wait_for(talk(nginx, server), 60))
+            wait_until(lambda: not any(os.path.exists("/proc/%d" % p)
+                                       for p in old), "the old workers end", 4)
+            report = load.result()
+            check(report["failed"] == 0, "%s", report)
+            check(nginx.errors() == "", "%s", nginx.errors()[:2000])
+        harness.shutil.rmtree(folder)
+
+
+def say_nothing(nginx, server):
+    """A client that does not answer the close frame."""
+    with serving.socket.create_connection(("127.0.0.1", nginx.port), 30) as s:
+        s.sendall(b"GET /socket HTTP/1.1\r\nHost: a\r\n"
+                  b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                  b"Sec-WebSocket-Version: 13\r\n"
+                  b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+        check(b"\r\n\r\n" in s.recv(4096), "101")
+        server.restart("1")
+        data = serving.read_all(s)
+        check(data[:1] == b"\x88" and data[2:4] == b"\x03\xe9", "%r", data)
+
+
+def test_a_websocket_that_does_not_answer_ends_with_its_worker():
+    harness.need("nginx")
+    with Server() as server, Nginx(server.address) as nginx:
+        old = server.workers()
+        say_nothing(nginx, server)
+        wait_until(lambda: not any(os.path.exists("/proc/%d" % p)
+                                   for p in old), "the old workers end", 20)
 
 
 if __name__ == "__main__":

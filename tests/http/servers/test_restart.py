@@ -2,8 +2,10 @@
 # label: ci
 # timeout: 300
 """A master and its workers: restarts, crashes and ends, without a request lost."""
+import contextlib
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -169,6 +171,69 @@ def test_hubs_in_one_process():
         check(server.stop() == 0, "status")
 
 
+def test_hubs_in_several_processes():
+    """Two processes of two hubs: each hub gets connections, before and after
+    restarts under load."""
+    def hubs():
+        found = set()
+
+        def ask():
+            answer = server.ask("/hub")
+            found.add((answer.generation, answer.client))
+            here = {hub for g, hub in found if g == generation}
+            return here == set("0123")
+        wait_until(ask, "all hubs of %s: %s" % (generation, found))
+
+    with Server("-u", "2", workers=2) as server:
+        generation = "0"
+        hubs()
+        load = Hammer(server.address, 32, 40000)
+        for generation in "123":
+            time.sleep(0.1)
+            server.restart(generation)
+            hubs()
+        report = load.result()
+        check(report["failed"] == 0 and report["done"] == 40000, "%s", report)
+        check(len(server.workers()) == 2, "%s", server.workers())
+        check(server.stop() == 0, "status")
+
+
+def limit_descriptors(pid, most):
+    resource.prlimit(pid, resource.RLIMIT_NOFILE,
+                     (most, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
+
+
+def fds(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def test_workers_without_descriptors():
+    """Connections wait, a line or two say so, and a restart works meanwhile:
+    the new workers take who waits.  With less of a load all goes on."""
+    with Server() as server, contextlib.ExitStack() as stack:
+        old = server.workers()
+        for pid in old:
+            limit_descriptors(pid, fds(pid) + 10)
+        clients = [stack.enter_context(server.connect()) for _ in range(60)]
+        wait_until(lambda: "open files" in server.said(), "a complaint")
+        time.sleep(1.5)
+        said = server.said().count("open files")
+        check(said <= 4, "%d lines", said)
+        for s in clients[:30]:  # these free what they had
+            s.close()
+        wait_until(lambda: server.generation() == "0", "it goes on")
+        clients += [stack.enter_context(server.connect()) for _ in range(60)]
+        time.sleep(0.3)
+        for s in clients[30:]:
+            s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n"
+                      b"Connection: close\r\n\r\n")
+        server.restart("1")
+        found = answers(clients[30:])
+        check(len(found) == 90, "%d answers", len(found))
+        wait_until(lambda: server.generation() == "1", "generation")
+        check(server.stop() == 0, "status")
+
+
 def test_unix_socket():
     path = os.path.join(harness.tempfile.mkdtemp(prefix="vireo-unix-"), "s")
     with Server(address=path) as server:
@@ -205,13 +270,52 @@ def test_the_master_that_is_killed_takes_all_with_it():
         wait_until(lambda: not server.program.pids(), "all have ended", 20)
 
 
+def test_workers_that_hang_do_not_outlive_a_killed_master():
+    """One computes for ever, one is stopped, one answers what it was asked: all
+    are gone when the time to drain is over, 5 s here."""
+    with Server(workers=3) as server, server.connect() as spins, \
+            contextlib.ExitStack() as stack:
+        workers = server.workers()
+        clients = [stack.enter_context(server.connect()) for _ in range(12)]
+        spins.sendall(b"GET /spin HTTP/1.1\r\nHost: a\r\n\r\n")
+        spinning = wait_until(lambda: [p for p in workers if computes(p)],
+                              "one that computes")[0]
+        stopped = next(p for p in workers if p != spinning)
+        os.kill(stopped, signal.SIGSTOP)
+        for s in clients:
+            s.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n"
+                      b"Connection: close\r\n\r\n")
+        time.sleep(0.2)
+        os.kill(server.pid, signal.SIGKILL)
+        server.program.popen.wait(5)
+        check(any(answered(s) for s in clients), "nobody was answered")
+        wait_until(lambda: not server.program.pids(), "all have ended", 20)
+
+
+def computes(pid):
+    """Is it running, now and a little later?"""
+    before = int(harness._stat(pid)[11])
+    time.sleep(0.1)
+    return int(harness._stat(pid)[11]) - before >= 3
+
+
+def answered(s):
+    s.settimeout(10)
+    try:
+        return b" 200 OK" in serving.read_all(s)
+    except OSError:
+        return False  # of one that hangs
+
+
 def test_a_new_program_that_dies_is_started_again():
     with Server() as server:
         server.restart("1")
         master = server.master()
         check(master != server.pid, "the same process")
         os.kill(master, signal.SIGKILL)
-        wait_until(lambda: server.said().count("serves now") == 2, "another")
+        wait_until(lambda: server.said().count("serves now") > 1, "another")
+        time.sleep(0.5)  # and not one more behind it
+        check(server.said().count("serves now") == 2, "%s", server.said())
         wait_until(lambda: server.generation() == "1", "it answers")
         check(server.master() not in (server.pid, master), "master")
 
@@ -283,6 +387,104 @@ def test_nothing_is_left_open():
         wait_until(lambda: fds() <= before, "descriptors: %d" % before)
 
 
+def ports(count):
+    """Free ones, all at once."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+
+
+def generation_at(port):
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        return Server.ask(None, s=s).generation
+
+
+def listeners_of(pid):
+    """Inodes of its sockets that listen on TCP."""
+    with open("/proc/net/tcp") as f:
+        listening = {line.split()[9] for line in f if line.split()[3] == "0A"}
+    found = set()
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink("/proc/%d/fd/%s" % (pid, fd))[8:-1])
+    return found & listening
+
+
+def test_a_new_program_with_many_new_addresses():
+    """It hands up far more sockets than the keeper's queue has room for, while the
+    keeper does not listen."""
+    many = ports(24)
+    words = " ".join("127.0.0.1:%d" % p for p in many)
+    with Server() as server:
+        server.be("1", "late " + words)
+        os.kill(server.pid, signal.SIGHUP)
+        wait_until(lambda: len(server.children(server.pid)) == 3, "a program")
+        os.kill(server.pid, signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(server.pid, signal.SIGCONT)
+        wait_until(lambda: "serves now" in server.said(), "it serves: "
+                   + server.said())
+        check(all(generation_at(p) == "1" for p in many), "generations")
+        kept = listeners_of(server.pid)
+        check(len(kept) >= 2 * len(many), "%d listeners kept", len(kept))
+        server.port = many[7]
+        server.restart("2", "listen " + words)
+        wait_until(lambda: server.generation() == "2", "generation")
+        check(listeners_of(server.pid) == kept, "others are kept")
+        check(server.stop() == 0, "status")
+
+
+def is_refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_addresses_that_are_dropped_are_closed():
+    """Who connects there is refused, and does not wait in a queue that nobody
+    empties; the file of a Unix socket goes with it."""
+    folder = harness.tempfile.mkdtemp(prefix="vireo-dropped-")
+    path = [os.path.join(folder, name) for name in "ab"]
+    port = ports(2)
+    with Server("127.0.0.1:%d" % port[0], path[0]) as server:
+        load = Hammer(server.address, 8, 8000)
+        words = "listen %s %s 127.0.0.1:%d" % (server.address, path[1], port[1])
+        server.restart("1", words)
+        wait_until(lambda: is_refused(port[0]), "refused")
+        check(os.listdir(folder) == ["b"], "%s", os.listdir(folder))
+        check(generation_at(port[1]) == "1", "a new address")
+        server.restart("2")  # as at the beginning
+        wait_until(lambda: is_refused(port[1]), "refused")
+        wait_until(lambda: generation_at(port[0]) == "2", "the old address")
+        check(os.listdir(folder) == ["a"], "%s", os.listdir(folder))
+        server.restart("3", words)
+        wait_until(lambda: is_refused(port[0]), "refused")
+        report = load.result()
+        check(report["failed"] == 0, "%s", report)
+        check(server.stop() == 0, "status")
+        check(os.listdir(folder) == [], "%s", os.listdir(folder))
+    os.rmdir(folder)
+
+
+def test_a_program_that_does_not_start_drops_nothing():
+    """Nor are sockets left of those that it has opened."""
+    port = ports(1)[0]
+    with Server("127.0.0.1:%d" % port) as server:
+        kept = listeners_of(server.pid)
+        for behaviour in ("exit", "crash"):
+            said = server.said().count("the old one goes on")
+            server.be("1", "%s %s" % (behaviour, server.address))
+            os.kill(server.pid, signal.SIGHUP)
+            wait_until(lambda: server.said().count("the old one goes on")
+                       > said, "it does not start")
+            check(generation_at(port) == "0", "generation")
+        check(listeners_of(server.pid) == kept, "listeners")
+
+
 def test_socket_activation():
     """As systemd does it: one socket for all workers, and a notification."""
     with socket.socket() as listener, socket.socket(
@@ -331,6 +533,38 @@ def test_socket_activation():
             popen.kill()
             popen.wait()
             os.unlink(f.name)
+
+
+def fill(name):
+    """The queue of a socket that nobody reads."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                s.sendto(b"STATUS=full", name)
+
+
+def test_a_service_manager_that_does_not_listen_holds_nothing_up():
+    """And is told all when it does, once and in order."""
+    name = "vireo-deaf-%d" % os.getpid()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind("\0" + name)
+        notify.settimeout(20)
+        fill("\0" + name)
+        with Server(env={"NOTIFY_SOCKET": "@" + name}) as server:
+            old = server.workers()
+            os.kill(old[0], signal.SIGKILL)
+            wait_until(lambda: len(set(server.workers()) - {old[0]}) == 2,
+                       "another worker")
+            server.restart("1")
+            wait_until(lambda: server.generation() == "1", "generation")
+            said = [b"STATUS=full"]
+            while said.count(b"READY=1") < 2:
+                said.append(notify.recv(4096).split(b"\nMONOTONIC")[0])
+            check([m for m in said if m != b"STATUS=full"]
+                  == [b"READY=1", b"RELOADING=1", b"READY=1"], "%s", said)
+            fill("\0" + name)
+            check(server.stop(limit=10) == 0, "status")
 
 
 def test_no_listener_is_an_error():

@@ -42,12 +42,15 @@ class Proxied(Server):
 
 def test_proxy_protocol():
     with Proxied("-x", "-t", "127.0.0.1") as server:
-        def client(head):
+        def asked(head):
             with server.connect() as s:
                 for i in range(len(head)):  # in the smallest pieces
                     s.sendall(head[i:i + 1])
                 s.sendall(PLAIN)
-                return serving.read_answer(s).client
+                return serving.read_answer(s)
+
+        def client(head):
+            return asked(head).client
 
         check(client(b"PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n")
               == "192.0.2.1:56324", "version 1")
@@ -55,6 +58,14 @@ def test_proxy_protocol():
             ">H4s4sHH", 12, b"\xc0\0\2\1", b"\xc6\x33\x64\2", 5, 80))
             == "192.0.2.1:5", "version 2")
         check(client(V2 + b"\x20\0\0\0").startswith("127.0.0.1:"), "LOCAL")
+        for bits, scheme in ((1, "https"), (3, "https"), (0, "http"),
+                             (6, "http")):
+            head = V2 + b"\x21\x11" + struct.pack(
+                ">H4s4sHHBHBI", 20, b"\xc0\0\2\1", b"\xc6\x33\x64\2", 5, 80,
+                0x20, 5, bits, 0)
+            check(asked(head).scheme == scheme, "bits %d", bits)
+        check(asked(V2 + b"\x20\0\0\x08" + struct.pack(
+            ">BHBI", 0x20, 5, 1, 0)).scheme == "http", "LOCAL says nothing")
         check(closed(server, PLAIN), "none is closed")
         check(closed(server, b"PROXY TCP4 nonsense\r\n" + PLAIN), "bad is")
 
