@@ -172,6 +172,7 @@ struct http__connection {
     struct greenlet *greenlet;
     struct http__connection *next, **back; /* all of the server's */
     int64_t since;                         /* how long it idles: server->now */
+    unsigned idled;                        /* `requests` at that time */
     uint8_t idling;                        /* enum http__idling */
     bool trimmed;
     bool closing; /* after what is to be sent */

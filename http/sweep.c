@@ -19,12 +19,16 @@
 
 /* ---- idle connections ---- */
 
+/* Bytes that made no request (empty lines) leave it as idle as it was. */
 void http__idle_begin(struct http__connection *connection,
                       enum http__idling idling)
 {
+    if (connection->since == 0 || idling == HTTP__UPGRADED ||
+        connection->idled != connection->requests)
+        connection->since = connection->server->now;
+    connection->idled = connection->requests;
     connection->idling = (uint8_t)idling;
     connection->trimmed = false;
-    connection->since = connection->server->now;
     connection->server->counts.idle++;
 }
 
