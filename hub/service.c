@@ -10,6 +10,7 @@
 #define ACCEPTS        100
 #define PAUSE_FIRST_NS (10 * HUB_MILLISECOND)
 #define PAUSE_MOST_NS  HUB_SECOND
+#define QUIET_NS       (10 * HUB_SECOND) /* of an error that was told of */
 #define STOP_NS        HUB_SECOND
 #define KILL_NS        HUB_SECOND /* for those who were killed to end */
 
@@ -76,6 +77,7 @@ int hub__service_wait(struct hub__link **list,
 
 /* ---- accepting ---- */
 
+/* The same again says nothing new, and may come with each connection. */
 static void report(struct hub__service *service, int error)
 {
     struct greenlet_exception record = {
@@ -83,7 +85,12 @@ static void report(struct hub__service *service, int error)
         .error = error,
         .text = "a server could not take a connection",
         .origin = __builtin_return_address(0)};
+    int64_t now = hub_now();
 
+    if (error == service->reported && now - service->reported_at < QUIET_NS)
+        return;
+    service->reported = error;
+    service->reported_at = now;
     hub__handle_error(service->hub, service->acceptor, &record);
 }
 

@@ -30,6 +30,8 @@ struct hub__service {
     void *arg;
     int fd; /* -1: not listening */
     bool closed, stopping, starting;
+    int reported; /* the error that was told of last, and when */
+    int64_t reported_at;
     struct greenlet *acceptor;
     struct hub__link acceptor_link;
     struct hub__handling *handlings;
