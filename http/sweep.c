@@ -155,6 +155,7 @@ static void sweep(struct http_server *server, int64_t turn)
         http__work_trim(server, server->pool_count / 2 > POOL_KEPT
                                     ? server->pool_count / 2
                                     : POOL_KEPT);
+    http__work_settle(server);
 }
 
 /* Returns false: it was killed. */
@@ -178,6 +179,7 @@ static void run_sweeper(void *arg)
     greenlet_unref(server->sweeper);
     server->sweeper = NULL;
     http__work_trim(server, POOL_KEPT);
+    http__work_settle(server);
     http__server_unref(server);
 }
 
