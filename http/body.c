@@ -34,13 +34,12 @@ void http__body_begin(struct http_request *request)
 
 /* ---- from the wire ---- */
 
-static int64_t deadline_of(struct http_request *request)
+/* For the client to keep up its rate. */
+static int64_t rate_deadline(struct http_request *request)
 {
     const struct http_server_options *options = &request->work->server->options;
     int64_t more;
 
-    if (request->hurried)
-        return http__wire_limit(options->linger_idle_ns);
     if (options->body_ns < 0)
         return HUB_FOREVER;
     if (request->body_began == 0)
@@ -49,6 +48,18 @@ static int64_t deadline_of(struct http_request *request)
         return HUB_FOREVER;
     more = (int64_t)(request->received / options->body_rate) * HUB_SECOND;
     return request->body_began + options->body_ns + more;
+}
+
+/* What nobody wants is waited for for less, and not for longer. */
+static int64_t deadline_of(struct http_request *request)
+{
+    const struct http_server_options *options = &request->work->server->options;
+    int64_t deadline = rate_deadline(request), soon;
+
+    if (!request->hurried)
+        return deadline;
+    soon = http__wire_limit(options->linger_idle_ns);
+    return soon < deadline ? soon : deadline;
 }
 
 /* The client may wait for our answers, or for leave to go on. */

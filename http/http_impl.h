@@ -155,6 +155,8 @@ void http__work_unref(struct http__work *work);
 void http__work_begin(struct http__work *work);
 void http__work_end(struct http__work *work);
 void http__work_trim(struct http_server *server, unsigned most);
+/* Once in a while: the memory of a burst goes back to the system. */
+void http__work_settle(struct http_server *server);
 void http__response_reset(struct http_response *response);
 void http__request_reset(struct http_request *request);
 
@@ -172,6 +174,7 @@ struct http__connection {
     struct greenlet *greenlet;
     struct http__connection *next, **back; /* all of the server's */
     int64_t since;                         /* how long it idles: server->now */
+    unsigned idled;                        /* `requests` at that time */
     uint8_t idling;                        /* enum http__idling */
     bool trimmed;
     bool secure;  /* the client's scheme is https */
@@ -280,6 +283,7 @@ struct http_server {
     struct http__connection *connections;
     struct http__work *pool;
     unsigned pool_count;
+    unsigned works, works_most; /* there are; there were at once */
     bool stopping;
     struct hub_event emptied; /* no connection is left; set while so */
     struct hub_event stopped;

@@ -86,7 +86,8 @@ http_request_server(const struct http_request *request);
 HTTP_API int64_t http_request_length(const struct http_request *request);
 
 /* At most so many bytes, from now on, instead of what the server's options say.
- * More of them: 413. */
+ * More of them: 413.  A length that was announced is looked at before the view:
+ * to raise the limit for it is for options.received. */
 HTTP_API void http_request_set_body_limit(struct http_request *request,
                                           uint64_t bytes);
 

@@ -19,12 +19,16 @@
 
 /* ---- idle connections ---- */
 
+/* Bytes that made no request (empty lines) leave it as idle as it was. */
 void http__idle_begin(struct http__connection *connection,
                       enum http__idling idling)
 {
+    if (connection->since == 0 || idling == HTTP__UPGRADED ||
+        connection->idled != connection->requests)
+        connection->since = connection->server->now;
+    connection->idled = connection->requests;
     connection->idling = (uint8_t)idling;
     connection->trimmed = false;
-    connection->since = connection->server->now;
     connection->server->counts.idle++;
 }
 
@@ -151,6 +155,7 @@ static void sweep(struct http_server *server, int64_t turn)
         http__work_trim(server, server->pool_count / 2 > POOL_KEPT
                                     ? server->pool_count / 2
                                     : POOL_KEPT);
+    http__work_settle(server);
 }
 
 /* Returns false: it was killed. */
@@ -174,6 +179,7 @@ static void run_sweeper(void *arg)
     greenlet_unref(server->sweeper);
     server->sweeper = NULL;
     http__work_trim(server, POOL_KEPT);
+    http__work_settle(server);
     http__server_unref(server);
 }
 

@@ -3,9 +3,11 @@
 #include "http/http_impl.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #define POOL_MOST 256u
+#define BURST     256u /* so many less than there were: worth a look at the heap */
 
 /* ---- text ---- */
 
@@ -53,6 +55,8 @@ static struct http__work *make(struct http_server *server)
 
     if (work == NULL)
         return NULL;
+    if (++server->works > server->works_most)
+        server->works_most = server->works;
     work->server = server;
     work->request.head.fields = (struct http__field *)(void *)(work + 1);
     work->input = (char *)(work + 1) + fields;
@@ -79,12 +83,18 @@ struct http__work *http__work_take(struct http_server *server)
     return work;
 }
 
+static void destroy(struct http__work *work)
+{
+    work->server->works--;
+    free(work);
+}
+
 static void give(struct http__work *work)
 {
     struct http_server *server = work->server;
 
     if (server->pool_count >= POOL_MOST) {
-        free(work);
+        destroy(work);
         return;
     }
     work->next = server->pool;
@@ -99,8 +109,20 @@ void http__work_trim(struct http_server *server, unsigned most)
 
         server->pool = work->next;
         server->pool_count--;
-        free(work);
+        destroy(work);
     }
+}
+
+/* Many requests were under way at once, and are no more.  What lies between the
+ * pieces of a heap that are in use is not given back by free(). */
+void http__work_settle(struct http_server *server)
+{
+    if (server->works_most < 2 * server->works + BURST)
+        return;
+    server->works_most = server->works;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 /* ---- one request ---- */

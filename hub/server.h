@@ -57,9 +57,9 @@ HUB_API int hub_server_of_fd(int fd, hub_server_handler *handler, void *arg,
                              struct hub_server **server);
 
 /* Listen, and begin to accept.  Errors of accept() and of spawning are reported
- * (hub_set_error_handler()), and the server pauses for 10 ms, then for twice as
- * long, up to 1 s, until it goes well again; -EBADF, -EINVAL and -ENOTSOCK
- * close it.  Switches for names.
+ * (hub_set_error_handler()), the same one every 10 s at most, and the server
+ * pauses for 10 ms, then for twice as long, up to 1 s, until it goes well again;
+ * -EBADF, -EINVAL and -ENOTSOCK close it.  Switches for names.
  * Returns 0, also when it is started; -EBADF once it was closed; what listening
  * failed with; -ENOMEM. */
 HUB_API int hub_server_start(struct hub_server *server);

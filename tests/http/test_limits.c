@@ -274,6 +274,67 @@ START_TEST(a_new_connection_that_sends_nothing_is_closed_without_a_word)
 }
 END_TEST
 
+/* Sends `piece` again and again until the server ends the connection; returns
+ * how long that took. */
+static int64_t trickle(int fd, const char *piece)
+{
+    int64_t before = hub_now();
+
+    do {
+        serve_send(fd, piece);
+        serve_read_all(fd, 20 * MS);
+    } while (!serve_ended && !serve_reset &&
+             hub_now() - before < 5 * HUB_SECOND);
+    return hub_now() - before;
+}
+
+START_TEST(empty_lines_leave_a_connection_as_idle_as_it_was)
+{
+    const struct http_server_options options = {.head_ns = 200 * MS,
+                                                .idle_ns = 200 * MS};
+    int fd;
+
+    serve_start(reads, &options);
+    fd = serve_connect();
+    ck_assert_int_lt(trickle(fd, "\r\n"), 4 * HUB_SECOND);
+    hub_close(fd);
+    fd = serve_connect();
+    serve_send(fd, GET);
+    serve_read_until(fd, "0 bytes");
+    ck_assert_int_lt(trickle(fd, "\r\n"), 4 * HUB_SECOND);
+    hub_close(fd);
+    serve_stop();
+}
+END_TEST
+
+/* Does not read the body. */
+static int hello(struct http_request *request, struct http_response *response)
+{
+    (void)request;
+    return http_response_text(response, "hello");
+}
+
+START_TEST(a_body_that_nobody_reads_has_its_time_too)
+{
+    const struct http_server_options options = {.body_ns = 200 * MS,
+                                                .body_rate = 1000000};
+    int64_t before = hub_now();
+    int fd;
+
+    serve_start(hello, &options);
+    fd = serve_connect();
+    serve_send(fd, "POST / HTTP/1.1\r\n" HOST
+                   "Transfer-Encoding: chunked\r\n\r\n");
+    do {
+        serve_send(fd, "1\r\nx\r\n");
+    } while (*serve_read_all(fd, 20 * MS) == '\0' &&
+             hub_now() - before < 5 * HUB_SECOND);
+    ck_assert_int_lt(hub_now() - before, 4 * HUB_SECOND);
+    hub_close(fd);
+    serve_stop();
+}
+END_TEST
+
 static int much(struct http_request *request, struct http_response *response)
 {
     static char bytes[8 << 20];
@@ -394,6 +455,8 @@ int main(void)
     tcase_add_test(tcase, an_idle_connection_is_closed_after_its_time);
     tcase_add_test(
         tcase, a_new_connection_that_sends_nothing_is_closed_without_a_word);
+    tcase_add_test(tcase, empty_lines_leave_a_connection_as_idle_as_it_was);
+    tcase_add_test(tcase, a_body_that_nobody_reads_has_its_time_too);
     tcase_add_test(tcase, who_takes_nothing_is_closed);
     tcase_add_test(tcase, lingering_ends_after_its_time);
     tcase_add_test(tcase, the_last_request_of_a_connection_ends_it);
