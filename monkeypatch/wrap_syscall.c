@@ -162,6 +162,14 @@ static bool is_ours(pid_t id)
 
 static bool signalling(const struct mp__arguments *call, long *rc)
 {
+    long sent;
+
+    if (call->n == SYS_rt_tgsigqueueinfo) {
+        if (!mp__signal_queue_info(call, &sent))
+            return false;
+        *rc = sent < 0 ? mp__fail((int)sent) : sent;
+        return true;
+    }
     if (call->n == SYS_tgkill)
         *rc = tgkill((pid_t)call->a[0], (pid_t)call->a[1], INT(2));
     else if (call->n == SYS_tkill && is_ours((pid_t)call->a[0]))
