@@ -152,6 +152,7 @@ static void *signal_by_own_id(void *unused)
     union sigval value = { .sival_int = 72 };
 
     CONF_CHECK(kill(gettid(), 0) == 0);
+    CONF_CHECK(syscall(SYS_kill, gettid(), 0) == 0);
     CONF_CHECK(kill(gettid(), SIGUSR1) == 0);
     CONF_CHECK(sigqueue(gettid(), SIGRTMIN + 3, value) == 0);
     return unused;
