@@ -64,6 +64,9 @@ bool mp__signal_hand_over(int number, const siginfo_t *info,
 bool mp__signal_in_hub(const struct mp__thread *self);
 /* timer.c: the thread whose timer sent it, or NULL. */
 struct mp__thread *mp__timer_target(const siginfo_t *info);
+/* signal_thread.c: rt_tgsigqueueinfo().  True: *rc is set, a result or
+ * -errno. */
+bool mp__signal_queue_info(const struct mp__arguments *call, long *rc);
 /* signal_queue.c: take one of `set` that was sent to that thread. */
 bool mp__signal_dequeue(struct mp__thread *thread, uint64_t set,
                         siginfo_t *info);

@@ -8,6 +8,7 @@
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/signal_impl.h"
+#include "monkeypatch/wrap_syscall.h"
 
 #include <gnu/libc-version.h>
 #include <stdlib.h>
@@ -276,32 +277,89 @@ MP_EXPORT int pthread_sigqueue(pthread_t handle, int number,
     return rc;
 }
 
+static struct mp__thread *by_id(pid_t id)
+{
+    if (mp__main.identity != NULL && (uint32_t)id == mp__main.id)
+        return &mp__main;
+    return mp__thread_by_id(id);
+}
+
 /* Returns an errno; -1: no mapped thread has that id. */
-static int send_to_id(pid_t id, int number)
+static int send_to_id(pid_t id, const siginfo_t *info)
 {
     struct mp__thread *thread;
     uint64_t before;
     int rc;
 
     if (mp__self != NULL) {
-        thread = mp__thread_by_id(id);
-        return thread != NULL ? send_plain(thread, number) : -1;
+        thread = by_id(id);
+        return thread != NULL ? send_to(thread, info) : -1;
     }
     before = mp__all_lock_elsewhere();
-    thread = mp__thread_by_id(id);
-    rc = thread != NULL ? send_plain(thread, number) : -1;
+    thread = by_id(id);
+    rc = thread != NULL ? send_to(thread, info) : -1;
     mp__all_unlock_elsewhere(before);
     return rc;
 }
 
 MP_EXPORT int tgkill(pid_t group, pid_t id, int number)
 {
+    siginfo_t info;
     int rc = -1;
 
     mp__init();
-    if (id != 0 && group == getpid())
-        rc = send_to_id(id, number);
+    if (id != 0 && group == getpid()) {
+        info = info_of(number, SI_TKILL);
+        rc = send_to_id(id, &info);
+    }
     if (rc < 0)
         return mp__real.tgkill(group, id, number);
     return rc != 0 ? mp__fail(-rc) : 0;
+}
+
+/* What the program says of it is told as it is said. */
+bool mp__signal_queue_info(const struct mp__arguments *call, long *rc)
+{
+    siginfo_t info;
+    int sent;
+
+    if (INT(0) != getpid() || INT(1) <= 0 || mp__self == NULL ||
+        !mp__readable(PTR(3), sizeof info))
+        return false;
+    info = *(const siginfo_t *)PTR(3);
+    info.si_signo = INT(2);
+    sent = send_to_id(INT(1), &info);
+    if (sent >= 0)
+        *rc = -sent;
+    return sent >= 0;
+}
+
+/* ---- to the process, by the id of one of its threads ---- */
+
+static bool is_a_threads(pid_t id)
+{
+    uint64_t before;
+    bool found;
+
+    if (id < MP_FIRST_ID || mp__in_vfork_child)
+        return false;
+    if (mp__self != NULL)
+        return mp__thread_by_id(id) != NULL;
+    before = mp__all_lock_elsewhere();
+    found = mp__thread_by_id(id) != NULL;
+    mp__all_unlock_elsewhere(before);
+    return found;
+}
+
+MP_EXPORT int kill(pid_t pid, int number)
+{
+    mp__init();
+    return mp__real.kill(is_a_threads(pid) ? getpid() : pid, number);
+}
+
+MP_EXPORT int sigqueue(pid_t pid, int number, const union sigval value)
+{
+    mp__init();
+    return mp__real.sigqueue(is_a_threads(pid) ? getpid() : pid, number,
+                             value);
 }

@@ -477,29 +477,3 @@ MP_EXPORT ssize_t writev(int fd, const struct iovec *vec, int count)
         return MP_REAL(writev)(fd, vec, count);
     return mp__io_end(mp__writev(fd, vec, count));
 }
-
-/* At the file's own offset they are readv() and writev() with flags, of which
- * those but RWF_NOWAIT mean something for regular files alone. */
-static bool is_stream(int fd, off_t at, int flags)
-{
-    return MP_ACTIVE(file) && at == -1 && (flags & RWF_NOWAIT) == 0 &&
-           (flags == 0 || (mp__fd_bits(fd) & FD_REGULAR) == 0);
-}
-
-MP_EXPORT ssize_t preadv2(int fd, const struct iovec *vec, int count, off_t at,
-                          int flags)
-{
-    if (!is_stream(fd, at, flags))
-        return MP_REAL(preadv2)(fd, vec, count, at, flags);
-    return mp__io_end(mp__readv(fd, vec, count));
-}
-MP_SPELLING(preadv2, preadv64v2);
-
-MP_EXPORT ssize_t pwritev2(int fd, const struct iovec *vec, int count, off_t at,
-                           int flags)
-{
-    if (!is_stream(fd, at, flags))
-        return MP_REAL(pwritev2)(fd, vec, count, at, flags);
-    return mp__io_end(mp__writev(fd, vec, count));
-}
-MP_SPELLING(pwritev2, pwritev64v2);

@@ -9,22 +9,15 @@
 ssize_t __pread_chk(int fd, void *buf, size_t len, off_t at, size_t room);
 ssize_t __pread64_chk(int fd, void *buf, size_t len, off_t at, size_t room);
 
-static bool is_in_place(int fd, bool write)
-{
-    return write ? !mp__writes_in_pool(fd)
-                 : !mp__files_in_pool(MP_FILES_READS);
-}
-
-static ssize_t placed(const char *name, int fd, const struct iovec *vec,
-                      int count, off_t at, bool write, bool one)
+static ssize_t placed(const char *name, int fd, struct mp__placed call)
 {
     int64_t from = mp__now(), took;
     ssize_t rc;
 
     mp__testcancel();
-    rc = mp__io_end(mp__placed(fd, vec, count, at, write, one));
+    rc = mp__io_end(mp__placed(fd, &call));
     took = mp__now() - from;
-    if (took >= BLOCKED_NS && is_in_place(fd, write))
+    if (took >= BLOCKED_NS && !mp__placed_in_pool(fd, &call))
         mp__later(name, took);
     return rc;
 }
@@ -35,7 +28,9 @@ MP_EXPORT ssize_t pread(int fd, void *buf, size_t len, off_t at)
 
     if (!MP_ACTIVE(file))
         return MP_REAL(pread)(fd, buf, len, at);
-    return placed("pread", fd, &vec, 1, at, false, true);
+    return placed(
+        "pread", fd,
+        (struct mp__placed){.vec = &vec, .count = 1, .at = at, .one = true});
 }
 MP_SPELLING(pread, pread64);
 MP_SPELLING(pread, __pread64);
@@ -46,7 +41,10 @@ MP_EXPORT ssize_t pwrite(int fd, const void *buf, size_t len, off_t at)
 
     if (!MP_ACTIVE(file))
         return MP_REAL(pwrite)(fd, buf, len, at);
-    return placed("pwrite", fd, &vec, 1, at, true, true);
+    return placed(
+        "pwrite", fd,
+        (struct mp__placed){
+            .vec = &vec, .count = 1, .at = at, .write = true, .one = true});
 }
 MP_SPELLING(pwrite, pwrite64);
 MP_SPELLING(pwrite, __pwrite64);
@@ -55,7 +53,8 @@ MP_EXPORT ssize_t preadv(int fd, const struct iovec *vec, int count, off_t at)
 {
     if (!MP_ACTIVE(file))
         return MP_REAL(preadv)(fd, vec, count, at);
-    return placed("preadv", fd, vec, count, at, false, false);
+    return placed("preadv", fd,
+                  (struct mp__placed){.vec = vec, .count = count, .at = at});
 }
 MP_SPELLING(preadv, preadv64);
 
@@ -63,7 +62,9 @@ MP_EXPORT ssize_t pwritev(int fd, const struct iovec *vec, int count, off_t at)
 {
     if (!MP_ACTIVE(file))
         return MP_REAL(pwritev)(fd, vec, count, at);
-    return placed("pwritev", fd, vec, count, at, true, false);
+    return placed("pwritev", fd,
+                  (struct mp__placed){
+                      .vec = vec, .count = count, .at = at, .write = true});
 }
 MP_SPELLING(pwritev, pwritev64);
 
@@ -75,3 +76,51 @@ MP_EXPORT ssize_t __pread_chk(int fd, void *buf, size_t len, off_t at,
     return pread(fd, buf, len, at);
 }
 MP_SPELLING(__pread_chk, __pread64_chk);
+
+/* ---- with flags ---- */
+
+/* At -1 they are readv() and writev(), but for their flags. */
+static ssize_t at_its_place(int fd, struct mp__placed *call)
+{
+    if ((call->flags & ~RWF_HIPRI) == 0)
+        return call->write ? writev(fd, call->vec, call->count)
+                           : readv(fd, call->vec, call->count);
+    mp__testcancel();
+    return mp__io_end(mp__flagged(fd, call));
+}
+
+static ssize_t with_flags(const char *name, int fd, struct mp__placed call)
+{
+    bool regular = (mp__fd_bits(fd) & FD_REGULAR) != 0;
+
+    if (call.at == -1 && (call.flags & RWF_NOWAIT) == 0 &&
+        (call.flags == 0 || !regular))
+        return at_its_place(fd, &call);
+    return placed(name, fd, call);
+}
+
+MP_EXPORT ssize_t preadv2(int fd, const struct iovec *vec, int count, off_t at,
+                          int flags)
+{
+    if (!MP_ACTIVE(file))
+        return MP_REAL(preadv2)(fd, vec, count, at, flags);
+    return with_flags(
+        "preadv2", fd,
+        (struct mp__placed){
+            .vec = vec, .count = count, .at = at, .flags = flags});
+}
+MP_SPELLING(preadv2, preadv64v2);
+
+MP_EXPORT ssize_t pwritev2(int fd, const struct iovec *vec, int count, off_t at,
+                           int flags)
+{
+    if (!MP_ACTIVE(file))
+        return MP_REAL(pwritev2)(fd, vec, count, at, flags);
+    return with_flags("pwritev2", fd,
+                      (struct mp__placed){.vec = vec,
+                                          .count = count,
+                                          .at = at,
+                                          .flags = flags,
+                                          .write = true});
+}
+MP_SPELLING(pwritev2, pwritev64v2);

@@ -6,6 +6,7 @@
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/wrap_syscall.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -162,7 +163,17 @@ static bool is_ours(pid_t id)
 
 static bool signalling(const struct mp__arguments *call, long *rc)
 {
-    if (call->n == SYS_tgkill)
+    long sent;
+
+    if (call->n == SYS_rt_tgsigqueueinfo) {
+        if (!mp__signal_queue_info(call, &sent))
+            return false;
+        *rc = sent < 0 ? mp__fail((int)sent) : sent;
+        return true;
+    }
+    if (call->n == SYS_kill)
+        *rc = kill((pid_t)call->a[0], INT(1));
+    else if (call->n == SYS_tgkill)
         *rc = tgkill((pid_t)call->a[0], (pid_t)call->a[1], INT(2));
     else if (call->n == SYS_tkill && is_ours((pid_t)call->a[0]))
         *rc = tgkill(getpid(), (pid_t)call->a[0], INT(1));

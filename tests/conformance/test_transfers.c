@@ -86,6 +86,51 @@ START_TEST(they_refuse)
 }
 END_TEST
 
+/* Which flags there are the kernel knows, and it may know more of them. */
+START_TEST(flags_of_streams_are_known_or_refused)
+{
+    char bytes[4];
+    struct iovec vec = { bytes, 4 };
+    pthread_t writer;
+
+    if (conf_emulated()) {
+        conf_skip("qemu has no such call");
+        return;
+    }
+    conf_stream((enum conf_stream)_i, ends);
+    ck_assert_int_eq(preadv2(ends[0], &vec, 1, -1, 0x40000000), -1);
+    ck_assert_int_eq(errno, EOPNOTSUPP);
+    ck_assert_int_eq(pwritev2(ends[1], &vec, 1, -1, 0x40000000), -1);
+    ck_assert_int_eq(errno, EOPNOTSUPP);
+    writer = start_later(20, write_word, NULL);
+    ck_assert_int_eq(preadv2(ends[0], &vec, 1, -1, RWF_DSYNC), 4);
+    ck_assert_mem_eq(bytes, "word", 4);
+    join_thread(writer);
+    conf_close_both(ends);
+}
+END_TEST
+
+START_TEST(a_stream_is_written_whole_with_flags)
+{
+    char *bytes = malloc(LARGE);
+    struct iovec vec[] = { { bytes, 1000 }, { bytes + 1000, LARGE - 1000 } };
+    pthread_t reader;
+
+    if (conf_emulated()) {
+        conf_skip("qemu has no such call");
+        free(bytes);
+        return;
+    }
+    conf_stream(_i ? CONF_TCP : CONF_PIPE, ends);
+    conf_fill(bytes, LARGE, 7);
+    reader = start_thread(take_all, NULL);
+    ck_assert_int_eq(pwritev2(ends[1], vec, 2, -1, RWF_DSYNC), LARGE);
+    join_thread(reader);
+    free(bytes);
+    conf_close_both(ends);
+}
+END_TEST
+
 static char dir[CONF_PATH], path[CONF_PATH + 8];
 
 static int make_file(void)
@@ -121,6 +166,19 @@ START_TEST(files_have_both_offsets)
     ck_assert_str_eq(text, "babc");
     ck_assert_int_eq(preadv2(file, &in, 1, 0, 0), 4);
     ck_assert_str_eq(text, "abab");
+    if (!conf_emulated()) {
+        ck_assert_int_eq(lseek(file, 1, SEEK_SET), 1);
+        ck_assert_int_eq(preadv2(file, &in, 1, -1, RWF_HIPRI), 4);
+        ck_assert_str_eq(text, "babc");
+        ck_assert_int_eq(lseek(file, 0, SEEK_CUR), 5);
+        ck_assert_int_eq(preadv2(file, &in, 1, 4, RWF_NOWAIT), 2);
+        ck_assert_int_eq(preadv2(file, &in, 1, -2, 0), -1);
+        ck_assert_int_eq(errno, EINVAL);
+        ck_assert_int_eq(preadv2(file, &in, 1, 0, 0x40000000), -1);
+        ck_assert_int_eq(errno, EOPNOTSUPP);
+        ck_assert_int_eq(pwritev2(file, &out, 1, 0, RWF_APPEND), 4);
+        ck_assert_int_eq(lseek(file, 0, SEEK_END), 10);
+    }
     remove_file(file);
 }
 END_TEST
@@ -214,6 +272,8 @@ END_TEST
 static void add(TCase *tcase)
 {
     conf_test(tcase, preadv2_waits_at_the_own_offset, CONF_STREAMS);
+    conf_test(tcase, flags_of_streams_are_known_or_refused, CONF_STREAMS);
+    conf_test(tcase, a_stream_is_written_whole_with_flags, 2);
     conf_test(tcase, pwritev2_writes_all_at_the_own_offset, 2);
     conf_test(tcase, they_refuse, 1);
     conf_test(tcase, files_have_both_offsets, 1);

@@ -111,8 +111,28 @@ static ssize_t by_pwritev(int fd)
     return pwritev(fd, parts, 2, 0);
 }
 
-static ssize_t (*const ways[])(int) = { by_write, by_writev, by_pwrite,
-                                        by_pwritev };
+static ssize_t by_pwritev2(int fd)
+{
+    struct iovec parts[2] = { { absent, PAGE / 2 },
+                              { absent + PAGE / 2, PAGE / 2 } };
+
+    return pwritev2(fd, parts, 2, 0, 0);
+}
+
+enum { WAYS = 5 };
+static ssize_t (*const ways[WAYS])(int) = { by_write, by_writev, by_pwrite,
+                                            by_pwritev, by_pwritev2 };
+
+/* The call says itself that it waits for the storage. */
+static int its_flags;
+static off_t its_place;
+
+static ssize_t by_flags(int fd)
+{
+    struct iovec part = { absent, PAGE };
+
+    return pwritev2(fd, &part, 1, its_place, its_flags);
+}
 
 static void goes_on_beside(int fd, ssize_t (*way)(int))
 {
@@ -134,17 +154,18 @@ static void goes_on_beside(int fd, ssize_t (*way)(int))
 START_TEST(other_threads_go_on_while_a_file_is_written_through)
 {
     static const int flags[] = { O_DSYNC, O_SYNC };
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | flags[_i / 4], 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | flags[_i / WAYS],
+                  0600);
 
     ck_assert_int_ge(fd, 0);
-    goes_on_beside(fd, ways[_i % 4]);
+    goes_on_beside(fd, ways[_i % WAYS]);
     close(fd);
 }
 END_TEST
 
 START_TEST(other_threads_go_on_while_a_file_is_written_past_the_cache)
 {
-    bool later = _i / 4 == 1; /* it has been written to before that is set */
+    bool later = _i / WAYS == 1; /* it has been written to before that is set */
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | (later ? 0 : O_DIRECT),
                   0600);
 
@@ -160,7 +181,24 @@ START_TEST(other_threads_go_on_while_a_file_is_written_past_the_cache)
         conf_skip("the file system has no O_DIRECT");
         return;
     }
-    goes_on_beside(fd, ways[_i % 4]);
+    goes_on_beside(fd, ways[_i % WAYS]);
+    close(fd);
+}
+END_TEST
+
+START_TEST(other_threads_go_on_while_a_call_says_so_itself)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+    ck_assert_int_ge(fd, 0);
+    if (conf_emulated()) {
+        conf_skip("qemu has no pwritev2()");
+    } else {
+        its_flags = _i % 2 ? RWF_SYNC : RWF_DSYNC;
+        its_place = _i / 2 ? -1 : 0;
+        goes_on_beside(fd, by_flags);
+        ck_assert_int_eq(lseek(fd, 0, SEEK_CUR), _i / 2 ? PAGE : 0);
+    }
     close(fd);
 }
 END_TEST
@@ -168,9 +206,12 @@ END_TEST
 static void add(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, setup, teardown);
-    conf_test(tcase, other_threads_go_on_while_a_file_is_written_through, 8);
+    conf_test(tcase, other_threads_go_on_while_a_file_is_written_through,
+              2 * WAYS);
     conf_test(tcase,
-              other_threads_go_on_while_a_file_is_written_past_the_cache, 8);
+              other_threads_go_on_while_a_file_is_written_past_the_cache,
+              2 * WAYS);
+    conf_test(tcase, other_threads_go_on_while_a_call_says_so_itself, 4);
 }
 
 int main(void)
