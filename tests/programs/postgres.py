@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import harness
 from harness import NATIVE, Skip, check
@@ -49,11 +50,19 @@ def cluster():
 def start(folder, mode=NATIVE, env=None, options=(), **more):
     """The server of such a folder.  Its processes have sessions of their own:
     it ends them."""
-    postgres = program("postgres")
-    return harness.start_server(lambda port: as_somebody(
+    postgres, is_ready = program("postgres"), program("pg_isready")
+    running = harness.start_server(lambda port: as_somebody(
         [postgres, "-D", os.path.join(folder, "data"), "-p", str(port),
          "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off", *options]),
         mode, env, cwd=folder, **more)
+    # It accepts connections before it has recovered.
+    for _ in range(300):
+        if harness.run([is_ready, "-h", "127.0.0.1", "-p",
+                        str(running.port)])[0] == 0:
+            return running
+        time.sleep(0.1)
+    raise harness.Failed("PostgreSQL does not get ready: %s" %
+                         running.output()[-800:])
 
 
 @contextlib.contextmanager
