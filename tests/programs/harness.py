@@ -318,13 +318,15 @@ def wait_for_port(program, port, limit=30):
     return False
 
 
-def start_server(make_command, mode=NATIVE, env=None, limit=30, **more):
+def start_server(make_command, mode=NATIVE, env=None, limit=30, again=None,
+                 **more):
     """Start a server on a port of the kernel's choice and wait until it
     answers.  make_command(port) gives the command; between asking for a port
-    and using it somebody else may take it, so there are three attempts."""
+    and using it somebody else may take it, so there are three attempts.
+    again: the port of one that was killed, and is to come back."""
     said = ""
     for _ in range(3):
-        port = free_port()
+        port = again or free_port()
         program = Program(make_command(port), mode, env, **more)
         if wait_for_port(program, port, limit):
             program.port = port

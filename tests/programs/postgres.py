@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import harness
 from harness import NATIVE, Skip, check
@@ -29,24 +30,47 @@ def as_somebody(command):
 
 
 @contextlib.contextmanager
-def server(mode=NATIVE, env=None):
-    """Gives the port; user postgres, database postgres, no password."""
-    initdb, postgres = program("initdb"), program("postgres")
+def cluster():
+    """A folder with data of its own: user postgres, database postgres, no
+    password."""
+    initdb = program("initdb")
     with tempfile.TemporaryDirectory(prefix="vireo-postgres-") as folder:
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody", "nogroup")
-        data = os.path.join(folder, "data")
         done = subprocess.run(
-            as_somebody([initdb, "-D", data, "-U", "postgres", "-A", "trust",
+            as_somebody([initdb, "-D", os.path.join(folder, "data"),
+                         "-U", "postgres", "-A", "trust",
                          "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, cwd=folder)
         check(done.returncode == 0, "initdb: %s", done.stdout[-800:])
-        running = harness.start_server(lambda port: as_somebody(
-            [postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1",
-             "-k", folder, "-c", "fsync=off"]), mode, env, cwd=folder)
+        yield folder
+
+
+def start(folder, mode=NATIVE, env=None, options=(), **more):
+    """The server of such a folder.  Its processes have sessions of their own:
+    it ends them."""
+    postgres, is_ready = program("postgres"), program("pg_isready")
+    running = harness.start_server(lambda port: as_somebody(
+        [postgres, "-D", os.path.join(folder, "data"), "-p", str(port),
+         "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off", *options]),
+        mode, env, cwd=folder, **more)
+    # It accepts connections before it has recovered.
+    for _ in range(300):
+        if harness.run([is_ready, "-h", "127.0.0.1", "-p",
+                        str(running.port)])[0] == 0:
+            return running
+        time.sleep(0.1)
+    raise harness.Failed("PostgreSQL does not get ready: %s" %
+                         running.output()[-800:])
+
+
+@contextlib.contextmanager
+def server(mode=NATIVE, env=None):
+    """Gives the port; user postgres, database postgres, no password."""
+    with cluster() as folder:
+        running = start(folder, mode, env)
         try:
             yield running.port
         finally:
-            # Its processes have sessions of their own: it ends them.
             running.stop(signal.SIGINT, timeout=20)
