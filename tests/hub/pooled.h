@@ -94,6 +94,22 @@ static inline struct hub_connpool_stats stats(void)
     return now;
 }
 
+/* Tests may follow each other in one process. */
+static inline void pooled_setup(void)
+{
+    memset(&driver, 0, sizeof driver);
+    memset(&options, 0, sizeof options);
+    pool = NULL;
+}
+
+static inline TCase *pooled_case(void)
+{
+    TCase *tcase = sync_case();
+
+    tcase_add_checked_fixture(tcase, pooled_setup, NULL);
+    return tcase;
+}
+
 /* Nothing is lost: as many as it has places can be taken. */
 static inline void drop_pool(void)
 {

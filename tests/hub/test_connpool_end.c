@@ -342,7 +342,7 @@ END_TEST
 
 int main(void)
 {
-    TCase *tcase = sync_case();
+    TCase *tcase = pooled_case();
 
     tcase_add_loop_test(tcase, ended_in_open, 0, HOWS);
     tcase_add_loop_test(tcase, ended_in_check, 0, HOWS);
