@@ -89,7 +89,7 @@ int http_server_new(struct http_view view,
     hub_event_init(&made->hurry);
     hub_event_set(&made->emptied);
     rc = set_options(made, options);
-    made->lines = http__parser_lines_new();
+    made->lines = http__calloc(1, http__parser_lines_size);
     if (rc == 0 && made->lines == NULL)
         rc = -ENOMEM;
     if (rc < 0) {

@@ -2,7 +2,6 @@
 #include "http/parser.h"
 
 #include "http/chars.h"
-#include "http/memory.h"
 
 #include <http_parser.h>
 
@@ -98,10 +97,7 @@ struct http__parser_lines {
     struct line lines[LINES];
 };
 
-struct http__parser_lines *http__parser_lines_new(void)
-{
-    return http__calloc(1, sizeof(struct http__parser_lines));
-}
+const size_t http__parser_lines_size = sizeof(struct http__parser_lines);
 
 static struct line *place_of(struct http__parser_lines *lines, const char *text,
                              uint32_t length)

@@ -10,8 +10,8 @@
 
 /* Request lines that it has read of late: clients ask for the same things. */
 struct http__parser_lines;
-/* Freed by free(); NULL: no memory. */
-struct http__parser_lines *http__parser_lines_new(void);
+/* Its size; all zero: none yet. */
+extern const size_t http__parser_lines_size;
 
 /* Does http-parser read this complete head as strict.c does: the same version,
  * framing and end?
