@@ -113,8 +113,12 @@ struct http__child *http__child_new(struct http__master *master, pid_t pid,
 
 /* ---- a worker ---- */
 
-static int be_worker(struct http__master *master, pid_t parent, unsigned index,
-                     int channel, const sigset_t *mask)
+/* The shield is there to the end: the hub's own end looks at it. */
+static void be_worker(struct http__master *master, pid_t parent, unsigned index,
+                      int channel, const sigset_t *mask)
+    __attribute__((noreturn));
+static void be_worker(struct http__master *master, pid_t parent, unsigned index,
+                      int channel, const sigset_t *mask)
 {
     const struct http__process process = {
         .index = index,
@@ -129,6 +133,7 @@ static int be_worker(struct http__master *master, pid_t parent, unsigned index,
     };
     struct http__child *child;
     struct hub_shield shield; /* the master's scopes are not the worker's */
+    int rc;
 
     hub_shield_begin(&shield);
     for (size_t i = 0; i < HTTP__MASTER_SIGNALS; i++)
@@ -139,7 +144,9 @@ static int be_worker(struct http__master *master, pid_t parent, unsigned index,
             hub_close(child->channel); /* its end must mean the master's */
     if (master->notify >= 0)
         hub_close(master->notify);
-    return http__worker_be(&process, mask);
+    rc = http__worker_be(&process, mask);
+    hub_destroy();
+    exit(rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 int http__child_worker(struct http__master *master, unsigned index)
@@ -155,9 +162,7 @@ int http__child_worker(struct http__master *master, unsigned index)
     pid = http__master_fork(&mask);
     if (pid == 0) {
         hub_close(ends[0]);
-        rc = be_worker(master, parent, index, ends[1], &mask);
-        hub_destroy();
-        exit(rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+        be_worker(master, parent, index, ends[1], &mask);
     }
     hub_close(ends[1]);
     child = pid > 0 ? http__child_new(master, pid, ends[0], index) : NULL;
