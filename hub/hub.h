@@ -197,6 +197,7 @@ HUB_API int hub_set_error_fd(int fd);
 #endif
 
 #include "hub/config.h"
+#include "hub/connpool.h"
 #include "hub/console.h"
 #include "hub/counters.h"
 #include "hub/dump.h"
