@@ -117,8 +117,10 @@ static const http_parser_settings settings = {
     .on_message_complete = on_end,
 };
 
-/* Of a message of `size` bytes, that ends where ours says it does. */
-static void read_theirs(const char *text, size_t size, struct message *message)
+/* Of a message of `size` bytes, that ends where ours says it does.  False: it
+ * refuses a Content-Length, for a field whose name only begins with
+ * Transfer-Encoding, which it is not shown (http/parser.c). */
+static bool read_theirs(const char *text, size_t size, struct message *message)
 {
     http_parser parser;
 
@@ -126,7 +128,10 @@ static void read_theirs(const char *text, size_t size, struct message *message)
     http_parser_init(&parser, HTTP_REQUEST);
     parser.data = message;
     message->length = http_parser_execute(&parser, &settings, text, size);
+    if (HTTP_PARSER_ERRNO(&parser) == HPE_UNEXPECTED_CONTENT_LENGTH)
+        return false;
     fuzz_check(HTTP_PARSER_ERRNO(&parser) == HPE_PAUSED);
+    return true;
 }
 
 /* ---- ours ------------------------------------------------------------------
@@ -202,7 +207,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         lines = calloc(1, http__parser_lines_size);
     if (!read_ours(text, size, &ours))
         return 0;
-    read_theirs(text, size, &theirs);
+    if (!read_theirs(text, size, &theirs))
+        return 0;
     fuzz_check(ours.length == theirs.length);
     same(&ours.target, &theirs.target);
     same(&ours.fields, &theirs.fields);
