@@ -138,11 +138,11 @@ int http__field_look(struct http__strict *strict, const char *data,
 
     if (found == NULL)
         return 0;
+    /* It is counted already. */
     if (found->frames && head->count <= HTTP__FRAMING)
         head->framing |= UINT64_C(1) << (head->count - 1);
-    if (found->look == host &&
-        (head->form == HTTP__FORM_ORIGIN ||
-                         head->form == HTTP__FORM_ASTERISK)) {
+    if (found->look == host && (head->form == HTTP__FORM_ORIGIN ||
+                                head->form == HTTP__FORM_ASTERISK)) {
         head->host = field->value;
         head->host_length = field->value_length;
     }
