@@ -71,7 +71,9 @@ struct hub__frame {
     struct greenlet *greenlet;
     int error;      /* what waits in it end with; 0: nothing yet */
     uint8_t shield; /* what happens outside is not seen inside */
+    uint8_t kind;   /* of what: who leaves it for those who cannot */
 };
+enum { HUB__FRAME_PLAIN, HUB__FRAME_TIMEOUT, HUB__FRAME_TASKS };
 
 /* What is told of the end of a greenlet, or of another object: a wait, or a
  * callback.  Linked in a circle by who owns the list, the oldest first. */

@@ -46,6 +46,7 @@ void hub__frame_enter(struct hub__frame *frame, bool shield)
     frame->greenlet = self;
     frame->error = 0;
     frame->shield = shield;
+    frame->kind = HUB__FRAME_PLAIN;
     own->frames = frame;
     if (shield)
         own->pending = 0;

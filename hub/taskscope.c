@@ -154,6 +154,7 @@ int hub_scope_begin(struct hub_scope *outer, unsigned flags)
     init(scope, hub, flags);
     scope->greenlet = greenlet__word->current;
     hub__frame_enter(&scope->frame, false);
+    scope->frame.kind = HUB__FRAME_TASKS;
     return 0;
 }
 

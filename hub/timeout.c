@@ -68,9 +68,11 @@ int hub_timeout_begin(struct hub_timeout *timeout, int64_t deadline_ns)
     t->state = RUNNING;
     hub__timer_init(&t->timer, fire);
     rc = arm(t, deadline_ns);
-    if (rc == 0)
-        hub__frame_enter(&t->frame, false);
-    return rc;
+    if (rc < 0)
+        return rc;
+    hub__frame_enter(&t->frame, false);
+    t->frame.kind = HUB__FRAME_TIMEOUT;
+    return 0;
 }
 
 int hub_timeout_reset(struct hub_timeout *timeout, int64_t deadline_ns)

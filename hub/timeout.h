@@ -56,6 +56,16 @@ struct hub_shield {
 HUB_API void hub_shield_begin(struct hub_shield *shield);
 HUB_API void hub_shield_end(struct hub_shield *shield);
 
+/* The innermost of the scopes that the calling greenlet is in: timeouts, scopes of
+ * tasks, shields; NULL: none.  For hub_leave_since(). */
+HUB_API const void *hub_entered(void);
+
+/* Leave, the innermost first and each as by its own end, all scopes that the calling
+ * greenlet entered since hub_entered() gave `since`: for who abandons the frames that
+ * they lie in, before these are gone.  Switches where tasks are waited for; not a
+ * cancellation point. */
+HUB_API void hub_leave_since(const void *since);
+
 /* What the next wait of the calling greenlet would end with at once, because of
  * a scope that it is in; 0: nothing. */
 HUB_API int hub_canceled(void);
