@@ -58,6 +58,13 @@ set_target_properties(Wslay::wslay PROPERTIES
     IMPORTED_LOCATION ${WSLAY_LIBRARY}
     INTERFACE_INCLUDE_DIRECTORIES ${WSLAY_INCLUDE_DIR})
 find_package(ZLIB REQUIRED)
+# JSON, of applications; 2.11: json_pack() with "o*".
+find_path(JANSSON_INCLUDE_DIR jansson.h REQUIRED)
+find_library(JANSSON_LIBRARY jansson REQUIRED)
+add_library(Jansson::jansson UNKNOWN IMPORTED)
+set_target_properties(Jansson::jansson PROPERTIES
+    IMPORTED_LOCATION ${JANSSON_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${JANSSON_INCLUDE_DIR})
 
 # For libvireo-http-client.so alone.  7.85: CURLOPT_PROTOCOLS_STR.
 find_package(CURL 7.85 REQUIRED)

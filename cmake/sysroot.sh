@@ -15,7 +15,7 @@ packages='libc6 libc6-dev linux-libc-dev libcrypt1 libcrypt-dev libgcc-s1
     libc-ares2 libc-ares-dev libssl3 libssl-dev
     libboost-context1.74-dev check libsubunit0 libsubunit-dev
     libhttp-parser2.9 libhttp-parser-dev libwslay1 libwslay-dev
-    zlib1g zlib1g-dev
+    zlib1g zlib1g-dev libjansson4 libjansson-dev
     libcurl4 libcurl4-openssl-dev libbrotli1 libgssapi-krb5-2 libidn2-0
     libldap-2.5-0 libnghttp2-14 libpsl5 librtmp1 libssh2-1 libzstd1
     libunistring2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1

@@ -151,6 +151,14 @@ static void send_response(struct http__connection *connection)
         http__access(connection, status, sent);
 }
 
+/* Teardown functions may wait, and the client does not wait for them. */
+static void end_call(struct http__connection *connection)
+{
+    if (!connection->broken)
+        http__flush_soon(connection);
+    http__call_end(connection->work->request.call);
+}
+
 static void answer_one(struct http__connection *connection)
 {
     struct http__work *work = connection->work;
@@ -173,6 +181,8 @@ static void answer_one(struct http__connection *connection)
         http__upgrade_run(connection);
         return;
     }
+    if (unlikely(work->request.call != NULL))
+        end_call(connection);
     if (!connection->closing && !http__body_discard(connection))
         connection->closing = true;
     if (unlikely(connection->closing) &&

@@ -8,6 +8,8 @@
 #define VIREO_HTTP_H
 
 #include "http/accesslog.h"
+#include "http/app.h"
+#include "http/appdata.h"
 #include "http/httpserver.h"
 #include "http/httpstream.h"
 #include "http/master.h"

@@ -50,8 +50,11 @@ struct http__defer {
     void *data;
 };
 
+struct http__call; /* app/app_impl.h: what an application has of a request */
+
 struct http_request {
     struct http__work *work;
+    struct http__call *call; /* NULL: none */
     struct http__head head;          /* offsets from `data` */
     char *data;                      /* in the work's input */
     const char *path, *query, *host; /* NULL: not asked for yet */
@@ -263,6 +266,9 @@ bool http__body_discard(struct http__connection *connection);
 bool http__body_ends_connection(const struct http_request *request);
 /* The status that an error of the body stands for; 0: none. */
 int http__body_status(const struct http_request *request);
+
+/* app/context.c: its response was sent, or its connection given up.  Switches. */
+void http__call_end(struct http__call *call);
 
 /* ---- the server ---- */
 

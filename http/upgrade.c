@@ -87,6 +87,8 @@ void http__connection_release(struct http__connection *connection)
     if (work == NULL)
         return;
     work->at = work->end;
+    if (work->request.call != NULL)
+        http__call_end(work->request.call);
     http__work_end(work);
     if (connection->work != NULL)
         http__work_unref(connection->work);

@@ -1,7 +1,7 @@
 /* abandon.c - scopes whose frames are given up, by an unwinding or a longjmp()
  *
- * They are locals of those frames: each is left while it is still there, for a timer
- * or a task would find something else in its place. */
+ * They are locals of those frames: each is left while it is still there, for a
+ * timer or a task would find something else in its place. */
 #include "hub/schedule.h"
 #include "hub/task.h"
 #include "hub/timeout.h"

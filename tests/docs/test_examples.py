@@ -51,12 +51,7 @@ def check(name, code, output, folder):
         stream.write(code)
     whole = "int main(" in code
     words = ["cc", *FLAGS, source, "-o", program]
-    libraries = LIBRARY
-    if "<vireo/httpclient.h>" in code:
-        libraries = LIBRARY[:-1] + ["-lvireo-http-client"] + LIBRARY[-1:]
-    if "<vireo/monkeypatch.h>" in code:
-        libraries = LIBRARY[:-1] + PRELOAD + LIBRARY[-1:]
-    done = run(words + (libraries if whole else ["-c"]))
+    done = run(words + (libraries(code) if whole else ["-c"]))
     if done.returncode:
         return "does not compile:\n" + done.stderr
     if not whole:

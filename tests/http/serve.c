@@ -28,6 +28,12 @@ static void note(const char *line, void *data)
 void serve_start(http_view_function *view,
                  const struct http_server_options *options)
 {
+    serve_start_view(http_view_sync(view), options);
+}
+
+void serve_start_view(struct http_view view,
+                      const struct http_server_options *options)
+{
     struct http_server_options own = {0};
     struct hub_address where;
 
@@ -37,8 +43,7 @@ void serve_start(http_view_function *view,
         own.report = note;
     serve_reports = 0;
     serve_reported[0] = '\0';
-    ck_assert_int_eq(http_server_new(http_view_sync(view), &own, &serve_server),
-                     0);
+    ck_assert_int_eq(http_server_new(view, &own, &serve_server), 0);
     ck_assert_int_eq(http_server_listen(serve_server, "127.0.0.1:0", NULL), 0);
     ck_assert_int_eq(http_server_address(serve_server, 0, &where), 0);
     ck_assert_int_gt(hub_address_format(&where, address, sizeof address), 0);

@@ -11,6 +11,8 @@
  * what it reports is kept in serve_reported. */
 void serve_start(http_view_function *view,
                  const struct http_server_options *options);
+void serve_start_view(struct http_view view,
+                      const struct http_server_options *options);
 /* End it, and see that no connection is left. */
 void serve_stop(void);
 

@@ -4,7 +4,8 @@ libvireo-preload.so exports the table's names (monkeypatch/symbols.def), which
 would otherwise capture or miss calls of the host, and needs libc alone.
 libvireo.so exports the public functions and no internal one (two underscores);
 libvireo-tls.so those of its header, and needs OpenSSL; libvireo-http.so those of
-http/, and needs libcrypto (the SHA-1 of WebSockets), but for the header of
+http/, and needs libcrypto (the SHA-1 of WebSockets), jansson, and libgcc_s, whose unwinder
+http_request_abort() has to share with C++, but for the header of
 libvireo-http-client.so, which alone needs libcurl.
 """
 import os
@@ -106,7 +107,7 @@ def check_http(root, library):
         yield "libvireo-http.so and the headers of http/ differ on %s" % name
     for name in needed(library):
         if not LIBC.match(name) and not re.match(
-                r"^(libvireo(-tls)?\.so[.\d]*|lib(http_parser|wslay|z|crypto)\.so[.\d]*)$",
+                r"^(libvireo(-tls)?\.so[.\d]*|lib(http_parser|wslay|z|crypto|jansson|gcc_s)\.so[.\d]*)$",
                 name):
             yield "libvireo-http.so needs %s" % name
 

@@ -1,0 +1,225 @@
+/* app.h - applications: rules, hooks, error handlers, views sync and async
+ *
+ * An application is put together before it serves, by one thread; from then on
+ * it is read only.  What is registered in vain is an error that sticks: the
+ * first is kept, with where and why, and http_app_run() prints and returns it.
+ *
+ * A view that has a scope is async, and that is all that async means: each runs
+ * in the greenlet of its request, and may wait.  Each place that takes one kind
+ * takes the other.  What a view, a hook or a handler returns: 0             as
+ * it was filled, 200 unless it says otherwise; of a hook that runs before a
+ * view: go on 200 ... 599   that status; from 400 on, with no body set, as by
+ *                 http_request_abort()
+ *   negative      an errno: the handler of that, else that of any error, else
+ * 500 and a line in the log */
+#ifndef VIREO_APP_H
+#define VIREO_APP_H
+
+#include "http/request.h"
+#include "http/response.h"
+#include "http/serve.h"
+#include "http/view.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct http_app;
+struct http_blueprint;
+
+/* ---- making, running ---- */
+
+/* Ownership: given, to http_app_run() or http_app_free().  NULL: no memory. */
+HTTP_API struct http_app *http_app_new(void);
+/* Not while it serves.  NULL is fine. */
+HTTP_API void http_app_free(struct http_app *app);
+
+/* The first error of a registration, 0: none; *text (unless NULL) says where
+ * and why, borrowed. */
+HTTP_API int http_app_error(const struct http_app *app, const char **text);
+
+/* As a view, for http_server_new() and http_serve(); app is borrowed. */
+HTTP_API struct http_view http_app_view(struct http_app *app);
+
+/* Serve until a signal ends it, as the program's arguments say (--help prints
+ * them); hooks around serving are called in each hub of each worker.
+ * Ownership: app is given.  For the main greenlet.  Switches.
+ * Returns as http_serve(); the error of a registration; -EINVAL for arguments.
+ */
+HTTP_API int http_app_run(struct http_app *app, int argc, char **argv);
+
+/* What --help describes, for programs with arguments of their own; NULL:
+ * defaults. */
+HTTP_API int http_app_serve(struct http_app *app,
+                            const struct http_serve_options *options);
+
+/* ---- rules ---- */
+
+struct http_app_default {
+    const char *name, *value;
+};
+
+struct http_app_route {
+    const char *methods;  /* "GET, POST"; NULL: GET.  HEAD comes with GET, and
+                             OPTIONS is answered unless it is named */
+    const char *rule;     /* "/users/<int:id>" */
+    const char *endpoint; /* a name for http_request_url_for(); of a blueprint
+                             with its name and a dot in front */
+    struct http_view view;
+    const struct http_app_default *defaults; /* arguments that the rule lacks */
+    size_t default_count;
+    bool any_slash; /* with and without a slash at the end are the same */
+    int64_t
+        timeout_ns; /* 504 then; 0: what the application says; negative: none */
+};
+
+/* Rules are paths with <name> or <converter:name> in them; converters are
+ * string (the default: all but a slash), int, float, path and uuid.  Where
+ * several rules match, text goes before arguments, and path comes last.  A rule
+ * that ends in a slash answers the path without it by 308. Returns 0, -EINVAL,
+ * -EEXIST (another view has the endpoint, or another endpoint rule and method),
+ * -ENOMEM; all stick. */
+HTTP_API int http_app_route(struct http_app *app, const char *methods,
+                            const char *rule, const char *endpoint,
+                            struct http_view view);
+HTTP_API int http_app_route_with(struct http_app *app,
+                                 const struct http_app_route *route);
+
+/* For each view that has no time limit of its own; 0 or negative: none. */
+HTTP_API void http_app_set_timeout(struct http_app *app, int64_t timeout_ns);
+
+/* ---- hooks, handlers ---- */
+
+/* Before the view: in the order of registration, the application's first; one
+ * that returns other than 0 answers.  Behind it, and behind error handlers,
+ * before the first byte is sent: the last registered first, those of the
+ * blueprint before the application's; they may change the response.  When the
+ * last byte was sent, in the same order: they read http_request_error().  What
+ * the last two return is logged if it is an error, and changes nothing. Return
+ * 0, -EINVAL, -ENOMEM; all stick. */
+HTTP_API int http_app_before_request(struct http_app *app,
+                                     struct http_view view);
+HTTP_API int http_app_after_request(struct http_app *app,
+                                    struct http_view view);
+HTTP_API int http_app_teardown_request(struct http_app *app,
+                                       struct http_view view);
+
+/* In each hub before it serves, and behind its last request, with a request of
+ * no client.  One before that fails ends the worker. */
+HTTP_API int http_app_before_serving(struct http_app *app,
+                                     struct http_view view);
+HTTP_API int http_app_after_serving(struct http_app *app,
+                                    struct http_view view);
+
+/* Any error that has no handler of its own. */
+#define HTTP_APP_ANY_ERROR 0
+
+/* Answer a status (300 ... 599), an errno (negative), or HTTP_APP_ANY_ERROR.
+ * The response is empty then, but for fields that a view set beside a status;
+ * its status is that of the error unless the handler sets one. Returns 0,
+ * -EINVAL, -EEXIST, -ENOMEM; all stick. */
+HTTP_API int http_app_error_handler(struct http_app *app, int error,
+                                    struct http_view view);
+
+/* ---- blueprints ---- */
+
+/* Rules below a prefix (NULL: none), with hooks and error handlers for their
+ * requests alone.
+ * Ownership: the application's.  NULL: the error sticks; what is registered at
+ * NULL does nothing. */
+HTTP_API struct http_blueprint *
+http_blueprint_new(struct http_app *app, const char *name, const char *prefix);
+HTTP_API int http_blueprint_route(struct http_blueprint *blueprint,
+                                  const char *methods, const char *rule,
+                                  const char *endpoint, struct http_view view);
+HTTP_API int http_blueprint_route_with(struct http_blueprint *blueprint,
+                                       const struct http_app_route *route);
+HTTP_API int http_blueprint_before_request(struct http_blueprint *blueprint,
+                                           struct http_view view);
+HTTP_API int http_blueprint_after_request(struct http_blueprint *blueprint,
+                                          struct http_view view);
+HTTP_API int http_blueprint_teardown_request(struct http_blueprint *blueprint,
+                                             struct http_view view);
+HTTP_API int http_blueprint_error_handler(struct http_blueprint *blueprint,
+                                          int error, struct http_view view);
+
+/* ---- classes of views ---- */
+
+/* A view for each method, by what http_view_sync() and http_view_async() make;
+ * all zero: none, 405.  HEAD falls back to get. */
+struct http_view_class {
+    struct http_view get, head, post, put, patch, del, options;
+};
+
+/* One rule for those methods of a class (copied); NULL: for all that it has
+ * views for.  A class may have several rules under one endpoint. Returns as
+ * http_app_route(). */
+HTTP_API int http_app_route_class(struct http_app *app, const char *methods,
+                                  const char *rule, const char *endpoint,
+                                  const struct http_view_class *views);
+
+/* ---- sync and async ---- */
+
+/* Runs an async view for `app`, and returns what it returns. */
+typedef int http_app_adapter(struct http_app *app, const struct http_view *view,
+                             struct http_request *request,
+                             struct http_response *response);
+
+/* How async views are run: in the greenlet of their request, with a scope (the
+ * default); in an OS thread of their own that has a hub of its own; or by a
+ * function of the program's. */
+HTTP_API int http_app_adapt_on_hub(struct http_app *app,
+                                   const struct http_view *view,
+                                   struct http_request *request,
+                                   struct http_response *response);
+HTTP_API int http_app_adapt_in_thread(struct http_app *app,
+                                      const struct http_view *view,
+                                      struct http_request *request,
+                                      struct http_response *response);
+HTTP_API void http_app_set_adapter(struct http_app *app,
+                                   http_app_adapter *adapter);
+
+/* A sync view as it is; an async one as a view whose call runs the adapter. The
+ * framework passes all views through this.  Memory is the application's; an
+ * error sticks, and is what the view then returns. */
+HTTP_API struct http_view http_app_ensure_sync(struct http_app *app,
+                                               struct http_view view);
+
+/* Call a view, as the framework does: http_request_abort() in it ends this
+ * call. */
+HTTP_API int http_view_call(const struct http_view *view,
+                            struct http_request *request,
+                            struct http_response *response);
+
+/* What an extension puts around a view; it calls `inner`, sync or async, by
+ * http_view_call(), or does not. */
+typedef int http_view_wrapper(struct http_request *request,
+                              struct http_response *response,
+                              const struct http_view *inner, void *data);
+HTTP_API struct http_view http_view_wrap(struct http_app *app,
+                                         struct http_view inner,
+                                         http_view_wrapper *wrapper,
+                                         void *data);
+
+/* ---- where it was registered ---- */
+
+/* From here on registrations come from that line; the macros below call it. */
+HTTP_API void http_app_at(const char *file, int line);
+
+#define http_app_route(...) \
+    (http_app_at(__FILE__, __LINE__), http_app_route)(__VA_ARGS__)
+#define http_app_route_with(...) \
+    (http_app_at(__FILE__, __LINE__), http_app_route_with)(__VA_ARGS__)
+#define http_app_route_class(...) \
+    (http_app_at(__FILE__, __LINE__), http_app_route_class)(__VA_ARGS__)
+#define http_app_error_handler(...) \
+    (http_app_at(__FILE__, __LINE__), http_app_error_handler)(__VA_ARGS__)
+#define http_blueprint_route(...) \
+    (http_app_at(__FILE__, __LINE__), http_blueprint_route)(__VA_ARGS__)
+#define http_blueprint_route_with(...) \
+    (http_app_at(__FILE__, __LINE__), http_blueprint_route_with)(__VA_ARGS__)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,47 @@
+/* app.c - making an application, and its end */
+#include "http/app/app_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+struct http_app *http_app_new(void)
+{
+    struct http_app *app = http__calloc(1, sizeof *app);
+
+    if (app == NULL)
+        return NULL;
+    http__arena_init(&app->arena, app->arena_room, sizeof app->arena_room);
+    app->last_route = &app->routes;
+    app->adapter = http_app_adapt_on_hub;
+    return app;
+}
+
+void http_app_free(struct http_app *app)
+{
+    if (app == NULL)
+        return;
+    http__arena_free(&app->arena);
+    free(app);
+}
+
+int http_app_error(const struct http_app *app, const char **text)
+{
+    if (text != NULL)
+        *text = app->error_text;
+    return app->error;
+}
+
+struct http_view http_app_view(struct http_app *app)
+{
+    return (struct http_view){http__app_dispatch, NULL, app};
+}
+
+void http_app_set_timeout(struct http_app *app, int64_t timeout_ns)
+{
+    app->timeout_ns = timeout_ns;
+}
+
+void http_app_set_adapter(struct http_app *app, http_app_adapter *adapter)
+{
+    app->adapter = adapter != NULL ? adapter : http_app_adapt_on_hub;
+}

@@ -1,0 +1,72 @@
+"""Every row of the contract of applications (V-00 ... V-39) has a test that carries
+its id, v21_... or test_v00.py; or stands in the table of those that are not yet there,
+which has to shrink: a row with a test may not stand in it."""
+import re
+
+import tree
+
+ROWS = ["V-%02d" % number for number in range(40)]
+FOLDER = "tests/views/"
+
+# Rows without any test, and what is missing.
+NOT_YET = {
+    "V-07": "an example with PostgreSQL, Redis and an upstream at once",
+    "V-08": "a view that computes: the monitor, a thread pool, preemption",
+    "V-10": "scopes that are attached to the hub",
+    "V-14": "the example of server-sent events in a browser",
+    "V-18": "hooks around serving, in workers",
+    "V-23": "signed session cookies",
+    "V-24": "the test client",
+    "V-25": "--reload, --debug, the status page",
+    "V-26": "10,000 connections of an application",
+    "V-27": "Flask unmodified under the preload: tests/programs, without ids",
+    "V-28": "restarts: tests/http/servers, without ids",
+    "V-29": "sync views that read a database",
+    "V-30": "a blocking call inside an async view",
+    "V-31": "the logger",
+    "V-32": "static files",
+    "V-33": "the body as a stream, in an application",
+    "V-34": "contexts outside a request",
+    "V-35": "the client session: tests/http/test_client*.c, without ids",
+    "V-36": "WebSocket views",
+    "V-37": "configuration",
+    "V-38": "extensions: CORS, login, compression",
+    "V-39": "options of the hub, in an application",
+}
+
+
+def tests(root):
+    """{row: [file:line of each of its tests]}"""
+    found = {}
+    for path in tree.files(root, ".c", ".cpp", ".py", folders=("tests",)):
+        if not path.startswith(FOLDER):
+            continue
+        match = re.search(r"/test_v(\d\d)\w*\.py$", path)
+        if match:
+            found.setdefault("V-" + match.group(1), []).append(path)
+        for number, line in enumerate(tree.lines(root, path), 1):
+            match = re.match(r"START_TEST\(v(\d\d)_", line)
+            if match:
+                found.setdefault("V-" + match.group(1), []).append(
+                    "%s:%d" % (path, number))
+    return found
+
+
+def main():
+    root, _ = tree.arguments()
+    found = tests(root)
+    problems = ["%s: neither a test nor a line in the table" % row
+                for row in ROWS if row not in found and row not in NOT_YET]
+    problems += ["%s: has a test (%s), and stands in the table" % (
+        row, found[row][0]) for row in sorted(found.keys() & NOT_YET.keys())]
+    problems += ["%s: there is no %s" % (found[row][0], row)
+                 for row in sorted(found.keys() - set(ROWS))]
+    print("%d rows: %d with tests (%d in all), %d not yet" % (
+        len(ROWS), len(found), sum(map(len, found.values())), len(NOT_YET)))
+    for row, missing in sorted(NOT_YET.items()):
+        print("%s %s" % (row, missing))
+    tree.verdict(problems, len(ROWS))
+
+
+if __name__ == "__main__":
+    main()
