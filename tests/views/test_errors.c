@@ -6,6 +6,7 @@
 
 #include "hub/fork.h"
 
+#include <search.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -291,27 +292,31 @@ START_TEST(v16_abort_in_a_task_is_refused_by_the_end_of_the_process)
     }
 END_TEST
 
-static int in_foreign_frame(const void *a, const void *b, void *request)
+static struct http_request *the_request;
+
+static int in_foreign_frame(const void *a, const void *b)
 {
     (void)a;
     (void)b;
-    http_request_abort(request, 404);
+    http_request_abort(the_request, 404);
 }
 
 /* libc knows nothing of us: its frames are none that may be unwound. */
-static int aborts_in_qsort(struct http_request *request,
-                           struct http_response *response)
+static int aborts_in_tree(struct http_request *request,
+                          struct http_response *response)
 {
-    int numbers[] = {3, 1, 2};
+    void *root = NULL;
 
     (void)response;
-    qsort_r(numbers, 3, sizeof *numbers, in_foreign_frame, request);
+    the_request = request;
+    tsearch(request, &root, in_foreign_frame);
+    tsearch(response, &root, in_foreign_frame);
     return 0;
 }
 
 START_TEST(v16_abort_below_a_foreign_library_is_refused)
     {
-        route(aborts_in_qsort);
+        route(aborts_in_tree);
         ends_by_abort(ask_once);
         ck_assert_ptr_nonnull(strstr(child_said, "cannot be unwound"));
     }
