@@ -26,6 +26,7 @@ extern "C" {
 
 struct http_app;
 struct http_blueprint;
+struct http_response_cookie; /* appdata.h */
 
 /* ---- making, running ---- */
 
@@ -166,12 +167,17 @@ typedef int http_app_adapter(struct http_app *app, const struct http_view *view,
                              struct http_response *response);
 
 /* How async views are run: in the greenlet of their request, with a scope (the
- * default); in an OS thread of their own that has a hub of its own; or by a
- * function of the program's. */
+ * default), or with the scope of the hub, whose tasks outlive the request and
+ * end with the hub; in an OS thread of their own that has a hub of its own; or
+ * by a function of the program's. */
 HTTP_API int http_app_adapt_on_hub(struct http_app *app,
                                    const struct http_view *view,
                                    struct http_request *request,
                                    struct http_response *response);
+HTTP_API int http_app_adapt_on_hub_scope(struct http_app *app,
+                                         const struct http_view *view,
+                                         struct http_request *request,
+                                         struct http_response *response);
 HTTP_API int http_app_adapt_in_thread(struct http_app *app,
                                       const struct http_view *view,
                                       struct http_request *request,
@@ -200,6 +206,62 @@ HTTP_API struct http_view http_view_wrap(struct http_app *app,
                                          struct http_view inner,
                                          http_view_wrapper *wrapper,
                                          void *data);
+
+/* ---- sessions, files, lines ---- */
+
+/* What sessions are signed with (at least 16 bytes each, copied): the first signs,
+ * all are good for what was signed before, so that a new one is put in front and an
+ * old one taken away later.  Returns 0, -EINVAL, -ENOMEM; all stick. */
+HTTP_API int http_app_set_secrets(struct http_app *app,
+                                  const char *const *secrets, size_t count);
+/* The cookie that has the session: its name ["session"] and what is said of it
+ * [HttpOnly, SameSite=Lax, Max-Age of 31 days; Secure over TLS]; a max_age that is not
+ * positive is 31 days, after which it is not taken any more.  Texts are copied.
+ * Returns 0, -EINVAL, -ENOMEM; all stick. */
+HTTP_API int
+http_app_set_session_cookie(struct http_app *app, const char *name,
+                            const struct http_response_cookie *how);
+
+/* Files below a folder, as GET PREFIX/<path:name>, with the endpoint "static".
+ * Returns as http_app_route(). */
+HTTP_API int http_app_static(struct http_app *app, const char *prefix,
+                             const char *folder);
+
+/* Lines for the operator, from the least important on. */
+enum http_app_level {
+    HTTP_APP_DEBUG,
+    HTTP_APP_INFO,
+    HTTP_APP_WARNING,
+    HTTP_APP_ERROR
+};
+
+/* Say something, about the current request if there is one.  A line of at most 1,000
+ * bytes; controls become '?'. */
+HTTP_API void http_app_log(struct http_app *app, enum http_app_level level,
+                           const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* What is less important than `least` [HTTP_APP_INFO] is not said; `sink` gets the
+ * lines instead of standard error (NULL), in the greenlet that says them; it must not
+ * wait.  The framework's own lines go there too. */
+HTTP_API void http_app_set_log(struct http_app *app, enum http_app_level least,
+                               void (*sink)(enum http_app_level level,
+                                            const char *line, void *data),
+                               void *data);
+
+/* ---- contexts outside a request ---- */
+
+/* A request of no client becomes the current one of the calling greenlet, for
+ * commands and background work; end: the one before is again.  Nested, if at all.
+ * Ownership: given; ended by http_app_context_end().
+ * Returns 0, the error that sticks to the application, -ENOMEM. */
+HTTP_API int http_app_context_begin(struct http_app *app,
+                                    struct http_request **request);
+HTTP_API void http_app_context_end(struct http_request *request);
+
+/* hub_spawn() of a greenlet that has a copy of the caller's context: the current
+ * request is its own, too, and lives as long as it does.
+ * Ownership: given, as by hub_spawn().  NULL: no memory. */
+HTTP_API struct greenlet *http_request_spawn(greenlet_run *run, void *arg);
 
 /* ---- where it was registered ---- */
 

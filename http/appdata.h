@@ -38,6 +38,10 @@ HTTP_API const char *http_request_url_for(struct http_request *request,
                                           const char *endpoint, ...)
     __attribute__((sentinel));
 
+/* What it is called in lines of the log: the X-Request-Id that it came with, if that
+ * is at most 64 letters, digits and "-_.", or one of ours.  Borrowed. */
+HTTP_API const char *http_request_id(struct http_request *request);
+
 /* ---- errors ---- */
 
 /* The status or (negative) errno that is being handled, or was: for handlers
@@ -135,7 +139,27 @@ HTTP_API int http_response_json(struct http_response *response,
 HTTP_API int http_response_jsonf(struct http_response *response,
                                  const char *format, ...);
 
+/* ---- the session ---- */
+
+/* Texts that a client brings back, in a cookie that it can read and not change
+ * (http_app_set_secrets()).  get: borrowed until it is set; NULL: there is none.
+ * set: value NULL takes it away.  Returns 0; -ENOTSUP: there are no secrets; -EINVAL:
+ * no UTF-8; -ESHUTDOWN, -ENOMEM. */
+HTTP_API const char *http_request_session_get(struct http_request *request,
+                                              const char *name);
+HTTP_API int http_request_session_set(struct http_request *request,
+                                      const char *name, const char *value);
+/* It is empty; its cookie is deleted.  Returns as set. */
+HTTP_API int http_request_session_clear(struct http_request *request);
+
 /* ---- answers ---- */
+
+/* A file below a folder, as http_response_file(); its type by the ending of its name,
+ * unless one is set.  No way leads out of the folder: "..", a symbolic link, a NUL.
+ * Returns 0; 404, for the view to return: there is no such file, or not for us;
+ * another error of opening it. */
+HTTP_API int http_response_send_from(struct http_response *response,
+                                     const char *folder, const char *name);
 
 /* Location, and that status (301, 302, 303, 307, 308).
  * Returns it, for the view to return; -EINVAL; -ENOMEM. */

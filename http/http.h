@@ -16,6 +16,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "http/serve.h"
+#include "http/testclient.h"
 #include "http/trust.h"
 #include "http/view.h"
 #include "http/websocket.h"

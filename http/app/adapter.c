@@ -37,6 +37,20 @@ int http_app_adapt_on_hub(struct http_app *app, const struct http_view *view,
     return rc < 0 || ended == 0 ? rc : ended;
 }
 
+/* V-10: as where one loop runs on, behind the request too. */
+int http_app_adapt_on_hub_scope(struct http_app *app,
+                                const struct http_view *view,
+                                struct http_request *request,
+                                struct http_response *response)
+{
+    struct hub_scope *scope = hub_scope_of_hub();
+
+    (void)app;
+    return scope != NULL ? ((http_view_async_function *)view->function)(
+                               request, response, scope)
+                         : -ENOMEM;
+}
+
 /* ---- in a thread ---- */
 
 struct threaded {

@@ -13,6 +13,10 @@ struct http_app *http_app_new(void)
     http__arena_init(&app->arena, app->arena_room, sizeof app->arena_room);
     app->last_route = &app->routes;
     app->adapter = http_app_adapt_on_hub;
+    app->session_name = "session";
+    app->session_cookie = (struct http_response_cookie){
+        .max_age = HTTP__SESSION_AGE, .same_site = "Lax", .http_only = true};
+    app->least = HTTP_APP_INFO;
     return app;
 }
 

@@ -170,6 +170,13 @@ struct http_app {
     http_app_adapter *adapter;
     int64_t timeout_ns;
     bool gate_passed;
+    const char **secrets;
+    size_t secret_count;
+    const char *session_name;
+    struct http_response_cookie session_cookie;
+    enum http_app_level least;
+    void (*sink)(enum http_app_level level, const char *line, void *data);
+    void *sink_data;
     max_align_t arena_room[2048 / sizeof(max_align_t)];
 };
 
@@ -216,6 +223,7 @@ struct http__call {
     struct http__value *g;
     struct http__hook *after_this; /* the newest */
     bool entered;                  /* its end is still to come */
+    bool outside_request;          /* of no client: no teardown_request */
     /* of an async view whose answer is a stream */
     struct hub_scope *scope;
     struct hub_timeout *timeout;
@@ -227,6 +235,9 @@ struct http__call {
     size_t file_count, file_room;
     struct json_t *json;
     const char *json_error;
+    const char *id; /* http_request_id() */
+    struct json_t *session;
+    bool session_read, session_sent, session_changed;
 };
 
 /* context.c.  The call of a request, made if there is none; NULL: no memory. */
@@ -261,6 +272,27 @@ int http__multipart(struct http__call *call, const char *type, const char *data,
 /* json.c: are arrays and objects nested deeper than that?  The offset, -1: no.
  */
 ssize_t http__json_too_deep(const char *text, size_t length, unsigned most);
+
+enum { HTTP__SESSION_AGE = 31 * 86400 };
+/* session.c: set its cookie, if there is something to set. */
+void http__session_save(struct http__call *call);
+/* base64url.c.  Encode: room for 4 bytes for each 3 that are begun, and a 0.
+ * Decode: the length, or -EINVAL: it is not what encode makes. */
+size_t http__base64url_encode(char *to, const void *from, size_t size);
+ssize_t http__base64url_decode(void *to, const char *from, size_t length);
+#ifdef VIREO_TEST_HOOKS
+extern bool http__test_without_openat2; /* static.c: as on an old kernel */
+#endif
+/* mime.c: by the ending of a name. */
+const char *http__mime_type(const char *name);
+/* outside.c: a request of no client; its reference is the caller's.  NULL: no
+ * memory. */
+struct http_request *http__request_outside(struct http_app *app);
+
+/* run.c: hooks around serving, with a request of no client.  Returns 0, or the
+ * error of the first that fails. */
+int http__app_run_around(struct http_app *app,
+                         const struct http__hook_list *list);
 
 /* adapter.c */
 bool http__view_is_async(const struct http_view *view);

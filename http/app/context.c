@@ -43,6 +43,8 @@ static void forget(void *data)
     }
     if (call->json != NULL)
         json_decref(call->json);
+    if (call->session != NULL)
+        json_decref(call->session);
 }
 
 struct http__call *http__call_of(struct http_request *request)

@@ -7,20 +7,31 @@
 
 /* ---- lines for the operator ---- */
 
+/* To the server's operator, unless the application has a place of its own. */
+static void say(struct http__call *call, const char *text)
+{
+    if (call->app != NULL && call->app->sink != NULL)
+        http_app_log(call->app, HTTP_APP_ERROR, "%s", text);
+    else
+        http__report(call->request->work->server, "%s", text);
+}
+
 void http__app_report(struct http__call *call, const char *what, int error)
 {
     struct http_request *request = call->request;
     const char *endpoint = http_request_endpoint(request);
+    char text[512];
 
     if (error > 0)
-        http__report(request->work->server, "%s %s: %s of %s ended with %d",
-                     http_request_verb(request), http_request_path(request),
-                     what, endpoint != NULL ? endpoint : "no endpoint", error);
+        snprintf(text, sizeof text, "%s %s: %s of %s ended with %d",
+                 http_request_verb(request), http_request_path(request), what,
+                 endpoint != NULL ? endpoint : "no endpoint", error);
     else
-        http__report(request->work->server, "%s %s: %s of %s failed: %s (%d)",
-                     http_request_verb(request), http_request_path(request),
-                     what, endpoint != NULL ? endpoint : "no endpoint",
-                     error < -4095 ? "" : strerror(-error), error);
+        snprintf(text, sizeof text, "%s %s: %s of %s failed: %s (%d)",
+                 http_request_verb(request), http_request_path(request), what,
+                 endpoint != NULL ? endpoint : "no endpoint",
+                 error < -4095 ? "" : strerror(-error), error);
+    say(call, text);
 }
 
 /* ---- error handlers ---- */
@@ -208,7 +219,7 @@ void http__app_teardown(struct http__call *call)
 {
     static const char what[] = "a teardown_request function";
 
-    if (call->app == NULL)
+    if (call->app == NULL || call->outside_request)
         return;
     if (call->blueprint != NULL)
         run_behind(call, call->blueprint->hooks.teardown.last, what);
@@ -313,6 +324,8 @@ static void run(struct http__call *call)
         rc = routed != 0 ? routed : call_view(call);
     settle(call, rc);
     run_after(call);
+    if (unlikely(call->session_read))
+        http__session_save(call);
 }
 
 int http__app_dispatch(const struct http_view *view,

@@ -8,40 +8,6 @@
 
 /* ---- around serving ---- */
 
-/* A request of no client, for hooks: of a server that has no listener.  Its
- * reference is the caller's, and ends the server with it.  NULL: no memory. */
-static struct http_request *make_request(struct http_app *app)
-{
-    static const char text[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    struct http_server *server;
-    struct http__work *work;
-    struct http__strict strict = {0};
-
-    if (http_server_new(http_app_view(app), NULL, &server) < 0)
-        return NULL;
-    work = http__work_take(server);
-    if (work == NULL) {
-        http__server_unref(server);
-        return NULL;
-    }
-    work->connection = NULL;
-    http__work_begin(work);
-    memcpy(work->input, text, sizeof text - 1);
-    work->end = work->at = sizeof text - 1;
-    http__strict_head(&strict, &server->limits, work->input, work->end,
-                      &work->request.head);
-    work->request.data = work->input;
-    work->request.scheme = "http";
-    work->request.peer =
-        http__arena_alloc(&work->arena, sizeof *work->request.peer);
-    if (work->request.peer == NULL) {
-        http_request_unref(&work->request);
-        return NULL;
-    }
-    memset(work->request.peer, 0, sizeof *work->request.peer);
-    return &work->request;
-}
-
 static int run_hooks(struct http__call *call,
                      const struct http__hook_list *list)
 {
@@ -57,8 +23,8 @@ static int run_hooks(struct http__call *call,
     return rc;
 }
 
-static int run_with_request(struct http_app *app,
-                            const struct http__hook_list *list)
+int http__app_run_around(struct http_app *app,
+                         const struct http__hook_list *list)
 {
     struct http_request *request;
     struct http__call *call;
@@ -66,7 +32,7 @@ static int run_with_request(struct http_app *app,
 
     if (list->first == NULL)
         return 0;
-    request = make_request(app);
+    request = http__request_outside(app);
     if (request == NULL)
         return -ENOMEM;
     call = http__call_of(request);
@@ -74,7 +40,7 @@ static int run_with_request(struct http_app *app,
     if (rc == 0) {
         call->app = app;
         rc = run_hooks(call, list);
-        call->app = NULL; /* no request, no teardown */
+        call->outside_request = true;
         http__call_end(call);
     }
     http_request_unref(request);
@@ -94,9 +60,9 @@ static int begin(struct http_worker *worker, struct http_server *server,
 
     if (running->options->begin != NULL)
         rc = running->options->begin(worker, server, running->options->data);
-    return rc == 0
-               ? run_with_request(running->app, &running->app->before_serving)
-               : rc;
+    return rc == 0 ? http__app_run_around(running->app,
+                                          &running->app->before_serving)
+                   : rc;
 }
 
 static void end(struct http_worker *worker, struct http_server *server,
@@ -104,7 +70,7 @@ static void end(struct http_worker *worker, struct http_server *server,
 {
     const struct running *running = data;
 
-    run_with_request(running->app, &running->app->after_serving);
+    http__app_run_around(running->app, &running->app->after_serving);
     if (running->options->end != NULL)
         running->options->end(worker, server, running->options->data);
 }
