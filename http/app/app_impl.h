@@ -114,7 +114,7 @@ int http__router_find(const struct http__node *root, struct http__arena *arena,
                       const char *path, uint32_t method,
                       struct http__found *found);
 
-/* ---- decoding: url.c ---- */
+/* ---- decoding: urlencoded.c ---- */
 
 /* %XX, and with `plus` '+' for a blank; a 0 behind it.  Returns the length, or
  * -EINVAL: a '%' without two digits, or a NUL. */
@@ -129,6 +129,11 @@ int http__url_encode(struct http__text *to, struct http__arena *arena,
 enum { HTTP__MOST = 1000 };
 int http__urlencoded(const char *text, size_t length, struct http__arena *arena,
                      struct http__pairs *pairs);
+
+/* cookies.c: the pairs of a Cookie field; what is none is skipped.  Returns 0,
+ * -ENOMEM. */
+int http__cookies_read(struct http__pairs *cookies, struct http__arena *arena,
+                       const char *field);
 
 /* ---- hooks, handlers ---- */
 
@@ -269,7 +274,7 @@ bool http__content_type_is(struct http_request *request, const char *type);
  * -ENOMEM. */
 int http__multipart(struct http__call *call, const char *type, const char *data,
                     size_t size);
-/* json.c: are arrays and objects nested deeper than that?  The offset, -1: no.
+/* jsondepth.c: are arrays and objects nested deeper than that?  The offset, -1: no.
  */
 ssize_t http__json_too_deep(const char *text, size_t length, unsigned most);
 

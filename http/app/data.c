@@ -4,8 +4,6 @@
  * malformed. */
 #include "http/app/app_impl.h"
 
-#include "http/chars.h"
-
 #include <errno.h>
 #include <strings.h>
 
@@ -38,48 +36,6 @@ bool http__content_type_is(struct http_request *request, const char *type)
     value += length;
     value += strspn(value, " \t");
     return *value == '\0' || *value == ';';
-}
-
-/* ---- a=b&c=d ---- */
-
-static int add_decoded(const char *text, size_t length,
-                       struct http__arena *arena, struct http__pairs *pairs)
-{
-    const char *equals = memchr(text, '=', length);
-    size_t name_length = equals != NULL ? (size_t)(equals - text) : length;
-    size_t value_length = equals != NULL ? length - name_length - 1 : 0;
-    char *name = http__arena_alloc(arena, name_length + value_length + 2);
-    char *value;
-
-    if (name == NULL)
-        return -ENOMEM;
-    value = name + name_length + 1;
-    if (http__url_decode(name, text, name_length, true) < 0 ||
-        http__url_decode(value, equals != NULL ? equals + 1 : "", value_length,
-                         true) < 0)
-        return -EBADMSG;
-    return http__pairs_add(pairs, arena, name, value);
-}
-
-int http__urlencoded(const char *text, size_t length, struct http__arena *arena,
-                     struct http__pairs *pairs)
-{
-    const char *end = text + length;
-    int rc = 0;
-
-    while (rc == 0 && text < end) {
-        const char *stop = memchr(text, '&', (size_t)(end - text));
-
-        stop = stop != NULL ? stop : end;
-        if (stop > text && pairs->count == HTTP__MOST)
-            rc = -EMSGSIZE;
-        else if (stop > text)
-            rc = add_decoded(text, (size_t)(stop - text), arena, pairs);
-        text = stop + 1;
-    }
-    if (rc < 0)
-        pairs->count = 0; /* a part of it is not what was sent */
-    return rc;
 }
 
 /* ---- the query ---- */
@@ -132,43 +88,7 @@ const char *http_request_arg_at(struct http_request *request, size_t i,
     return call != NULL ? at(&call->args, i, value) : NULL;
 }
 
-/* ---- cookies: RFC 6265 5.4, 4.2.1 ---- */
-
-/* What is no pair says nothing. */
-static int add_cookie(struct http__call *call, const char *text, size_t length)
-{
-    struct http__arena *arena = http__call_arena(call);
-    const char *equals;
-    char *name;
-
-    while (length > 0 && http__blank(*text))
-        text++, length--;
-    while (length > 0 && http__blank(text[length - 1]))
-        length--;
-    equals = memchr(text, '=', length);
-    if (equals == NULL || equals == text || call->cookies.count == HTTP__MOST)
-        return 0;
-    name = http__arena_copy(arena, text, length);
-    if (name == NULL)
-        return -ENOMEM;
-    name[equals - text] = '\0';
-    return http__pairs_add(&call->cookies, arena, name,
-                           name + (equals - text) + 1);
-}
-
-static int read_cookies(struct http__call *call, const char *field)
-{
-    int rc = 0;
-
-    for (;;) {
-        size_t length = strcspn(field, ";");
-
-        rc = add_cookie(call, field, length);
-        if (rc < 0 || field[length] == '\0')
-            return rc;
-        field += length + 1;
-    }
-}
+/* ---- cookies ---- */
 
 const char *http_request_cookie(struct http_request *request, const char *name)
 {
@@ -183,7 +103,8 @@ const char *http_request_cookie(struct http_request *request, const char *name)
         if (field == NULL)
             call->cookies_read = true;
         else if (strcasecmp(field, "Cookie") == 0)
-            rc = read_cookies(call, value);
+            rc = http__cookies_read(&call->cookies, http__call_arena(call),
+                                    value);
     }
     if (rc < 0) {
         call->cookies.count = 0;

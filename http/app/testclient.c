@@ -273,10 +273,12 @@ static const char *field(const struct http_testclient *client, const char *name,
                          const char *after)
 {
     size_t length = strlen(name);
-    const char *line = after != NULL ? after : client->answer;
-    const char *end = client->answer + client->head;
+    const char *line = after != NULL ? after : client->answer, *end;
 
-    while (line != NULL && (line += strlen(line) + 1) < end)
+    if (client->head == 0)
+        return NULL;
+    end = client->answer + client->head;
+    while ((line += strlen(line) + 1) < end)
         if (strncasecmp(line, name, length) == 0 && line[length] == ':')
             return line + length + 2;
     return NULL;

@@ -1,43 +1,7 @@
-/* url.c - %XX, and the paths of rules (V-21) */
+/* url.c - the paths of rules (V-21) */
 #include "http/app/app_impl.h"
 
 #include <errno.h>
-
-/* ---- decoding ---- */
-
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-ssize_t http__url_decode(char *to, const char *from, size_t length, bool plus)
-{
-    char *at = to;
-
-    for (size_t i = 0; i < length; i++) {
-        char c = from[i];
-
-        if (c == '+' && plus) {
-            c = ' ';
-        } else if (c == '%') {
-            int high = length - i > 2 ? digit(from[i + 1]) : -1;
-            int low = length - i > 2 ? digit(from[i + 2]) : -1;
-
-            if (high < 0 || low < 0)
-                return -EINVAL;
-            c = (char)(16 * high + low);
-            i += 2;
-        }
-        if (c == '\0')
-            return -EINVAL;
-        *at++ = c;
-    }
-    *at = '\0';
-    return at - to;
-}
 
 /* ---- encoding ---- */
 

@@ -242,7 +242,7 @@ static int opens_async(struct http_request *request,
                        struct http_response *response, struct hub_scope *scope)
 {
     struct hub_task *task;
-    int rc = hub_task_create(scope, &task, doubled, NULL, NULL);
+    int rc = hub_task_create(scope, &task, doubled, (void *)1, NULL);
 
     if (rc == 0)
         rc = hub_task_await(task, HUB_FOREVER, NULL);
