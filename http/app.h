@@ -89,6 +89,11 @@ HTTP_API int http_app_route_with(struct http_app *app,
 /* For each view that has no time limit of its own; 0 or negative: none. */
 HTTP_API void http_app_set_timeout(struct http_app *app, int64_t timeout_ns);
 
+/* Is a view cancelled when its client goes away: of sync ones [false], of async
+ * ones [true]?  Its waits end with -ECANCELED then.  A client that has ended
+ * what it sends counts as gone: there is no way to tell. */
+HTTP_API void http_app_set_cancel(struct http_app *app, bool sync, bool async);
+
 /* ---- hooks, handlers ---- */
 
 /* Before the view: in the order of registration, the application's first; one
@@ -209,15 +214,16 @@ HTTP_API struct http_view http_view_wrap(struct http_app *app,
 
 /* ---- sessions, files, lines ---- */
 
-/* What sessions are signed with (at least 16 bytes each, copied): the first signs,
- * all are good for what was signed before, so that a new one is put in front and an
- * old one taken away later.  Returns 0, -EINVAL, -ENOMEM; all stick. */
+/* What sessions are signed with (at least 16 bytes each, copied): the first
+ * signs, all are good for what was signed before, so that a new one is put in
+ * front and an old one taken away later.  Returns 0, -EINVAL, -ENOMEM; all
+ * stick. */
 HTTP_API int http_app_set_secrets(struct http_app *app,
                                   const char *const *secrets, size_t count);
 /* The cookie that has the session: its name ["session"] and what is said of it
- * [HttpOnly, SameSite=Lax, Max-Age of 31 days; Secure over TLS]; a max_age that is not
- * positive is 31 days, after which it is not taken any more.  Texts are copied.
- * Returns 0, -EINVAL, -ENOMEM; all stick. */
+ * [HttpOnly, SameSite=Lax, Max-Age of 31 days; Secure over TLS]; a max_age that
+ * is not positive is 31 days, after which it is not taken any more.  Texts are
+ * copied. Returns 0, -EINVAL, -ENOMEM; all stick. */
 HTTP_API int
 http_app_set_session_cookie(struct http_app *app, const char *name,
                             const struct http_response_cookie *how);
@@ -235,32 +241,74 @@ enum http_app_level {
     HTTP_APP_ERROR
 };
 
-/* Say something, about the current request if there is one.  A line of at most 1,000
- * bytes; controls become '?'. */
+/* Say something, about the current request if there is one.  A line of at most
+ * 1,000 bytes; controls become '?'. */
 HTTP_API void http_app_log(struct http_app *app, enum http_app_level level,
                            const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* What is less important than `least` [HTTP_APP_INFO] is not said; `sink` gets the
- * lines instead of standard error (NULL), in the greenlet that says them; it must not
- * wait.  The framework's own lines go there too. */
+/* What is less important than `least` [HTTP_APP_INFO] is not said; `sink` gets
+ * the lines instead of standard error (NULL), in the greenlet that says them;
+ * it must not wait.  The framework's own lines go there too. */
 HTTP_API void http_app_set_log(struct http_app *app, enum http_app_level least,
                                void (*sink)(enum http_app_level level,
                                             const char *line, void *data),
                                void *data);
 
+/* ---- configuration ---- */
+
+enum http_app_type {
+    HTTP_APP_TEXT,
+    HTTP_APP_NUMBER,  /* of `least` to `most`, both 0: any */
+    HTTP_APP_BOOLEAN, /* true, false, yes, no, on, off, 1, 0 */
+    HTTP_APP_SECRETS  /* one or more with blanks between them, for
+                         http_app_set_secrets() */
+};
+
+struct http_app_option {
+    const char *name;    /* capitals, digits and '_' */
+    const char *initial; /* NULL: not set */
+    enum http_app_type type;
+    int64_t least, most;
+};
+
+/* Declare options; what is set is looked at against them.  Copied.
+ * Returns 0, -EINVAL, -EEXIST, -ENOMEM; all stick. */
+HTTP_API int http_app_config_declare(struct http_app *app,
+                                     const struct http_app_option *options,
+                                     size_t count);
+/* Set them: from a file of lines "NAME = value", with empty lines and those
+ * that begin with '#'; from the environment, as PREFIX and the name; one by
+ * one.  Later values go before earlier ones. Return 0; -EINVAL: a line or a
+ * value that is none; -ENOENT: no such option, or file; an error of reading;
+ * -ENOMEM; all stick. */
+HTTP_API int http_app_config_file(struct http_app *app, const char *path);
+HTTP_API int http_app_config_environment(struct http_app *app,
+                                         const char *prefix);
+HTTP_API int http_app_config_set(struct http_app *app, const char *name,
+                                 const char *value);
+
+/* What is set, as text (borrowed), number or boolean; NULL, `fallback`:
+ * nothing, or not of that type.  Secrets are not told. */
+HTTP_API const char *http_app_config_text(const struct http_app *app,
+                                          const char *name);
+HTTP_API int64_t http_app_config_number(const struct http_app *app,
+                                        const char *name, int64_t fallback);
+HTTP_API bool http_app_config_boolean(const struct http_app *app,
+                                      const char *name, bool fallback);
+
 /* ---- contexts outside a request ---- */
 
 /* A request of no client becomes the current one of the calling greenlet, for
- * commands and background work; end: the one before is again.  Nested, if at all.
- * Ownership: given; ended by http_app_context_end().
- * Returns 0, the error that sticks to the application, -ENOMEM. */
+ * commands and background work; end: the one before is again.  Nested, if at
+ * all. Ownership: given; ended by http_app_context_end(). Returns 0, the error
+ * that sticks to the application, -ENOMEM. */
 HTTP_API int http_app_context_begin(struct http_app *app,
                                     struct http_request **request);
 HTTP_API void http_app_context_end(struct http_request *request);
 
-/* hub_spawn() of a greenlet that has a copy of the caller's context: the current
- * request is its own, too, and lives as long as it does.
- * Ownership: given, as by hub_spawn().  NULL: no memory. */
+/* hub_spawn() of a greenlet that has a copy of the caller's context: the
+ * current request is its own, too, and lives as long as it does. Ownership:
+ * given, as by hub_spawn().  NULL: no memory. */
 HTTP_API struct greenlet *http_request_spawn(greenlet_run *run, void *arg);
 
 /* ---- where it was registered ---- */

@@ -249,6 +249,11 @@ int http__send_parts(struct http__connection *connection);
 int http__stream_run(struct http__connection *connection, uint64_t *sent);
 /* A stream whose client sends what nobody reads: has it gone? */
 void http__stream_look(struct http__connection *connection);
+/* Cancel that scope when the client goes away, until unwatch, which comes in any
+ * case.  Returns 0 or why not. */
+int http__client_watch(struct http__connection *connection,
+                       struct hub_scope *scope);
+void http__client_unwatch(struct http__connection *connection);
 /* upgrade.c: its 101 is ready to be sent; then it is another's, and closed. */
 void http__upgrade_run(struct http__connection *connection);
 

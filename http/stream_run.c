@@ -47,14 +47,23 @@ void http__stream_look(struct http__connection *connection)
         gone(connection);
 }
 
-static int watch(struct http__connection *connection)
+int http__client_watch(struct http__connection *connection,
+                       struct hub_scope *scope)
 {
     int rc =
         hub_watcher_io(connection->wire.fd, HUB_READ, &connection->watcher);
 
+    connection->scope = scope;
     if (rc == 0)
         rc = hub_watcher_start(connection->watcher, readable, connection);
     return rc;
+}
+
+void http__client_unwatch(struct http__connection *connection)
+{
+    connection->scope = NULL;
+    hub_watcher_free(connection->watcher);
+    connection->watcher = NULL;
 }
 
 /* ---- the producer ---- */
@@ -70,13 +79,10 @@ static int produce(struct http__connection *connection,
 
     if (rc < 0)
         return rc;
-    connection->scope = &scope;
-    rc = watch(connection);
+    rc = http__client_watch(connection, &scope);
     if (rc == 0)
         rc = response->producer(stream, response->producer_data);
-    connection->scope = NULL;
-    hub_watcher_free(connection->watcher);
-    connection->watcher = NULL;
+    http__client_unwatch(connection);
     greenlet_run_deferred(connection->deferred);
     hub_scope_end(&scope);
     return rc;

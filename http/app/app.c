@@ -13,6 +13,7 @@ struct http_app *http_app_new(void)
     http__arena_init(&app->arena, app->arena_room, sizeof app->arena_room);
     app->last_route = &app->routes;
     app->adapter = http_app_adapt_on_hub;
+    app->cancel_async = true;
     app->session_name = "session";
     app->session_cookie = (struct http_response_cookie){
         .max_age = HTTP__SESSION_AGE, .same_site = "Lax", .http_only = true};
@@ -43,6 +44,12 @@ struct http_view http_app_view(struct http_app *app)
 void http_app_set_timeout(struct http_app *app, int64_t timeout_ns)
 {
     app->timeout_ns = timeout_ns;
+}
+
+void http_app_set_cancel(struct http_app *app, bool sync, bool async)
+{
+    app->cancel_sync = sync;
+    app->cancel_async = async;
 }
 
 void http_app_set_adapter(struct http_app *app, http_app_adapter *adapter)

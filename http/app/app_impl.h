@@ -163,6 +163,13 @@ struct http_blueprint {
     struct http__hooks hooks;
 };
 
+struct http__setting {
+    struct http__setting *next;
+    struct http_app_option option;
+    const char *text; /* NULL: not set */
+    int64_t number;
+};
+
 struct http_app {
     struct http__arena arena; /* of all that is registered */
     int error;                /* the first */
@@ -175,6 +182,8 @@ struct http_app {
     http_app_adapter *adapter;
     int64_t timeout_ns;
     bool gate_passed;
+    bool cancel_sync, cancel_async; /* when the client goes away */
+    struct http__setting *settings;
     const char **secrets;
     size_t secret_count;
     const char *session_name;
@@ -232,6 +241,7 @@ struct http__call {
     /* of an async view whose answer is a stream */
     struct hub_scope *scope;
     struct hub_timeout *timeout;
+    struct hub_scope *client;
     /* what was read of the request */
     bool args_read, cookies_read, form_read, json_read;
     int args_rc, form_rc, json_rc;
@@ -274,7 +284,8 @@ bool http__content_type_is(struct http_request *request, const char *type);
  * -ENOMEM. */
 int http__multipart(struct http__call *call, const char *type, const char *data,
                     size_t size);
-/* jsondepth.c: are arrays and objects nested deeper than that?  The offset, -1: no.
+/* jsondepth.c: are arrays and objects nested deeper than that?  The offset, -1:
+ * no.
  */
 ssize_t http__json_too_deep(const char *text, size_t length, unsigned most);
 
@@ -301,8 +312,9 @@ int http__app_run_around(struct http_app *app,
 
 /* adapter.c */
 bool http__view_is_async(const struct http_view *view);
-/* timed.c: the view of a route, with its time limit. */
-int http__call_timed(struct http__call *call, const struct http_view *view,
-                     int64_t timeout_ns);
+/* timed.c: the view of a route, with its time limit if it has one; and while
+ * its client is watched. */
+int http__call_limited(struct http__call *call, const struct http_view *view);
+int http__call_watched(struct http__call *call, const struct http_view *view);
 
 #endif

@@ -95,6 +95,9 @@ static void leave_scopes(struct http__call *call)
     if (call->timeout != NULL)
         hub_timeout_end(call->timeout);
     call->timeout = NULL;
+    if (call->client != NULL)
+        hub_scope_end(call->client);
+    call->client = NULL;
 }
 
 void http__call_end(struct http__call *call)

@@ -303,12 +303,13 @@ static int route(struct http__call *call)
 static int call_view(struct http__call *call)
 {
     const struct http_app_route *how = &call->route->how;
-    int64_t timeout =
-        how->timeout_ns != 0 ? how->timeout_ns : call->app->timeout_ns;
+    bool cancel = http__view_is_async(&call->route->original)
+                      ? call->app->cancel_async
+                      : call->app->cancel_sync;
 
-    if (timeout > 0)
-        return http__call_timed(call, &how->view, timeout);
-    return http_view_call(&how->view, call->request, call->response);
+    if (cancel && call->request->work->connection != NULL)
+        return http__call_watched(call, &how->view);
+    return http__call_limited(call, &how->view);
 }
 
 /* Hooks come before what the rule comes to, as in Flask: who has to log in does

@@ -1,4 +1,4 @@
-/* timed.c - a view with a time limit (V-15)
+/* timed.c - a view with a time limit, or one whose client may go away (V-15)
  *
  * At the deadline its waits end.  If it has not returned a second later,
  * somebody else answers for it, and what it says then is dropped. */
@@ -80,8 +80,8 @@ static void finish(struct timed *timed)
 
 /* Of a view whose answer is a stream the scope stays entered, and with it the
  * timeout around it, which does not fire any more. */
-int http__call_timed(struct http__call *call, const struct http_view *view,
-                     int64_t timeout_ns)
+static int call_timed(struct http__call *call, const struct http_view *view,
+                      int64_t timeout_ns)
 {
     struct timed timed = {.call = call};
     struct hub_timeout *timeout =
@@ -106,4 +106,53 @@ int http__call_timed(struct http__call *call, const struct http_view *view,
     finish(&timed);
     call->aborted = fired ? 504 : call->aborted; /* whatever it says */
     return fired ? 504 : rc;
+}
+
+int http__call_limited(struct http__call *call, const struct http_view *view)
+{
+    int64_t timeout = call->route->how.timeout_ns;
+
+    if (timeout == 0)
+        timeout = call->app->timeout_ns;
+    if (timeout > 0)
+        return call_timed(call, view, timeout);
+    return http_view_call(view, call->request, call->response);
+}
+
+/* ---- a client that goes away ---- */
+
+enum {
+    CLIENT_GONE = 499
+}; /* as nginx has it in its log: nobody else sees it */
+
+/* Around all others: it is left last, with a stream's behind that. */
+static int call_watched(struct http__call *call, const struct http_view *view,
+                        struct hub_scope *scope)
+{
+    struct http__connection *connection = call->request->work->connection;
+    int rc = http__client_watch(connection, scope);
+
+    if (rc == 0)
+        rc = http__call_limited(call, view);
+    http__client_unwatch(connection);
+    if (!connection->gone)
+        return rc;
+    connection->broken = connection->closing = true;
+    call->aborted = CLIENT_GONE;
+    return CLIENT_GONE;
+}
+
+int http__call_watched(struct http__call *call, const struct http_view *view)
+{
+    struct hub_scope *scope = http_request_alloc(call->request, sizeof *scope);
+    int rc = scope != NULL ? hub_scope_begin(scope, 0) : -ENOMEM;
+
+    if (rc < 0)
+        return rc;
+    rc = call_watched(call, view, scope);
+    if (call->scope != NULL)
+        call->client = scope;
+    else
+        hub_scope_end(scope);
+    return rc;
 }

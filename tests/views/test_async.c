@@ -408,6 +408,66 @@ START_TEST(v15_for_a_view_that_does_not_end_another_greenlet_answers)
     }
 END_TEST
 
+/* ---- a client that goes away ---- */
+
+static int long_one(struct http_request *request,
+                    struct http_response *response)
+{
+    int rc = hub_sleep(300 * HUB_MILLISECOND);
+
+    (void)request;
+    (void)response;
+    note("view %d ", rc == -ECANCELED);
+    return rc;
+}
+
+static int long_async(struct http_request *request,
+                      struct http_response *response, struct hub_scope *scope)
+{
+    hub_task_create(scope, NULL, lingers, NULL, NULL);
+    return long_one(request, response);
+}
+
+static int torn(struct http_request *request, struct http_response *response)
+{
+    (void)response;
+    note("teardown %d ", http_request_error(request));
+    return 0;
+}
+
+static void leave_early(const char *path)
+{
+    char text[128];
+    int fd = serve_connect();
+
+    notes[0] = '\0';
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    serve_send(fd, text);
+    hub_sleep(20 * HUB_MILLISECOND);
+    hub_close(fd);
+    for (int i = 0; i < 5000 && strstr(notes, "teardown") == NULL; i++)
+        hub_sleep(HUB_MILLISECOND);
+}
+
+START_TEST(v15_a_client_that_goes_away_cancels_async_views)
+    {
+        http_app_route(app, NULL, "/s", "s", http_view_sync(long_one));
+        http_app_route(app, NULL, "/a", "a", http_view_async(long_async));
+        http_app_teardown_request(app, http_view_sync(torn));
+        views_serve();
+        leave_early("/a");
+        ck_assert_str_eq(notes, "view 1 ended 1 teardown 499 ");
+        leave_early("/s"); /* as in WSGI: nobody tells it */
+        ck_assert_str_eq(notes, "view 0 teardown 0 ");
+        ck_assert_uint_eq(serve_reports, 0);
+        http_app_set_cancel(app, true, false);
+        leave_early("/s");
+        ck_assert_str_eq(notes, "view 1 teardown 499 ");
+        leave_early("/a");
+        ck_assert_str_eq(notes, "view 0 ended 1 teardown 0 ");
+    }
+END_TEST
+
 static int produce(struct http_stream *stream, void *data)
 {
     (void)data;
@@ -473,6 +533,7 @@ int main(void)
     tcase_add_test(tcase, v15_a_view_that_is_too_late_is_answered_by_504);
     tcase_add_test(tcase,
                    v15_for_a_view_that_does_not_end_another_greenlet_answers);
+    tcase_add_test(tcase, v15_a_client_that_goes_away_cancels_async_views);
     tcase_add_test(tcase, v22_scope_and_request_live_as_long_as_a_stream);
     return unit_run("async", tcase);
 }
