@@ -240,6 +240,61 @@ START_TEST(v38_cors_and_login_around_each_other)
     }
 END_TEST
 
+/* ---- V-08: what computes is moved off, and others go on ---- */
+
+static int computes(void *arg, void **result)
+{
+    int64_t until = hub_now() + 100 * HUB_MILLISECOND;
+
+    (void)arg;
+    while (hub_now() < until)
+        ;
+    *result = (void *)(uintptr_t)42;
+    return 0;
+}
+
+static int moved_off(struct http_request *request,
+                     struct http_response *response, struct hub_scope *scope)
+{
+    struct hub_task *task;
+    void *result = NULL;
+    int rc = hub_task_run_in_executor(scope, &task, computes, NULL, NULL);
+
+    (void)request;
+    if (rc == 0)
+        rc = hub_task_await(task, hub_deadline(20 * HUB_SECOND), &result);
+    note("computed ");
+    return rc < 0
+               ? rc
+               : http_response_printf(response, "%d", (int)(uintptr_t)result);
+}
+
+static int quick(struct http_request *request, struct http_response *response)
+{
+    (void)request;
+    note("quick ");
+    return http_response_text(response, "quick");
+}
+
+START_TEST(v08_a_view_that_computes_is_moved_off_and_others_are_served)
+    {
+        int fd;
+
+        http_app_route(app, NULL, "/slow", "slow", http_view_async(moved_off));
+        http_app_route(app, NULL, "/quick", "quick", http_view_sync(quick));
+        views_serve();
+        notes[0] = '\0';
+        fd = serve_connect();
+        serve_send(fd, "GET /slow HTTP/1.1\r\nHost: a\r\n"
+                       "Connection: close\r\n\r\n");
+        hub_sleep(10 * HUB_MILLISECOND);
+        ck_answer(ask("/quick"), 200, "quick");
+        ck_answer(serve_read_all(fd, 20 * HUB_SECOND), 200, "42");
+        ck_assert_str_eq(notes, "quick computed ");
+        hub_close(fd);
+    }
+END_TEST
+
 int main(void)
 {
     TCase *tcase = views_case();
@@ -249,5 +304,7 @@ int main(void)
     tcase_add_test(tcase, v34_background_work_keeps_its_request);
     tcase_add_test(tcase, v10_tasks_of_the_hub_outlive_the_request);
     tcase_add_test(tcase, v38_cors_and_login_around_each_other);
+    tcase_add_test(tcase,
+                   v08_a_view_that_computes_is_moved_off_and_others_are_served);
     return unit_run("tools", tcase);
 }
