@@ -4,8 +4,6 @@
 
 #include "context/switch.h"
 
-#include "hub/fork.h"
-
 #include <search.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -243,7 +241,7 @@ static void ends_by_abort(void (*function)(void))
     pid_t child;
 
     ck_assert_int_eq(pipe(ends), 0);
-    child = hub_fork();
+    child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         dup2(ends[1], 2);
