@@ -6,14 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* It is without parameters that it does not use, and its main() is called
- * below. */
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#define main v00_main
-int v00_main(int argc, char **argv);
-#include "v00.c"
-#undef main
+#include <vireo/http.h>
 #include <vireo/httpclient.h>
+
+/* It is without parameters that it does not use, and its application gets the
+ * hooks around serving that it speaks of before it runs. */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+static int run_with_database(struct http_app *app, int argc, char **argv);
+#define http_app_run run_with_database
+#include "v00.c"
+#undef http_app_run
 
 /* ---- a database of one user ---- */
 
@@ -102,14 +104,28 @@ void drop_json(void *json)
 
 /* ---- with its database ---- */
 
-int main(int argc, char **argv)
+/* In the process that serves: a pool of the parent's is of no use to a child.
+ */
+static int open_database(struct http_request *request,
+                         struct http_response *response)
 {
     const struct hub_connpool_options options = {
         .size = 8, .open = open_one, .close = close_one};
-    int rc = hub_connpool_new(&options, &database);
 
-    if (rc == 0)
-        rc = v00_main(argc, argv);
-    hub_connpool_free(database);
-    return rc < 0 ? 1 : 0;
+    return hub_connpool_new(&options, &database);
+}
+
+static int close_database(struct http_request *request,
+                          struct http_response *response)
+{
+    int rc = hub_connpool_close(database, HUB_FOREVER);
+
+    return rc < 0 ? rc : hub_connpool_free(database);
+}
+
+static int run_with_database(struct http_app *app, int argc, char **argv)
+{
+    http_app_before_serving(app, http_view_sync(open_database));
+    http_app_after_serving(app, http_view_sync(close_database));
+    return http_app_run(app, argc, argv);
 }
