@@ -124,7 +124,7 @@ START_TEST(v22_a_request_lives_until_the_last_context_that_has_it)
         hub_close(fd);
         ck_assert_ptr_null(strstr(notes, "second"));
         answered = true;
-        for (int i = 0; i < 20000 && strlen(notes) < 60; i++)
+        for (int i = 0; i < 20000 && strlen(notes) < 56; i++)
             hub_sleep(HUB_MILLISECOND);
         ck_assert_str_eq(notes, "drop:first drop:first kept drop:second kept "
                                 "drop:second ");
