@@ -92,12 +92,12 @@ static NOINLINE void serve(struct http__connection *connection)
 /* ---- the end ---- */
 
 /* Returns false: enough. */
-static bool linger_once(struct http__connection *connection, char *scratch,
-                        int64_t end)
+static bool linger_once(struct http__connection *connection,
+                        struct http__work *work, int64_t end)
 {
     const struct http_server_options *options = &connection->server->options;
     int64_t deadline = http__wire_limit(options->linger_idle_ns);
-    ssize_t got = http__wire_read(&connection->wire, scratch, HTTP__OUT_ROOM,
+    ssize_t got = http__wire_read(&connection->wire, work->input, work->room,
                                   deadline < end ? deadline : end);
 
     return got > 0 && hub_now() < end;
@@ -116,7 +116,7 @@ NOINLINE void http__linger(struct http__connection *connection)
     if (work == NULL)
         return;
     work->connection = connection;
-    while (linger_once(connection, work->out, end))
+    while (linger_once(connection, work, end))
         ;
     http__work_unref(work);
 }

@@ -64,5 +64,45 @@ def test_large():
     check_costs("many bodies of 50 KB", b"x" * 50000)
 
 
+def check_wave(clients, first):
+    """All are waited for at once, and come and go in another order than before."""
+    for client in clients[first:] + clients[:first]:
+        client.sendall(POST % 10 + b"x" * 9)
+    time.sleep(0.2)
+    for client in clients:
+        client.sendall(b"x")
+        data = b""
+        while not data.endswith(crowd.ANSWER):
+            piece = client.recv(4096)
+            check(piece != b"", "the server closed after %r", data)
+            data += piece
+        client.sendall(POST % 10 + b"x" * 9) # behind those that still wait
+        client.sendall(b"x")
+        data = b""
+        while not data.endswith(crowd.ANSWER):
+            data += client.recv(4096)
+
+
+def peak_kb(pid):
+    with open("/proc/%d/status" % pid) as status:
+        return next(int(line.split()[1]) for line in status
+                    if line.startswith("VmHWM"))
+
+
+def test_waves():
+    """The memory of requests that wait is what they touch, however long that goes on."""
+    crowd.need_descriptors(COUNT + 100)
+    with crowd.server() as server:
+        before = memory_kb(server.pid)
+        clients = [crowd.connect(server.port) for _ in range(COUNT)]
+        for wave in range(6):
+            check_wave(clients, wave * COUNT // 7)
+        kb = (peak_kb(server.pid) - before) / COUNT
+        print("at most %.1f KB a request that waits" % kb, flush=True)
+        for client in clients:
+            client.close()
+        check(kb <= 16, "%.1f KB a request that waits", kb)
+
+
 if __name__ == "__main__":
     crowd.main(globals())
