@@ -151,6 +151,14 @@ static void send_response(struct http__connection *connection)
         http__access(connection, status, sent);
 }
 
+/* Is the client sure to have sent all that it will?  If not, what it sends until
+ * it has read our last answer would reset the connection, and take that away. */
+static bool may_send_more(const struct http__work *work)
+{
+    return work->request.body_state != HTTP__BODY_ENDED ||
+           work->end > work->at || !http__head_ends(&work->request.head);
+}
+
 static void answer_one(struct http__connection *connection)
 {
     struct http__work *work = connection->work;
@@ -175,8 +183,7 @@ static void answer_one(struct http__connection *connection)
     }
     if (!connection->closing && !http__body_discard(connection))
         connection->closing = true;
-    if (unlikely(connection->closing) &&
-        (work->request.body_state != HTTP__BODY_ENDED || work->end > work->at))
+    if (unlikely(connection->closing) && may_send_more(work))
         connection->linger = true;
     http__work_end(work);
 }
