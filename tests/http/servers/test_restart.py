@@ -236,6 +236,54 @@ def test_workers_without_descriptors():
         check(server.stop() == 0, "status")
 
 
+def candidate(server, known):
+    """The master of a program that is being started, and its workers."""
+    def look():
+        for pid in server.children(server.pid):
+            if pid not in known and server.children(pid):
+                return pid
+        return None
+    return wait_until(look, "a program that has workers")
+
+
+def test_a_new_program_without_descriptors_says_that_it_is_ready():
+    """Its master has none left when its workers accept."""
+    with Server() as server:
+        known = server.children(server.pid)
+        server.be("1", "late")
+        os.kill(server.pid, signal.SIGHUP)
+        pid = candidate(server, known)
+        wait_until(lambda: len(server.children(pid)) == 2, "both workers")
+        limit_descriptors(pid, 3)  # those that are open stay open
+        wait_until(lambda: "serves now" in server.said(), "READY=1")
+        wait_until(lambda: server.generation() == "1", "generation")
+        check("not told" not in server.said(), "%s", server.said())
+        check(server.stop() == 0, "status")
+
+
+def test_a_stopped_program_does_not_outlive_a_killed_master():
+    """One that is to take over, not ready or about to say that it is; and one that
+    serves."""
+    for behaviour, word in (("hang", None), ("late", None),
+                            ("listen", "serves now")):
+        with Server() as server:
+            known = server.children(server.pid)
+            server.be("1", behaviour)
+            os.kill(server.pid, signal.SIGHUP)
+            pid = candidate(server, known)
+            if word:
+                wait_until(lambda: word in server.said(), word)
+            os.kill(pid, signal.SIGSTOP)
+            if behaviour == "late":
+                time.sleep(1)  # its workers are ready, and nobody hears it
+                check(server.generation() is not None, "nobody serves")
+            os.kill(server.pid, signal.SIGKILL)
+            server.program.popen.wait(5)
+            wait_until(lambda: not server.program.pids(), "all have ended", 20)
+            check("the master %d has gone" % server.pid in server.said(),
+                  "%s", server.said())
+
+
 def test_unix_socket():
     path = os.path.join(harness.tempfile.mkdtemp(prefix="vireo-unix-"), "s")
     with Server(address=path) as server:
