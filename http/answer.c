@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#define STARVED_NS (10 * HUB_SECOND)
+
 static const char allowed[] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /* ---- the view ---- */
@@ -190,13 +192,25 @@ static void answer_one(struct http__connection *connection)
 
 /* ---- all that is there ---- */
 
+/* Where one has no memory, so have many: a line about it comes seldom. */
+static void report_starved(struct http_server *server)
+{
+    int64_t now = hub_now();
+
+    server->starved++;
+    if (now < server->starved_until)
+        return;
+    server->starved_until = now + STARVED_NS;
+    http__report(server, "connections are closed: there is no memory (%llu)",
+                 (unsigned long long)server->starved);
+}
+
 static struct http__work *take_work(struct http__connection *connection)
 {
     struct http__work *work = http__work_take(connection->server);
 
     if (work == NULL) {
-        http__report(connection->server,
-                     "a connection is closed: there is no memory");
+        report_starved(connection->server);
         return NULL;
     }
     work->connection = connection;
