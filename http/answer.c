@@ -153,8 +153,9 @@ static void send_response(struct http__connection *connection)
         http__access(connection, status, sent);
 }
 
-/* Is the client sure to have sent all that it will?  If not, what it sends until
- * it has read our last answer would reset the connection, and take that away. */
+/* Is the client sure to have sent all that it will?  If not, what it sends
+ * until it has read our last answer would reset the connection, and take that
+ * away. */
 static bool may_send_more(const struct http__work *work)
 {
     return work->request.body_state != HTTP__BODY_ENDED ||

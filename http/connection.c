@@ -91,7 +91,8 @@ static NOINLINE void serve(struct http__connection *connection)
 
 /* ---- the end ---- */
 
-/* Returns false: enough.  Many may linger at once: who waits holds no buffer. */
+/* Returns false: enough.  Many may linger at once: who waits holds no buffer.
+ */
 static bool linger_once(struct http__connection *connection, int64_t end)
 {
     const struct http_server_options *options = &connection->server->options;

@@ -1,8 +1,8 @@
 /* keeper.c - what the one above is told: systemd, or the master that keeps us
  *
- * Its queue is short.  What finds no room there waits in a queue of ours, and what
- * comes behind it: a keeper that does not listen for a while misses nothing, and
- * one that hangs keeps the master from nothing. */
+ * Its queue is short.  What finds no room there waits in a queue of ours, and
+ * what comes behind it: a keeper that does not listen for a while misses
+ * nothing, and one that hangs keeps the master from nothing. */
 #include "http/master_impl.h"
 #include "http/memory.h"
 #include "http/notify.h"

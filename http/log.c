@@ -490,8 +490,9 @@ uint64_t http_accesslog_lost(const struct http_accesslog *log)
 static void say_rest(const struct http_accesslog *log)
 {
     if (log->lost != log->job.told)
-        dprintf(STDERR_FILENO, "vireo: access log %s is closed; %llu lines lost\n",
-                log->path, (unsigned long long)log->lost);
+        dprintf(STDERR_FILENO,
+                "vireo: access log %s is closed; %llu lines lost\n", log->path,
+                (unsigned long long)log->lost);
 }
 
 void http_accesslog_close(struct http_accesslog *log)

@@ -46,9 +46,9 @@ int http__notify_open(void)
     return hub_socket(AF_UNIX, SOCK_DGRAM, 0);
 }
 
-/* Connected: then it is writable when the other side has room, of which there is
- * little (net.unix.max_dgram_qlen: 10).  And with each message: a path may be
- * another socket by then. */
+/* Connected: then it is writable when the other side has room, of which there
+ * is little (net.unix.max_dgram_qlen: 10).  And with each message: a path may
+ * be another socket by then. */
 int http__notify_send(int from, const char *to, const char *text, int fd,
                       int64_t deadline_ns)
 {

@@ -1,14 +1,15 @@
 /* orphan.c - a worker whose master is gone ends, whatever it is doing
  *
- * One that still runs its loop hears of it by the channel.  A view that computes
- * for ever keeps the loop from running, and a worker that was stopped runs nothing
- * at all: so the kernel sends it SIGCONT when its parent dies, which wakes it if it
- * was stopped, and the handler starts a timer whose signal is SIGKILL.  Nothing of
- * the worker's can hold that one up.
+ * One that still runs its loop hears of it by the channel.  A view that
+ * computes for ever keeps the loop from running, and a worker that was stopped
+ * runs nothing at all: so the kernel sends it SIGCONT when its parent dies,
+ * which wakes it if it was stopped, and the handler starts a timer whose signal
+ * is SIGKILL.  Nothing of the worker's can hold that one up.
  *
- * A program that is to take over, or has, ends by SIGTERM when its master dies.  If
- * it was stopped then, that alone would wait for ever, and so would clients in the
- * queues of its listeners: SIGCONT is what the kernel sends there, too. */
+ * A program that is to take over, or has, ends by SIGTERM when its master dies.
+ * If it was stopped then, that alone would wait for ever, and so would clients
+ * in the queues of its listeners: SIGCONT is what the kernel sends there, too.
+ */
 #include "http/worker.h"
 
 #include "hub/hub.h"
@@ -39,13 +40,14 @@ void http__orphan_begin(void)
         .it_value = {ns / HUB_SECOND, ns % HUB_SECOND}};
     int saved = errno;
 
-    if (self.has_timer && !__atomic_exchange_n(&self.began, true,
-                                               __ATOMIC_SEQ_CST))
+    if (self.has_timer &&
+        !__atomic_exchange_n(&self.began, true, __ATOMIC_SEQ_CST))
         timer_settime(self.timer, 0, &when, NULL);
     errno = saved;
 }
 
-/* Somebody else may send it, and a child of the worker's has this handler, too. */
+/* Somebody else may send it, and a child of the worker's has this handler, too.
+ */
 static void on_continue(int number)
 {
     (void)number;

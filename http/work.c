@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define POOL_MOST 256u
-#define BURST     256u /* so many less than there were: worth a look at the heap */
+#define BURST     256u /* so many less than there were: the heap is looked at */
 
 /* ---- text ---- */
 
