@@ -102,6 +102,7 @@ struct http_reply {
 /* ---- sockets.c ---- */
 
 int http__sockets_set(CURL *easy, struct http_session *session);
+void http__sockets_drop(struct http_session *session); /* libcurl has none */
 /* A new connection has this name on our side. */
 void http__socket_note(struct http_session *session, const char *address,
                        int port);

@@ -21,6 +21,27 @@ struct http__socket {
     char address[INET6_ADDRSTRLEN];
 };
 
+static void forget(struct http_session *session, int fd)
+{
+    struct http__socket **at = &session->sockets, *gone;
+
+    while (*at != NULL && (*at)->fd != fd)
+        at = &(*at)->next;
+    gone = *at;
+    if (gone == NULL)
+        return;
+    *at = gone->next;
+    free(gone);
+}
+
+void http__sockets_drop(struct http_session *session)
+{
+    while (session->sockets != NULL)
+        forget(session, session->sockets->fd);
+}
+
+/* Of one that libcurl gives up while it connects it does not tell us: that is seen
+ * when its number comes again, or at the end. */
 static curl_socket_t on_open(void *data, curlsocktype purpose,
                              struct curl_sockaddr *to)
 {
@@ -35,6 +56,7 @@ static curl_socket_t on_open(void *data, curlsocktype purpose,
         free(made);
         return CURL_SOCKET_BAD;
     }
+    forget(session, made->fd);
     made->next = session->sockets;
     session->sockets = made;
     return made->fd;
@@ -42,16 +64,7 @@ static curl_socket_t on_open(void *data, curlsocktype purpose,
 
 static int on_close(void *data, curl_socket_t fd)
 {
-    struct http_session *session = data;
-    struct http__socket **at = &session->sockets, *gone;
-
-    while (*at != NULL && (*at)->fd != fd)
-        at = &(*at)->next;
-    gone = *at;
-    if (gone != NULL) {
-        *at = gone->next;
-        free(gone);
-    }
+    forget(data, fd);
     return close(fd);
 }
 
