@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 180
 """A worker whose memory is exhausted (RLIMIT_AS): some are refused, the service goes
 on, seldom a line says so, and nothing is left behind."""

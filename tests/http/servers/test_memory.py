@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 120
 # serial
 """What a kept connection costs when it is idle again, whatever it has asked for, and

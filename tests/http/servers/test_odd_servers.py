@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 240
 """The client session against servers that are odd, each a raw socket of ours: as a
 program, native and preloaded, where both have to say the same."""

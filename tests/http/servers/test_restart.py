@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 300
 """A master and its workers: restarts, crashes and ends, without a request lost."""
 import contextlib
@@ -323,6 +323,8 @@ def test_pid_file():
     folder = harness.tempfile.mkdtemp(prefix="vireo-pid-")
     path = os.path.join(folder, "pid")
     with Server("-p", path) as server:
+        # One worker may answer before the others are there.
+        wait_until(lambda: os.path.exists(path), "the file is there")
         with open(path) as f:
             check(int(f.read()) == server.pid, "pid")
         server.restart("1")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 180
 """Restarts where descriptors are short, or somebody was stopped."""
 import contextlib

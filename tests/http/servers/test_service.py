@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 120
 """What a service adds to a server: TLS by name, the PROXY protocol, clients behind
 trusted proxies, the access log and its rotation."""

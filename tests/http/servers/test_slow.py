@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 180
 # serial
 """Slow clients, and many that are open, while a normal one is served: the short form
