@@ -309,6 +309,8 @@ struct http_server {
     struct http_server_counts counts;
     uint64_t reported; /* lines in this second, and its number */
     int64_t reported_in;
+    uint64_t starved; /* connections that were closed for want of memory */
+    int64_t starved_until; /* of which nothing is said before */
     size_t date_size;
     int64_t date_second;
     char date[48];     /* "Date: ...\r\n" */

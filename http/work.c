@@ -7,7 +7,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#define BURST 256u /* so many less than there were: worth a look at the heap */
+#define BURST 256u /* so many less than there were: the heap is looked at */
 
 /* ---- text ---- */
 

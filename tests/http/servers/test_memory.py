@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 120
 # serial
 """What a kept connection costs when it is idle again, whatever it has asked for, and
@@ -17,17 +17,11 @@ MOST_KB = 10
 POST = b"POST /plain HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
 
-def memory_kb(pid):
-    with open("/proc/%d/status" % pid) as status:
-        lines = dict(line.split(":", 1) for line in status)
-    return sum(int(lines[name].split()[0]) for name in ("VmRSS", "VmPTE"))
-
-
 def costs(server, before):
     """When it has had the time to give back what it has not."""
     end = time.monotonic() + 10
     while True:
-        kb = (memory_kb(server.pid) - before) / COUNT
+        kb = (crowd.memory_kb(server.pid) - before) / COUNT
         if kb <= MOST_KB or time.monotonic() > end:
             return kb
         time.sleep(0.5)
@@ -35,7 +29,7 @@ def costs(server, before):
 
 def check_costs(what, body):
     with crowd.server() as server:
-        before = memory_kb(server.pid)
+        before = crowd.memory_kb(server.pid)
         clients = [crowd.connect(server.port) for _ in range(COUNT)]
         for client in clients: # all at once are waited for
             client.sendall(POST % len(body) + body[:-1])
