@@ -46,6 +46,9 @@ pid_t mp__process_of(pid_t id);
  * *handled false: not such a one, or harmless; else a result or -errno. */
 long mp__credential_syscall(const struct mp__arguments *call, bool *handled);
 
+/* If the calling thread has given up to gain privileges the kernel is told. */
+void mp__privileges_settle(void);
+
 /* signal.c */
 
 /* The program's handlers are called by ours: where threads are mapped, and where
