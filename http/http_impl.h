@@ -105,6 +105,7 @@ struct http_response {
     bool begun; /* nothing can be set any more */
     bool close; /* "Connection: close" was set */
     bool has_type, has_date, has_server, has_length;
+    bool taken; /* the view has sent it, and had the connection */
     uint64_t length;          /* that was set, with has_length */
     struct http__text fields; /* "Name: value\r\n", one after the other */
     struct http__text body;

@@ -92,7 +92,8 @@ uint32_t http__method_bit(const char *name, size_t length);
 int http__methods_parse(const char *text, uint32_t *methods);
 /* The other way round, for Allow; in the request's memory. */
 const char *http__methods_text(struct http__arena *arena, uint32_t methods);
-extern const uint32_t http__method_get, http__method_head, http__method_options;
+extern const uint32_t http__method_get, http__method_head, http__method_options,
+    http__method_websocket;
 
 /* ---- the router: router.c ---- */
 
@@ -253,6 +254,9 @@ struct http__call {
     const char *id; /* http_request_id() */
     struct json_t *session;
     bool session_read, session_sent, session_changed;
+    struct http_websocket *websocket; /* that the view has opened */
+    int refused;                      /* what opening it came to */
+    bool opened, after_done;
 };
 
 /* context.c.  The call of a request, made if there is none; NULL: no memory. */
@@ -271,10 +275,17 @@ int http__app_dispatch(const struct http_view *view,
                        struct http_request *request,
                        struct http_response *response);
 void http__app_teardown(struct http__call *call);
+/* After functions, and the session's cookie; once. */
+void http__app_after(struct http__call *call);
 /* The response to an error. */
 void http__app_answer_error(struct http__call *call, int error);
 /* A line for the operator. */
 void http__app_report(struct http__call *call, const char *what, int error);
+
+/* socketview.c.  Does the request ask for a WebSocket? */
+bool http__asks_for_websocket(struct http_request *request);
+/* The view has returned rc, its WebSocket being open. */
+void http__socket_view_end(struct http__call *call, int rc);
 
 /* data.c: an error of the request's data; returns it. */
 int http__data_error(struct http__call *call, int error);

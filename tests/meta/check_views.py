@@ -19,7 +19,6 @@ NOT_YET = {
     "V-29": "sync views that read a database",
     "V-30": "a blocking call inside an async view",
     "V-35": "the client session: tests/http/test_client*.c, without ids",
-    "V-36": "WebSocket views",
     "V-39": "options of the hub, in an application",
 }
 
