@@ -55,6 +55,19 @@ HTTP_API int http_app_run(struct http_app *app, int argc, char **argv);
 HTTP_API int http_app_serve(struct http_app *app,
                             const struct http_serve_options *options);
 
+/* Instead of "500 Internal Server Error", when no handler answers: a page with the
+ * error, where http_request_abort() was called or which view returned it, and the
+ * request.  For clients on this machine alone: of a loopback address and name (Host),
+ * without a proxy's fields.  Off unless it is said, here or by --debug. */
+HTTP_API void http_app_set_debug(struct http_app *app, bool debug);
+
+/* A page of what is going on, at that path [NULL: none; by --status "/-/status"], and
+ * its numbers as JSON at PATH.json: requests in flight and answered, latencies,
+ * connections, greenlets, memory of the hub and process that answer it.  For clients on
+ * this machine alone, as above; for others there is no such path.  Copied.
+ * Returns 0, -EINVAL, -ENOMEM; both stick. */
+HTTP_API int http_app_set_status(struct http_app *app, const char *path);
+
 /* ---- rules ---- */
 
 struct http_app_default {

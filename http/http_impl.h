@@ -303,6 +303,7 @@ struct http_server {
     int64_t now;              /* of the sweeper's last turn */
     struct greenlet *sweeper; /* NULL: no connections */
     struct http_server_counts counts;
+    struct http__live *live; /* app/live.c; NULL: nothing was counted */
     uint64_t reported; /* lines in this second, and its number */
     int64_t reported_in;
     size_t date_size;

@@ -117,6 +117,7 @@ void http__server_unref(struct http_server *server)
         free_listening(listening);
     }
     http__work_trim(server, 0);
+    free(server->live);
     free(server->server_line);
     free(server->lines);
     free(server);

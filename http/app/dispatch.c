@@ -139,7 +139,8 @@ void http__app_answer_error(struct http__call *call, int error)
     }
     if (error < 0)
         http__app_report(call, "the view", error);
-    http__response_page(call->response, status);
+    if (status < 500 || !http__debug_page(call, error))
+        http__response_page(call->response, status);
 }
 
 /* ---- what a view returned ---- */
@@ -394,6 +395,13 @@ int http__app_dispatch(const struct http_view *view,
     if (rc < 0)
         return rc;
     call->app = view->data;
+    if (unlikely(call->app->status_path != NULL)) {
+        if (http__live_answer(call))
+            return 0;
+        http__live_begin(call);
+    }
+    if (unlikely(call->app->reload_file != NULL) && http__reload_page(call))
+        return 0;
     run(call);
     return 0;
 }

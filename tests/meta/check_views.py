@@ -12,7 +12,6 @@ FOLDER = "tests/views/"
 # docs/http-app.md.
 NOT_YET = {
     "V-07": "an example with PostgreSQL, Redis and an upstream at once",
-    "V-25": "--reload, --debug, the status page",
     "V-26": "10,000 connections of an application",
     "V-27": "Flask unmodified under the preload: tests/programs, without ids",
     "V-28": "restarts: tests/http/servers, without ids",
