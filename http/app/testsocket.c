@@ -123,13 +123,13 @@ struct frame {
 /* Returns 1; 0: more has to come; -EPROTO. */
 static int next_frame(struct http_testsocket *socket, struct frame *frame)
 {
-    const unsigned char *at =
-        (const unsigned char *)socket->in.data + socket->used;
+    const unsigned char *at;
     size_t there = socket->in.size - socket->used, head = 2;
     uint64_t size;
 
     if (there < head)
         return 0;
+    at = (const unsigned char *)socket->in.data + socket->used;
     if (at[1] & 0x80)
         return -EPROTO; /* 5.1: a server does not mask */
     size = at[1];
@@ -172,7 +172,8 @@ static int take_data(struct http_testsocket *socket, const struct frame *frame)
         return -ENOMEM;
     if (opcode != CONTINUATION)
         socket->type = (uint8_t)opcode;
-    memcpy(message->data + message->size, frame->data, frame->size);
+    if (frame->size > 0)
+        memcpy(message->data + message->size, frame->data, frame->size);
     message->size += frame->size;
     message->data[message->size] = '\0';
     socket->whole = (frame->first & FINAL) != 0;
