@@ -298,9 +298,11 @@ void http__app_report(struct http__call *call, const char *what, int error);
 
 /* develop.c.  May it see what is for the developer: from this machine? */
 bool http__request_is_local(struct http_request *request);
-/* Note where it is, for the debug page. */
+/* Note the frames from the one that goes on at `from` up to the call of the view, for
+ * the debug page. */
 enum { HTTP__TRACE = 64 };
-void http__debug_trace(struct http__call *call);
+void http__debug_trace(struct http__call *call, const void *from,
+                       const void *view);
 /* Answer with the page that tells of an error, or of a program that does not
  * compile.  False: not here. */
 bool http__debug_page(struct http__call *call, int error);

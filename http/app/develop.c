@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <strings.h>
@@ -169,6 +170,17 @@ static char *ask_addr2line(const char *file, const char *const *addresses,
     return output.out;
 }
 
+/* As the file says it: from its beginning, unless it is loaded where it says.
+ */
+static uintptr_t address_in(const Dl_info *info, const void *frame)
+{
+    const ElfW(Ehdr) *head = info->dli_fbase;
+
+    return head->e_type == ET_EXEC
+               ? (uintptr_t)frame
+               : (uintptr_t)frame - (uintptr_t)info->dli_fbase;
+}
+
 static void put_frame(struct http_response *response, void *frame, bool html)
 {
     char address[24], file[40], line[512];
@@ -184,7 +196,7 @@ static void put_frame(struct http_response *response, void *frame, bool html)
     }
     name = strrchr(info.dli_fname, '/');
     snprintf(address, sizeof address, "0x%lx",
-             (unsigned long)((char *)frame - (char *)info.dli_fbase));
+             (unsigned long)address_in(&info, frame));
     snprintf(file, sizeof file, "/proc/%ld/exe", (long)getpid());
     if (strstr(info.dli_fname, ".so") == NULL)
         found = ask_addr2line(file, addresses, 1);
@@ -198,50 +210,54 @@ static void put_frame(struct http_response *response, void *frame, bool html)
     put(response, line, html);
 }
 
+struct walk {
+    struct http__call *call;
+    const void *from, *view;
+};
+
 static _Unwind_Reason_Code note(struct _Unwind_Context *context, void *arg)
 {
-    struct http__call *call = arg;
+    struct walk *walk = arg;
+    struct http__call *call = walk->call;
+    void *at = (void *)_Unwind_GetIP(context);
 
-    if (call->trace_count == HTTP__TRACE)
+    if ((const char *)_Unwind_GetCFA(context) > (const char *)walk->view ||
+        call->trace_count == HTTP__TRACE)
         return _URC_END_OF_STACK;
-    call->trace[call->trace_count++] = (void *)_Unwind_GetIP(context);
+    if (call->trace_count > 0 || at == walk->from)
+        call->trace[call->trace_count++] = at;
     return _URC_NO_REASON;
 }
 
-/* Called by http_request_abort(), below the view. */
-void http__debug_trace(struct http__call *call)
+void http__debug_trace(struct http__call *call, const void *from,
+                       const void *view)
 {
-    void **frames;
+    struct walk walk = {call, from, view};
 
     if (call->app == NULL || !call->app->debug)
         return;
-    frames =
-        http__arena_alloc(http__call_arena(call), HTTP__TRACE * sizeof *frames);
-    if (frames == NULL)
-        return;
-    call->trace = frames;
     call->trace_count = 0;
-    _Unwind_Backtrace(note, call);
+    call->trace = http__arena_alloc(http__call_arena(call),
+                                    HTTP__TRACE * sizeof *call->trace);
+    if (call->trace != NULL)
+        _Unwind_Backtrace(note, &walk);
 }
 
-/* From the caller of http_request_abort() to the view. */
+static bool is_of_library(const void *frame)
+{
+    Dl_info ours, info;
+
+    return dladdr((void *)(uintptr_t)http__debug_trace, &ours) != 0 &&
+           dladdr((void *)(uintptr_t)frame, &info) != 0 &&
+           info.dli_fbase == ours.dli_fbase &&
+           strstr(info.dli_fname, ".so") != NULL;
+}
+
 static void put_trace(struct http__call *call, bool html)
 {
-    struct http_response *response = call->response;
-    Dl_info ours, info;
-    int first = 0, last = call->trace_count;
-
-    if (dladdr((void *)(uintptr_t)http__debug_trace, &ours) == 0)
-        return;
-    while (first < last && dladdr(call->trace[first], &info) != 0 &&
-           info.dli_fbase == ours.dli_fbase)
-        first++;
-    for (int i = first; i < last; i++) {
-        if (dladdr(call->trace[i], &info) != 0 &&
-            info.dli_fbase == ours.dli_fbase)
-            break; /* the view's caller */
-        put_frame(response, (char *)call->trace[i] - 1, html);
-    }
+    for (int i = 0; i < call->trace_count; i++)
+        if (!is_of_library(call->trace[i]))
+            put_frame(call->response, (char *)call->trace[i] - 1, html);
 }
 
 /* ---- a view that failed ---- */

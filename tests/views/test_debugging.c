@@ -69,6 +69,11 @@ START_TEST(v25_the_page_of_an_error_is_escaped_and_has_its_status)
         ck_assert_int_eq(serve_status(answer), 503);
         ck_assert(has_field(answer, "Content-Type: text/plain; charset=utf-8"));
         ck_assert_ptr_nonnull(strstr(answer, "Cookie: (not shown)\n"));
+        ck_assert_msg(strstr(answer, "aborts at ") != NULL ||
+                          strstr(answer, "+0x") != NULL, /* no addr2line */
+                      "%s", answer);
+        ck_assert_ptr_null(strstr(answer, "http_request_abort"));
+        ck_assert_ptr_null(strstr(answer, "http__app_dispatch"));
         ck_answer(ask_local("/", ""), 200, "works");
         ck_answer(ask("/aborts"), 503, "503 Service Unavailable\n");
     }
