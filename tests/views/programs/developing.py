@@ -22,8 +22,13 @@ class Program:
         self.output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             ["sh", "-c", START, "sh", program] + list(arguments),
-            preexec_fn=lambda: os.dup2(self.socket.fileno(), 3), close_fds=False,
+            preexec_fn=self.hand_over, close_fds=False,
             stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
+
+    def hand_over(self):
+        """As descriptor 3, which it may be already."""
+        os.dup2(self.socket.fileno(), 3)
+        os.set_inheritable(3, True)
 
     def __enter__(self):
         return self
