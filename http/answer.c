@@ -184,13 +184,16 @@ static void answer_one(struct http__connection *connection)
     if (likely(rc == 0))
         rc = call(connection);
     settle(connection, rc);
-    rc = http__body_check(&work->request);
-    if (unlikely(rc != 0))
-        replace(connection, rc);
-    send_response(connection);
-    if (unlikely(response->kind == HTTP__KIND_UPGRADE) && !connection->broken) {
-        http__upgrade_run(connection);
-        return;
+    if (likely(!response->taken)) {
+        rc = http__body_check(&work->request);
+        if (unlikely(rc != 0))
+            replace(connection, rc);
+        send_response(connection);
+        if (unlikely(response->kind == HTTP__KIND_UPGRADE) &&
+            !connection->broken) {
+            http__upgrade_run(connection);
+            return;
+        }
     }
     if (unlikely(work->request.call != NULL))
         end_call(connection);

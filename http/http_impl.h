@@ -105,6 +105,7 @@ struct http_response {
     bool begun; /* nothing can be set any more */
     bool close; /* "Connection: close" was set */
     bool has_type, has_date, has_server, has_length;
+    bool taken; /* the view has sent it, and had the connection */
     uint64_t length;          /* that was set, with has_length */
     struct http__text fields; /* "Name: value\r\n", one after the other */
     struct http__text body;
@@ -307,6 +308,7 @@ struct http_server {
     int64_t now;              /* of the sweeper's last turn */
     struct greenlet *sweeper; /* NULL: no connections */
     struct http_server_counts counts;
+    struct http__live *live; /* app/live.c; NULL: nothing was counted */
     uint64_t reported; /* lines in this second, and its number */
     int64_t reported_in;
     uint64_t starved; /* connections that were closed for want of memory */

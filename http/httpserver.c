@@ -120,6 +120,7 @@ void http__server_unref(struct http_server *server)
     http__work_trim(server, 0);
     http__out_free_all(server);
     http__slots_free(server->slots);
+    free(server->live);
     free(server->server_line);
     free(server->lines);
     free(server);

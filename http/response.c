@@ -255,6 +255,20 @@ static void drop_body(struct http_response *response)
     response->kind = HTTP__KIND_BYTES;
 }
 
+const void *http_response_bytes(const struct http_response *response,
+                                size_t *size)
+{
+    *size = 0;
+    if (response->kind != HTTP__KIND_BYTES)
+        return NULL;
+    if (response->borrowed != NULL) {
+        *size = response->borrowed_size;
+        return response->borrowed;
+    }
+    *size = response->body.size;
+    return response->body.data != NULL ? response->body.data : "";
+}
+
 int http_response_clear(struct http_response *response)
 {
     drop_body(response);

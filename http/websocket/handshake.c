@@ -105,8 +105,9 @@ static bool is_welcome(const struct http__fields *fields,
     if (!single(fields, "Origin", &origin))
         return false;
     for (; *origins != NULL; origins++)
-        if (strcmp(*origins, "same") == 0 ? is_same(fields, origin)
-                                          : http__span_is(origin, *origins))
+        if (strcmp(*origins, "*") == 0 ||
+            (strcmp(*origins, "same") == 0 ? is_same(fields, origin)
+                                           : http__span_is(origin, *origins)))
             return true;
     return false;
 }

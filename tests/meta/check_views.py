@@ -12,14 +12,12 @@ FOLDER = "tests/views/"
 # docs/http-app.md.
 NOT_YET = {
     "V-07": "an example with PostgreSQL, Redis and an upstream at once",
-    "V-25": "--reload, --debug, the status page",
     "V-26": "10,000 connections of an application",
     "V-27": "Flask unmodified under the preload: tests/programs, without ids",
     "V-28": "restarts: tests/http/servers, without ids",
     "V-29": "sync views that read a database",
     "V-30": "a blocking call inside an async view",
     "V-35": "the client session: tests/http/test_client*.c, without ids",
-    "V-36": "WebSocket views",
     "V-39": "options of the hub, in an application",
 }
 
