@@ -5,12 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* Whoever waits longer for a connection is better told so. */
 #define PATIENCE (5 * HUB_SECOND)
-
-/* Of a connection that has been idle for less it is not asked whether it lives. */
-#define CHECK_AFTER (500 * HUB_MILLISECOND)
 
 /* What a driver that gave up is to be called: a kill or a timeout is none of the
  * server's. */
@@ -19,6 +17,15 @@ static int lost(void)
     int why = hub_canceled();
 
     return why < 0 ? why : -EHOSTDOWN;
+}
+
+/* A server that has ended its side of a connection is heard without a question: this
+ * costs no round trip, so each that was idle is looked at. */
+static bool is_quiet(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 /* ---- PostgreSQL ---- */
@@ -41,11 +48,15 @@ static void pq_close(void *conn, void *conninfo)
     PQfinish(conn);
 }
 
+/* Of a server that still listens nothing is to be heard now, or a notice. */
 static int pq_check(void *conn, void *conninfo)
 {
     (void)conninfo;
-    PQclear(PQexec(conn, ""));
-    return PQstatus(conn) == CONNECTION_OK ? 0 : -EHOSTDOWN;
+    if (is_quiet(PQsocket(conn)))
+        return 0;
+    return PQconsumeInput(conn) == 1 && PQstatus(conn) == CONNECTION_OK
+               ? 0
+               : -EHOSTDOWN;
 }
 
 static int pq_reset(void *conn, void *conninfo)
@@ -63,7 +74,6 @@ int pq_pool(const char *conninfo, unsigned size, struct hub_connpool **pool)
         .check = pq_check,
         .reset = pq_reset,
         .arg = (void *)(uintptr_t)conninfo,
-        .check_after = CHECK_AFTER,
     };
 
     return hub_connpool_new(&options, pool);
@@ -135,13 +145,8 @@ static void redis_close(void *conn, void *where)
 
 static int redis_check(void *conn, void *where)
 {
-    redisReply *reply = redisCommand(conn, "PING");
-
     (void)where;
-    if (reply == NULL)
-        return -EHOSTDOWN;
-    freeReplyObject(reply);
-    return 0;
+    return is_quiet(((redisContext *)conn)->fd) ? 0 : -EHOSTDOWN;
 }
 
 int redis_pool(const char *where, unsigned size, struct hub_connpool **pool)
@@ -152,7 +157,6 @@ int redis_pool(const char *where, unsigned size, struct hub_connpool **pool)
         .close = redis_close,
         .check = redis_check,
         .arg = (void *)(uintptr_t)where,
-        .check_after = CHECK_AFTER,
     };
 
     return hub_connpool_new(&options, pool);
