@@ -83,18 +83,18 @@ def until(condition, what, limit=60):
 class Redis:
     """A Redis that keeps what it was told, in a folder of its own."""
 
-    def __init__(self, options=(), bind="127.0.0.1"):
+    def __init__(self, options=(), more=()):
+        """more: addresses beside the loopback's"""
         harness.need("redis-server", "redis-cli")
         self.folder = tempfile.TemporaryDirectory(prefix="vireo-redis-")
-        self.options, self.bind = list(options), bind
+        self.options, self.more = list(options), list(more)
         self.port = None
         self.start()
 
     def start(self):
         self.running = harness.start_server(lambda port: [
             "redis-server", "--port", str(port), "--bind", "127.0.0.1",
-            *([self.bind] if self.bind != "127.0.0.1" else []),
-            "--protected-mode", "no", "--save", "", "--dir", self.folder.name,
+            *self.more, "--protected-mode", "no", "--save", "", "--dir", self.folder.name,
             *self.options], again=self.port)
         self.port = self.running.port
         until(lambda: self.tell("PING") == "PONG", "Redis is ready")
@@ -127,10 +127,18 @@ class Redis:
 class Postgres:
     """A PostgreSQL of its own; SIGQUIT ends it at once, with its processes."""
 
-    def __init__(self, options=()):
+    def __init__(self, options=(), more=()):
+        """more: addresses beside the loopback's, for networks of 30 bits"""
         self.options = list(options)
         self.stack = contextlib.ExitStack()
         self.folder = self.stack.enter_context(postgres.cluster())
+        if more:
+            self.options += ["-c", "listen_addresses=" + ",".join(
+                ["127.0.0.1", *more])]
+        with open(os.path.join(self.folder, "data", "pg_hba.conf"), "a",
+                  encoding="ascii") as hba:
+            for address in more:
+                hba.write("host all all %s/30 trust\n" % address)
         self.port = None
         self.start()
 
@@ -142,10 +150,13 @@ class Postgres:
     def kill(self):
         self.running.stop(signal.SIGQUIT, timeout=30)
 
+    def conninfo_at(self, address):
+        return ("host=%s port=%d user=postgres dbname=postgres "
+                "sslmode=disable gssencmode=disable" % (address, self.port))
+
     @property
     def conninfo(self):
-        return ("host=127.0.0.1 port=%d user=postgres dbname=postgres "
-                "sslmode=disable gssencmode=disable" % self.port)
+        return self.conninfo_at("127.0.0.1")
 
     def sql(self, *commands):
         """What psql prints of each, without ornaments."""

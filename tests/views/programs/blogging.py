@@ -104,6 +104,7 @@ class Visitor(threading.Thread):
         self.still, self.busy, self.answers = still, busy, answers
         self.right = self.away = self.broken = 0
         self.acknowledged, self.trouble, self.last_right = {}, None, 0
+        self.last_failure = None
 
     def run(self):
         count = 0
@@ -120,11 +121,14 @@ class Visitor(threading.Thread):
         """The text of a good answer, or None."""
         try:
             status, text, headers = self.browser.ask(*args, **fields)
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             self.broken += 1
+            self.last_failure = "%s %s: %r" % (*args[:2], error)
             return None
-        if status == 503:
+        if status in (502, 503, 504):
             self.away += 1
+            self.last_failure = "%s %s: %d %s %s" % (*args[:2], status, text,
+                                                  headers)
             return None
         check(status in self.answers, "%s: %d %s %s", args[:2], status, text,
               headers)
