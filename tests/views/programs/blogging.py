@@ -176,7 +176,16 @@ def visitors(browsers, stop):
 def until_served(crowd, what):
     """Each had a right answer after now."""
     now = time.monotonic()
-    until(lambda: all(v.last_right > now or v.trouble for v in crowd), what)
+    waiting = lambda: [v for v in crowd if v.last_right <= now
+                       and not v.trouble]
+    try:
+        until(lambda: not waiting(), what)
+    except harness.Failed:
+        for visitor in waiting():
+            print("visitor %d: right %d, away %d, broken %d; %s" % (
+                visitor.number, visitor.right, visitor.away, visitor.broken,
+                visitor.last_failure))
+        raise
 
 
 def nothing_is_lost(crowd, database):

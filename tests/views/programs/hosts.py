@@ -9,6 +9,7 @@ import ctypes
 import os
 import random
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -31,11 +32,12 @@ REDIS = [*queueing.DURABLE, "--tcp-keepalive", "3"]
 CONF = """
 global
     maxconn 500
+    stats socket %(folder)s/admin level admin
 defaults
     mode http
     timeout connect 500ms
-    timeout client 20s
-    timeout server 3s
+    timeout client 30s
+    timeout server 20s
     timeout queue 2s
     retries 3
     option redispatch 1
@@ -185,7 +187,8 @@ class Balancer:
 
         def command(port):
             with open(conf, "w", encoding="ascii") as file:
-                file.write(CONF % {"port": port, "a": a, "b": b})
+                file.write(CONF % {"port": port, "a": a, "b": b,
+                                   "folder": self.folder.name})
             return ["haproxy", "-db", "-f", conf]
 
         self.program = harness.start_server(command)
@@ -202,6 +205,17 @@ class Balancer:
         return {row[1]: row[at] for row in rows[1:]
                 if row[0] == "hosts" and row[1] in "ab"}
 
+    def give_up(self, name):
+        """What the host has not answered by now it never will: 502 at once, or on to
+        the other one, and not after `timeout server`.  on-marked-down
+        shutdown-sessions does the same, but also to what a host still answers that
+        ends as it should."""
+        self.until(name, "DOWN")
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(os.path.join(self.folder.name, "admin"))
+            admin.sendall(b"shutdown sessions server hosts/%s\n" % name.encode())
+            admin.recv(100)
+
     def until(self, name, state):
         until(lambda: self.states()[name].startswith(state),
               "host %s is %s" % (name, state))
@@ -212,6 +226,21 @@ class Balancer:
     def __exit__(self, *exc):
         self.program.stop()
         self.folder.cleanup()
+
+
+@contextlib.contextmanager
+def told(hosts, balancer):
+    """What there is to see, if something fails."""
+    try:
+        yield
+    except harness.Failed:
+        print("the balancer: %s" % balancer.states())
+        for name, host in hosts.items():
+            for program in host.blog, host.mailer.program:
+                if not program.log.closed:
+                    print("%s %s: %s" % (name, program.pids(),
+                                         program.output()[-1500:]))
+        raise
 
 
 def rolling_restart(hosts, balancer, crowd):
@@ -233,7 +262,7 @@ def rolling_restart(hosts, balancer, crowd):
 
 def loss(name, hosts, balancer, crowd, servers):
     hosts[name].lose()
-    balancer.until(name, "DOWN")
+    balancer.give_up(name)
     blogging.until_served(crowd, "the other host serves")
     time.sleep(0.5)
     hosts[name].plug_in()
@@ -266,10 +295,12 @@ def rounds(count, people, chance=random.Random(8)):
             browser.login("user%d" % number)
         crowd += blogging.visitors(browsers, stop)
         stack.callback(stop.set)
+        stack.enter_context(told(hosts, balancer))
         for _ in range(count):
             rolling_restart(hosts, balancer, crowd)
             loss(chance.choice("ab"), hosts, balancer, crowd, servers)
         hosts["b"].lose()
+        balancer.give_up("b")
         blogging.until_served(crowd, "the other host serves")
         stop.set()
         print(blogging.nothing_is_lost(crowd, servers[0]))
