@@ -10,6 +10,7 @@ import platform
 from dataclasses import dataclass, field
 
 from http_programs import built, busy, calls, idle, nginx
+from postgres_programs import pgbench, views
 from programs import echo, gevent, program, upstream
 
 FCONTEXT = "jump_fcontext"
@@ -372,8 +373,17 @@ def view_cases():
                 {sync: Target(75), waits: Target(75)})], group="http")
 
 
+def database_cases():
+    other = "pgbench -c 200 -t 1"
+    yield Bench(
+        "http-postgres", "200 views with SELECT pg_sleep(0.1) at once, by "
+        "blocking libpq on one OS thread", {VIREO: views, other: pgbench},
+        [Figure("wall_ms", "ms", other, {VIREO: Target(2, other)})],
+        group="http")
+
+
 def all_cases():
     for group in (switch_cases, context_cases, upstream_cases, spawn_cases,
                   handover_cases, hub_cases, memory_cases, time_cases,
-                  echo_cases, http_cases, view_cases):
+                  echo_cases, http_cases, view_cases, database_cases):
         yield from group()
