@@ -156,9 +156,11 @@ static void send_response(struct http__connection *connection)
 /* Teardown functions may wait, and the client does not wait for them. */
 static void end_call(struct http__connection *connection)
 {
-    if (!connection->broken)
+    struct http__call *call = connection->work->request.call;
+
+    if (!connection->broken && http__call_may_wait(call))
         http__flush_soon(connection);
-    http__call_end(connection->work->request.call);
+    http__call_end(call);
 }
 
 /* Is the client sure to have sent all that it will?  If not, what it sends

@@ -161,10 +161,11 @@ static int send_framing(struct http__connection *connection,
                         const struct http__framing *framing)
 {
     struct http__work *work = connection->work;
-    char *at = work->out + work->out_size;
+    char *at;
 
-    if (unlikely(HTTP__OUT_ROOM - work->out_size < FRAMING_ROOM))
+    if (unlikely(work->out_room - work->out_size < FRAMING_ROOM))
         return send_framing_apart(connection, framing);
+    at = work->out + work->out_size;
     work->out_size += (size_t)(put_framing(at, connection, framing) - at);
     return 0;
 }

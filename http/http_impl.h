@@ -164,6 +164,9 @@ void http__work_trim(struct http_server *server, unsigned most);
 /* Once in a while: the memory of a burst goes back to the system. */
 void http__work_settle(struct http_server *server);
 void http__response_reset(struct http_response *response);
+/* response.c: that line as Content-Type, unless there is one; 0, -ENOMEM. */
+int http__response_type(struct http_response *response, const char *line,
+                        size_t size);
 void http__request_reset(struct http_request *request);
 
 /* ---- connections ---- */
@@ -277,6 +280,8 @@ int http__body_status(const struct http_request *request);
 
 /* app/context.c: its response was sent, or its connection given up.  Switches. */
 void http__call_end(struct http__call *call);
+/* Is there something of the program's to run in that, or behind it? */
+bool http__call_may_wait(const struct http__call *call);
 
 /* ---- the server ---- */
 

@@ -351,17 +351,26 @@ int http_response_printf(struct http_response *response, const char *format,
     return rc;
 }
 
+int http__response_type(struct http_response *response, const char *line,
+                        size_t size)
+{
+    int rc = response->has_type ? 0 : append_line(response, line, size);
+
+    if (rc == 0)
+        response->has_type = true;
+    return rc;
+}
+
 int http_response_text(struct http_response *response, const char *text)
 {
     static const char type[] = "Content-Type: text/plain; charset=utf-8\r\n";
     size_t size = strlen(text);
     int rc = reserve(response, size);
 
-    if (rc == 0 && !response->has_type)
-        rc = append_line(response, type, sizeof type - 1);
+    if (rc == 0)
+        rc = http__response_type(response, type, sizeof type - 1);
     if (rc < 0)
         return rc;
-    response->has_type = true;
     if (size > 0)
         memcpy(response->body.data, text, size);
     response->body.size = size;

@@ -289,6 +289,7 @@ int http__app_dispatch(const struct http_view *view,
                        struct http_request *request,
                        struct http_response *response);
 void http__app_teardown(struct http__call *call);
+bool http__app_has_teardown(const struct http__call *call);
 /* After functions, and the session's cookie; once. */
 void http__app_after(struct http__call *call);
 /* The response to an error. */

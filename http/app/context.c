@@ -86,6 +86,17 @@ int http__call_enter(struct http__call *call)
     return rc;
 }
 
+bool http__call_may_wait(const struct http__call *call)
+{
+    const struct http__defer *newest = call->request->defers;
+
+    if (call->scope != NULL || call->client != NULL || call->g != NULL ||
+        newest == NULL || newest->function != forget)
+        return true;
+    return call->app != NULL && !call->outside_request &&
+           http__app_has_teardown(call);
+}
+
 /* In the order in which they were entered, the last first. */
 static void leave_scopes(struct http__call *call)
 {

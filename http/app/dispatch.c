@@ -222,6 +222,13 @@ void http__app_after(struct http__call *call)
         http__session_save(call);
 }
 
+bool http__app_has_teardown(const struct http__call *call)
+{
+    return call->app->hooks.teardown.last != NULL ||
+           (call->blueprint != NULL &&
+            call->blueprint->hooks.teardown.last != NULL);
+}
+
 void http__app_teardown(struct http__call *call)
 {
     static const char what[] = "a teardown_request function";

@@ -95,21 +95,29 @@ const char *http_request_json_error(const struct http_request *request)
 
 /* ---- of a response ---- */
 
+/* A bracket, a name, a comma: pieces are short, and many. */
 static int write_piece(const char *text, size_t size, void *arg)
 {
-    return http_response_write(arg, text, size) < 0 ? -1 : 0;
+    struct http_response *response = arg;
+    struct http__text *body = &response->body;
+
+    if (unlikely(size > body->room - body->size))
+        return http_response_write(response, text, size) < 0 ? -1 : 0;
+    memcpy(body->data + body->size, text, size);
+    body->size += size;
+    return 0;
 }
 
 static int write_json(struct http_response *response, const json_t *value)
 {
+    static const char type[] = "Content-Type: application/json\r\n";
     int rc = http_response_write(response, "", 0);
 
-    if (rc == 0 && !response->has_type)
-        rc = http_response_set_header(response, "Content-Type",
-                                      "application/json");
+    if (rc == 0)
+        rc = http__response_type(response, type, sizeof type - 1);
     if (rc < 0)
         return rc;
-    http_response_clear(response);
+    http_response_clear(response); /* a text without bytes from here on */
     errno = 0;
     if (json_dump_callback(value, write_piece, response,
                            JSON_COMPACT | JSON_ENCODE_ANY) == 0)
