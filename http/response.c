@@ -78,6 +78,18 @@ static int remove_all(struct http_response *response, const char *name)
     return removed;
 }
 
+static int append_line(struct http_response *response, const char *line,
+                       size_t size)
+{
+    struct http__text *fields = &response->fields;
+
+    if (http__text_reserve(fields, &response->work->arena, size) < 0)
+        return -ENOMEM;
+    memcpy(fields->data + fields->size, line, size);
+    fields->size += size;
+    return 0;
+}
+
 static int append(struct http_response *response, const char *name,
                   const char *value)
 {
@@ -341,11 +353,12 @@ int http_response_printf(struct http_response *response, const char *format,
 
 int http_response_text(struct http_response *response, const char *text)
 {
+    static const char type[] = "Content-Type: text/plain; charset=utf-8\r\n";
     size_t size = strlen(text);
     int rc = reserve(response, size);
 
     if (rc == 0 && !response->has_type)
-        rc = append(response, "Content-Type", "text/plain; charset=utf-8");
+        rc = append_line(response, type, sizeof type - 1);
     if (rc < 0)
         return rc;
     response->has_type = true;

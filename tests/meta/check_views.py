@@ -11,15 +11,23 @@ FOLDER = "tests/views/"
 # Rows without any test, and what is missing.  Parts of rows that have some:
 # docs/http-app.md.
 NOT_YET = {
-    "V-07": "an example with PostgreSQL, Redis and an upstream at once",
     "V-26": "10,000 connections of an application",
     "V-27": "Flask unmodified under the preload: tests/programs, without ids",
     "V-28": "restarts: tests/http/servers, without ids",
-    "V-29": "sync views that read a database",
-    "V-30": "a blocking call inside an async view",
     "V-35": "the client session: tests/http/test_client*.c, without ids",
     "V-39": "options of the hub, in an application",
 }
+
+
+def named(root, path):
+    """The rows of a script: that of its name, and those its text begins with, as
+    in \"\"\"V-29, V-30: ..."""
+    match = re.search(r"/test_v(\d\d)\w*\.py$", path)
+    rows = {"V-" + match.group(1)} if match else set()
+    for line in tree.lines(root, path)[:8] if match else ():
+        if line.startswith('"""'):
+            rows.update(re.findall(r"V-\d\d", line.split(":")[0]))
+    return rows
 
 
 def tests(root):
@@ -28,9 +36,8 @@ def tests(root):
     for path in tree.files(root, ".c", ".cpp", ".py", folders=("tests",)):
         if not path.startswith(FOLDER):
             continue
-        match = re.search(r"/test_v(\d\d)\w*\.py$", path)
-        if match:
-            found.setdefault("V-" + match.group(1), []).append(path)
+        for row in named(root, path):
+            found.setdefault(row, []).append(path)
         for number, line in enumerate(tree.lines(root, path), 1):
             match = re.match(r"START_TEST\(v(\d\d)_", line)
             if match:
