@@ -201,7 +201,8 @@ static void answer_one(struct http__connection *connection)
         end_call(connection);
     if (!connection->closing && !http__body_discard(connection))
         connection->closing = true;
-    if (unlikely(connection->closing) && may_send_more(work))
+    if (unlikely(connection->closing) && !response->taken &&
+        may_send_more(work)) /* a WebSocket has seen to that itself */
         connection->linger = true;
     http__work_end(work);
 }

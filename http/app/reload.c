@@ -207,7 +207,8 @@ static void tell(struct http__reload *reload, const char *text, size_t size)
     int fd;
 
     snprintf(path, sizeof path, "%s.new", reload->file);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unlink(path); /* it may be a link that somebody else has put there */
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return;
     if (write(fd, text, size) == (ssize_t)size)
