@@ -54,7 +54,9 @@ int greenlet_undefer(void (*function)(void *data), void *data)
 
 const void *greenlet_deferred(void)
 {
-    return *list_of(greenlet__thread_self()->current);
+    const struct greenlet *self = greenlet__thread_self()->current;
+
+    return self->has & HAS_MORE ? self->deferred : NULL;
 }
 
 /* Out of the list before it is called: it may switch, and defer more. */

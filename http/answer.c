@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#define STARVED_NS (10 * HUB_SECOND)
+
 static const char allowed[] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /* ---- the view ---- */
@@ -159,6 +161,15 @@ static void end_call(struct http__connection *connection)
     http__call_end(connection->work->request.call);
 }
 
+/* Is the client sure to have sent all that it will?  If not, what it sends
+ * until it has read our last answer would reset the connection, and take that
+ * away. */
+static bool may_send_more(const struct http__work *work)
+{
+    return work->request.body_state != HTTP__BODY_ENDED ||
+           work->end > work->at || !http__head_ends(&work->request.head);
+}
+
 static void answer_one(struct http__connection *connection)
 {
     struct http__work *work = connection->work;
@@ -173,33 +184,47 @@ static void answer_one(struct http__connection *connection)
     if (likely(rc == 0))
         rc = call(connection);
     settle(connection, rc);
-    rc = http__body_check(&work->request);
-    if (unlikely(rc != 0))
-        replace(connection, rc);
-    send_response(connection);
-    if (unlikely(response->kind == HTTP__KIND_UPGRADE) && !connection->broken) {
-        http__upgrade_run(connection);
-        return;
+    if (likely(!response->taken)) {
+        rc = http__body_check(&work->request);
+        if (unlikely(rc != 0))
+            replace(connection, rc);
+        send_response(connection);
+        if (unlikely(response->kind == HTTP__KIND_UPGRADE) &&
+            !connection->broken) {
+            http__upgrade_run(connection);
+            return;
+        }
     }
     if (unlikely(work->request.call != NULL))
         end_call(connection);
     if (!connection->closing && !http__body_discard(connection))
         connection->closing = true;
-    if (unlikely(connection->closing) &&
-        (work->request.body_state != HTTP__BODY_ENDED || work->end > work->at))
+    if (unlikely(connection->closing) && may_send_more(work))
         connection->linger = true;
     http__work_end(work);
 }
 
 /* ---- all that is there ---- */
 
+/* Where one has no memory, so have many: a line about it comes seldom. */
+static void report_starved(struct http_server *server)
+{
+    int64_t now = hub_now();
+
+    server->starved++;
+    if (now < server->starved_until)
+        return;
+    server->starved_until = now + STARVED_NS;
+    http__report(server, "connections are closed: there is no memory (%llu)",
+                 (unsigned long long)server->starved);
+}
+
 static struct http__work *take_work(struct http__connection *connection)
 {
     struct http__work *work = http__work_take(connection->server);
 
     if (work == NULL) {
-        http__report(connection->server,
-                     "a connection is closed: there is no memory");
+        report_starved(connection->server);
         return NULL;
     }
     work->connection = connection;

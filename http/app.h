@@ -27,6 +27,7 @@ extern "C" {
 struct http_app;
 struct http_blueprint;
 struct http_response_cookie; /* appdata.h */
+struct http_websocket_options;
 
 /* ---- making, running ---- */
 
@@ -54,6 +55,19 @@ HTTP_API int http_app_run(struct http_app *app, int argc, char **argv);
 HTTP_API int http_app_serve(struct http_app *app,
                             const struct http_serve_options *options);
 
+/* Instead of "500 Internal Server Error", when no handler answers: a page with the
+ * error, where http_request_abort() was called or which view returned it, and the
+ * request.  For clients on this machine alone: of a loopback address and name (Host),
+ * without a proxy's fields.  Off unless it is said, here or by --debug. */
+HTTP_API void http_app_set_debug(struct http_app *app, bool debug);
+
+/* A page of what is going on, at that path [NULL: none; by --status "/-/status"], and
+ * its numbers as JSON at PATH.json: requests in flight and answered, latencies,
+ * connections, greenlets, memory of the hub and process that answer it.  For clients on
+ * this machine alone, as above; for others there is no such path.  Copied.
+ * Returns 0, -EINVAL, -ENOMEM; both stick. */
+HTTP_API int http_app_set_status(struct http_app *app, const char *path);
+
 /* ---- rules ---- */
 
 struct http_app_default {
@@ -72,6 +86,9 @@ struct http_app_route {
     bool any_slash; /* with and without a slash at the end are the same */
     int64_t
         timeout_ns; /* 504 then; 0: what the application says; negative: none */
+    /* of http_app_websocket_with() (websocket.h): copied, what it points to is kept
+     * as long as the application; NULL: defaults */
+    const struct http_websocket_options *websocket;
 };
 
 /* Rules are paths with <name> or <converter:name> in them; converters are
@@ -85,6 +102,19 @@ HTTP_API int http_app_route(struct http_app *app, const char *methods,
                             struct http_view view);
 HTTP_API int http_app_route_with(struct http_app *app,
                                  const struct http_app_route *route);
+
+/* A rule for WebSockets: its view calls http_websocket_open(), and then receives
+ * and sends.  All that is true of a view is true of it: hooks before it may refuse
+ * it, and so may the view, by a status; the request is the current one, with its
+ * session and g, until the view returns, and teardown functions run then.  Pages of
+ * other hosts are refused (403), unless the options name their origins.  The same
+ * path may have a rule for pages; a rule for WebSockets alone answers others by 426.
+ * Time limits are not for it.  Returns as http_app_route(); methods and timeout_ns
+ * of the struct have to be 0. */
+HTTP_API int http_app_websocket(struct http_app *app, const char *rule,
+                                const char *endpoint, struct http_view view);
+HTTP_API int http_app_websocket_with(struct http_app *app,
+                                     const struct http_app_route *route);
 
 /* For each view that has no time limit of its own; 0 or negative: none. */
 HTTP_API void http_app_set_timeout(struct http_app *app, int64_t timeout_ns);
@@ -140,6 +170,12 @@ HTTP_API int http_blueprint_route(struct http_blueprint *blueprint,
                                   const char *endpoint, struct http_view view);
 HTTP_API int http_blueprint_route_with(struct http_blueprint *blueprint,
                                        const struct http_app_route *route);
+HTTP_API int http_blueprint_websocket(struct http_blueprint *blueprint,
+                                      const char *rule, const char *endpoint,
+                                      struct http_view view);
+HTTP_API int
+http_blueprint_websocket_with(struct http_blueprint *blueprint,
+                              const struct http_app_route *route);
 HTTP_API int http_blueprint_before_request(struct http_blueprint *blueprint,
                                            struct http_view view);
 HTTP_API int http_blueprint_after_request(struct http_blueprint *blueprint,
@@ -328,6 +364,16 @@ HTTP_API void http_app_at(const char *file, int line);
     (http_app_at(__FILE__, __LINE__), http_blueprint_route)(__VA_ARGS__)
 #define http_blueprint_route_with(...) \
     (http_app_at(__FILE__, __LINE__), http_blueprint_route_with)(__VA_ARGS__)
+
+#define http_app_websocket(...) \
+    (http_app_at(__FILE__, __LINE__), http_app_websocket)(__VA_ARGS__)
+#define http_app_websocket_with(...) \
+    (http_app_at(__FILE__, __LINE__), http_app_websocket_with)(__VA_ARGS__)
+#define http_blueprint_websocket(...) \
+    (http_app_at(__FILE__, __LINE__), http_blueprint_websocket)(__VA_ARGS__)
+#define http_blueprint_websocket_with(...)                            \
+    (http_app_at(__FILE__, __LINE__), http_blueprint_websocket_with)( \
+        __VA_ARGS__)
 
 #ifdef __cplusplus
 }

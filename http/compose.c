@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define FRAMING_ROOM 128 /* what put_framing() puts, at most */
+
 static bool has_no_body(int status)
 {
     return status < 200 || status == 204 || status == 304;
@@ -80,14 +82,14 @@ static char *put(char *at, const char *text, size_t size)
 
 static char *put_number(char *at, uint64_t number)
 {
-    char digits[20];
-    unsigned i = sizeof digits;
+    char *end = at + 1;
 
-    do {
-        digits[--i] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    return put(at, digits + i, sizeof digits - i);
+    for (uint64_t more = number / 10; more > 0; more /= 10)
+        end++;
+    for (at = end; number >= 10; number /= 10)
+        *--at = (char)('0' + number % 10);
+    *--at = (char)('0' + number);
+    return end;
 }
 
 static char *put_framing(char *at, const struct http__connection *connection,
@@ -143,19 +145,41 @@ static int send_common(struct http__connection *connection,
     return rc;
 }
 
+static __attribute__((noinline)) int
+send_framing_apart(struct http__connection *connection,
+                   const struct http__framing *framing)
+{
+    char text[FRAMING_ROOM];
+
+    return http__send(connection, text,
+                      (size_t)(put_framing(text, connection, framing) - text));
+}
+
+/* In place, where there is room: a buffer would be two more lines of a stack that
+ * is in no cache. */
+static int send_framing(struct http__connection *connection,
+                        const struct http__framing *framing)
+{
+    struct http__work *work = connection->work;
+    char *at = work->out + work->out_size;
+
+    if (unlikely(HTTP__OUT_ROOM - work->out_size < FRAMING_ROOM))
+        return send_framing_apart(connection, framing);
+    work->out_size += (size_t)(put_framing(at, connection, framing) - at);
+    return 0;
+}
+
 int http__send_head(struct http__connection *connection,
                     const struct http__framing *framing)
 {
     const struct http_response *response = &connection->work->response;
-    char text[128];
     int rc = send_common(connection, response);
 
     if (rc < 0)
         return rc;
     if (unlikely(response->kind == HTTP__KIND_UPGRADE))
         return send_upgrade(connection, response);
-    return http__send(connection, text,
-                      (size_t)(put_framing(text, connection, framing) - text));
+    return send_framing(connection, framing);
 }
 
 /* ---- the body ---- */

@@ -91,34 +91,37 @@ static NOINLINE void serve(struct http__connection *connection)
 
 /* ---- the end ---- */
 
-/* Returns false: enough. */
-static bool linger_once(struct http__connection *connection, char *scratch,
-                        int64_t end)
+/* Returns false: enough.  Many may linger at once: who waits holds no buffer.
+ */
+static bool linger_once(struct http__connection *connection, int64_t end)
 {
     const struct http_server_options *options = &connection->server->options;
     int64_t deadline = http__wire_limit(options->linger_idle_ns);
-    ssize_t got = http__wire_read(&connection->wire, scratch, HTTP__OUT_ROOM,
-                                  deadline < end ? deadline : end);
+    struct http__work *work;
+    ssize_t got;
 
-    return got > 0 && hub_now() < end;
+    if (http__wire_wait(&connection->wire, deadline < end ? deadline : end) < 0)
+        return false;
+    work = http__work_take(connection->server);
+    if (work == NULL)
+        return false;
+    work->connection = connection;
+    got = http__wire_read(&connection->wire, work->input, work->room,
+                          HUB_NOWAIT);
+    http__work_unref(work);
+    return (got > 0 || got == -EAGAIN) && hub_now() < end;
 }
 
 NOINLINE void http__linger(struct http__connection *connection)
 {
     const struct http_server_options *options = &connection->server->options;
     int64_t end = http__wire_limit(options->linger_ns);
-    struct http__work *work;
 
     if (connection->broken ||
         http__wire_end(&connection->wire, hub_deadline(HUB_SECOND)) < 0)
         return;
-    work = http__work_take(connection->server);
-    if (work == NULL)
-        return;
-    work->connection = connection;
-    while (linger_once(connection, work->out, end))
+    while (linger_once(connection, end))
         ;
-    http__work_unref(work);
 }
 
 /* A TLS client is told that this is the end, if it takes that without a wait.

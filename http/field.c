@@ -62,36 +62,51 @@ static void connection_option(const char *option, uint32_t length,
         head->upgrade = true;
 }
 
-/* A list (RFC 9110 5.6.1), perhaps in several fields. */
+/* The next element of a list (RFC 9110 5.6.1), which may be empty. */
+static bool next_element(const char **value, const char *end,
+                         const char **first, const char **last)
+{
+    const char *comma;
+
+    if (*value >= end)
+        return false;
+    comma = memchr(*value, ',', (size_t)(end - *value));
+    *first = *value;
+    *last = comma == NULL ? end : comma;
+    while (*first < *last && http__blank(**first))
+        ++*first;
+    while (*last > *first && http__blank((*last)[-1]))
+        --*last;
+    *value = comma == NULL ? end : comma + 1;
+    return true;
+}
+
+/* Perhaps in several fields. */
 static int connection(struct http__strict *strict, const char *value,
                       uint32_t length, struct http__head *head)
 {
-    const char *end = value + length;
+    const char *end = value + length, *first, *last;
 
     (void)strict;
-    while (value < end) {
-        const char *comma = memchr(value, ',', (size_t)(end - value));
-        const char *last = comma == NULL ? end : comma;
-
-        while (value < last && http__blank(*value))
-            value++;
-        while (last > value && http__blank(last[-1]))
-            last--;
-        connection_option(value, (uint32_t)(last - value), head);
-        value = comma == NULL ? end : comma + 1;
-    }
+    while (next_element(&value, end, &first, &last))
+        connection_option(first, (uint32_t)(last - first), head);
     return 0;
 }
 
+/* A list (RFC 9110 5.6.1, 10.1.1). */
 static int expect(struct http__strict *strict, const char *value,
                   uint32_t length, struct http__head *head)
 {
+    const char *end = value + length, *first, *last;
+
     (void)strict;
-    if (head->minor == 0) /* RFC 9110 10.1.1 */
-        return 0;
-    if (length != 12 || !http__same(value, "100-continue", 12))
-        return -417;
-    head->expect_continue = true;
+    while (head->minor > 0 && next_element(&value, end, &first, &last)) {
+        if (last == first) /* 5.6.1.2: empty elements are ignored */
+            continue;
+        if (last - first != 12 || !http__same(first, "100-continue", 12))
+            return -417;
+        head->expect_continue = true;
+    }
     return 0;
 }
 

@@ -60,6 +60,22 @@ static bool tags_have(const struct file *file, const char *list, bool strong)
     return false;
 }
 
+/* The list may stand in several fields (RFC 9110 5.3). */
+static bool field_has(const struct file *file, const char *name, bool strong)
+{
+    size_t count = http_request_headers(file->request);
+
+    for (size_t i = 0; i < count; i++) {
+        const char *value = NULL;
+        const char *has = http_request_header_at(file->request, i, &value);
+
+        if (has != NULL && strcasecmp(has, name) == 0 &&
+            tags_have(file, value, strong))
+            return true;
+    }
+    return false;
+}
+
 /* Was it changed after the date of that field?  A date that is none counts as
  * no field: *known is false. */
 static bool changed_since(const struct file *file, const char *name,
@@ -75,15 +91,15 @@ static bool changed_since(const struct file *file, const char *name,
 /* Returns 0: none stands in the way; 304 or 412. */
 static int conditions(const struct file *file)
 {
-    const char *match = http_request_header(file->request, "If-Match");
-    const char *none = http_request_header(file->request, "If-None-Match");
+    bool match = http_request_header(file->request, "If-Match") != NULL;
+    bool none = http_request_header(file->request, "If-None-Match") != NULL;
     bool known;
 
-    if (match != NULL ? !tags_have(file, match, true)
-                      : changed_since(file, "If-Unmodified-Since", &known))
+    if (match ? !field_has(file, "If-Match", true)
+              : changed_since(file, "If-Unmodified-Since", &known))
         return 412;
-    if (none != NULL) {
-        if (!tags_have(file, none, false))
+    if (none) {
+        if (!field_has(file, "If-None-Match", false))
             return 0;
         return is_read(file) ? 304 : 412;
     }

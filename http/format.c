@@ -1,4 +1,5 @@
-/* format.c - text by printf(), in the caller's room, or in memory if it is longer */
+/* format.c - text by printf(), in the caller's room, or in memory if it is
+ * longer */
 #include "http/memory.h"
 #include "http/stream_impl.h"
 

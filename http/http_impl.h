@@ -105,6 +105,7 @@ struct http_response {
     bool begun; /* nothing can be set any more */
     bool close; /* "Connection: close" was set */
     bool has_type, has_date, has_server, has_length;
+    bool taken; /* the view has sent it, and had the connection */
     uint64_t length;          /* that was set, with has_length */
     struct http__text fields; /* "Name: value\r\n", one after the other */
     struct http__text body;
@@ -143,9 +144,9 @@ struct http__work {
      * there at `end`. */
     char *input;
     size_t start, at, end, room;
-    /* What is to be sent. */
+    /* What is to be sent: a buffer while there is something. */
     char *out;
-    size_t out_size;
+    size_t out_size, out_room;
     char fields_room[HTTP__FIELDS_ROOM];
     max_align_t arena_room[HTTP__ARENA_ROOM / sizeof(max_align_t)];
 };
@@ -154,6 +155,8 @@ struct http__work {
 struct http__work *http__work_take(struct http_server *server);
 /* One less who needs it. */
 void http__work_unref(struct http__work *work);
+/* out.c: those that nobody has. */
+void http__out_free_all(struct http_server *server);
 /* Begin a request in it; and when it was answered, end that. */
 void http__work_begin(struct http__work *work);
 void http__work_end(struct http__work *work);
@@ -292,8 +295,11 @@ struct http_server {
     struct http__parser_lines *lines;
     struct http__listening *listenings, **last;
     struct http__connection *connections;
+    struct http__slots *slots; /* works are in these */
     struct http__work *pool;
     unsigned pool_count;
+    struct http__out *outs;
+    unsigned out_count;
     unsigned works, works_most; /* there are; there were at once */
     bool stopping;
     struct hub_event emptied; /* no connection is left; set while so */
@@ -302,8 +308,11 @@ struct http_server {
     int64_t now;              /* of the sweeper's last turn */
     struct greenlet *sweeper; /* NULL: no connections */
     struct http_server_counts counts;
+    struct http__live *live; /* app/live.c; NULL: nothing was counted */
     uint64_t reported; /* lines in this second, and its number */
     int64_t reported_in;
+    uint64_t starved; /* connections that were closed for want of memory */
+    int64_t starved_until; /* of which nothing is said before */
     size_t date_size;
     int64_t date_second;
     char date[48];     /* "Date: ...\r\n" */

@@ -1,6 +1,7 @@
 /* httpserver.c - a server: its options, its listeners, its end */
 #include "http/http_impl.h"
 #include "http/parser.h"
+#include "http/slots.h"
 
 #include "hub/socket.h"
 
@@ -117,6 +118,9 @@ void http__server_unref(struct http_server *server)
         free_listening(listening);
     }
     http__work_trim(server, 0);
+    http__out_free_all(server);
+    http__slots_free(server->slots);
+    free(server->live);
     free(server->server_line);
     free(server->lines);
     free(server);

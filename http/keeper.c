@@ -1,11 +1,13 @@
 /* keeper.c - what the one above is told: systemd, or the master that keeps us
  *
- * Its queue is short.  What finds no room there waits in a queue of ours, and what
- * comes behind it: a keeper that does not listen for a while misses nothing, and
- * one that hangs keeps the master from nothing. */
+ * Its queue is short.  What finds no room there waits in a queue of ours, and
+ * what comes behind it: a keeper that does not listen for a while misses
+ * nothing, and one that hangs keeps the master from nothing. */
 #include "http/master_impl.h"
 #include "http/memory.h"
 #include "http/notify.h"
+
+#include "hub/socket.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,8 +47,8 @@ static void tell_rest(void *arg)
 
     while (master->notes != NULL) {
         const struct http__note *note = master->notes;
-        int rc = http__notify_send(master->keeper, note->text, note->fd,
-                                   note->until);
+        int rc = http__notify_send(master->tells, master->keeper, note->text,
+                                   note->fd, note->until);
 
         if (rc == -ECANCELED)
             return; /* http__keeper_free() */
@@ -87,7 +89,8 @@ static void tell(struct http__master *master, const char *text, int fd)
     if (master->keeper == NULL)
         return;
     if (master->teller == NULL)
-        rc = http__notify_send(master->keeper, text, fd, HUB_NOWAIT);
+        rc = http__notify_send(master->tells, master->keeper, text, fd,
+                               HUB_NOWAIT);
     if (rc == -EAGAIN)
         rc = queue(master, text, fd);
     if (rc < 0)
@@ -108,6 +111,9 @@ void http__keeper_free(struct http__master *master)
     master->teller = NULL;
     while (master->notes != NULL)
         drop_first(master);
+    if (master->tells >= 0)
+        hub_close(master->tells);
+    master->tells = -1;
 }
 
 /* ---- what is told ---- */

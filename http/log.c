@@ -486,6 +486,15 @@ uint64_t http_accesslog_lost(const struct http_accesslog *log)
     return log->lost;
 }
 
+/* Whatever was said last: this is the count. */
+static void say_rest(const struct http_accesslog *log)
+{
+    if (log->lost != log->job.told)
+        dprintf(STDERR_FILENO,
+                "vireo: access log %s is closed; %llu lines lost\n", log->path,
+                (unsigned long long)log->lost);
+}
+
 void http_accesslog_close(struct http_accesslog *log)
 {
     struct hub_shield shield;
@@ -502,6 +511,7 @@ void http_accesslog_close(struct http_accesslog *log)
     if (log->filling.size > 0)
         write_out(log);
     hub_shield_end(&shield);
+    say_rest(log);
     close(log->job.fd);
     free(log->filling.data);
     free(log->job.buffer.data);

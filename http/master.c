@@ -294,8 +294,9 @@ static void look_at_programs(struct http__master *master)
 
 /* ---- the end ---- */
 
-/* What the program after us serves is kept above us, and a client of what nobody
- * serves is to be refused, not to wait until our last worker has ended. */
+/* What the program after us serves is kept above us, and a client of what
+ * nobody serves is to be refused, not to wait until our last worker has ended.
+ */
 static void let_listeners_go(struct http__master *master)
 {
     if (master->is_kept && master->notes == NULL)
@@ -308,6 +309,9 @@ static void look_at_end(struct http__master *master)
 
     if (master->stops == 0 && master->error == 0)
         return;
+    if (!master->ends && master->is_kept && getppid() != master->kept_by)
+        http__master_say("the master %ld has gone, and this program ends",
+                         (long)master->kept_by);
     if (!master->ends)
         http__keeper_stopping(master);
     master->ends = true;
@@ -462,7 +466,8 @@ int http_master_run(const struct http_master_options *options,
                     int (*run)(struct http_worker *worker, void *arg),
                     void *arg)
 {
-    struct http__master master = {.run = run, .arg = arg, .notify = -1};
+    struct http__master master = {
+        .run = run, .arg = arg, .tells = -1, .notify = -1};
     int rc;
 
     if (!greenlet_main(greenlet_current()))

@@ -64,9 +64,11 @@ struct http__master {
     struct hub_event changed;
     struct hub_signal *watchers[HTTP__MASTER_SIGNALS];
     const char *keeper; /* NOTIFY_SOCKET at the start; NULL: none */
+    int tells;          /* the socket for it; -1: none */
     struct http__note *notes; /* what it has not been told yet */
     struct greenlet *teller;  /* tells it; NULL: nothing waits */
     bool is_kept;       /* by a master: it has the listeners, too */
+    pid_t kept_by;
     int notify;         /* for new programs; -1: not made */
     char notify_name[128];
     char **argv, *program_file; /* what is executed */
@@ -103,7 +105,7 @@ void http__keeper_free(struct http__master *master);
 
 /* ---- takeover.c ---- */
 
-/* Note how this program was started.  Returns 0 or -ENOMEM. */
+/* Note how this program was started.  Returns 0 or a negative errno. */
 int http__takeover_prepare(struct http__master *master);
 /* Execute the program, as master->candidate. */
 int http__takeover_start(struct http__master *master);

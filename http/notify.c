@@ -41,9 +41,15 @@ static void add_fd(struct msghdr *message, void *control, size_t size, int fd)
     memcpy(CMSG_DATA(head), &fd, sizeof fd);
 }
 
-/* Connected: then it is writable when the other side has room, of which there is
- * little (net.unix.max_dgram_qlen: 10). */
-int http__notify_send(const char *to, const char *text, int fd,
+int http__notify_open(void)
+{
+    return hub_socket(AF_UNIX, SOCK_DGRAM, 0);
+}
+
+/* Connected: then it is writable when the other side has room, of which there
+ * is little (net.unix.max_dgram_qlen: 10).  And with each message: a path may
+ * be another socket by then. */
+int http__notify_send(int from, const char *to, const char *text, int fd,
                       int64_t deadline_ns)
 {
     struct sockaddr_un address;
@@ -51,7 +57,7 @@ int http__notify_send(const char *to, const char *text, int fd,
     struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {0};
     socklen_t length;
-    int from, rc;
+    int rc;
 
     if (to == NULL)
         return 0;
@@ -60,14 +66,9 @@ int http__notify_send(const char *to, const char *text, int fd,
         return -EINVAL;
     if (fd >= 0)
         add_fd(&message, control, sizeof control, fd);
-    from = hub_socket(AF_UNIX, SOCK_DGRAM, 0);
-    if (from < 0)
-        return from;
     if (connect(from, (struct sockaddr *)&address, length) < 0)
-        rc = -errno;
-    else
-        rc = (int)hub_sendmsg(from, &message, MSG_NOSIGNAL, deadline_ns);
-    hub_close(from);
+        return -errno;
+    rc = (int)hub_sendmsg(from, &message, MSG_NOSIGNAL, deadline_ns);
     return rc < 0 ? rc : 0;
 }
 

@@ -11,11 +11,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* A socket to send from, made early: there may be no descriptor left when
+ * something is to be said.  Returns the fd or a negative errno. */
+int http__notify_open(void);
+
 /* Send a message, with an fd unless it is -1.  `to` is what NOTIFY_SOCKET said;
  * NULL: nothing is done.  Waits until there is room for it.  Switches.
  * Returns 0; -ETIMEDOUT, with HUB_NOWAIT -EAGAIN: there was none; or another
  * negative errno. */
-int http__notify_send(const char *to, const char *message, int fd,
+int http__notify_send(int from, const char *to, const char *message, int fd,
                       int64_t deadline_ns);
 
 /* A socket for messages of others; *name is what they need, in `size` bytes.

@@ -164,8 +164,8 @@ static bool takes_fields(http_parser *parser, const char *data,
         left &= left - 1;
     }
     if (taken && head->count > HTTP__FRAMING)
-        taken = takes(parser, data, line_of(head, HTTP__FRAMING),
-                      head->length - 2);
+        taken =
+            takes(parser, data, line_of(head, HTTP__FRAMING), head->length - 2);
     return taken;
 }
 

@@ -79,7 +79,8 @@ int http__ranges(const char *field, uint64_t size, struct http__range *ranges)
         struct http__range range;
 
         at = skip_blanks(at);
-        if (*at != ',' && *at != '\0') { /* an empty element is none (RFC 9110 5.6.1) */
+        /* An empty element is none (RFC 9110 5.6.1). */
+        if (*at != ',' && *at != '\0') {
             if (!take_range(&at, size, &range) || ++asked > HTTP__RANGES_MOST)
                 return 0;
             if (range.size > 0)

@@ -78,6 +78,18 @@ static int remove_all(struct http_response *response, const char *name)
     return removed;
 }
 
+static int append_line(struct http_response *response, const char *line,
+                       size_t size)
+{
+    struct http__text *fields = &response->fields;
+
+    if (http__text_reserve(fields, &response->work->arena, size) < 0)
+        return -ENOMEM;
+    memcpy(fields->data + fields->size, line, size);
+    fields->size += size;
+    return 0;
+}
+
 static int append(struct http_response *response, const char *name,
                   const char *value)
 {
@@ -243,6 +255,20 @@ static void drop_body(struct http_response *response)
     response->kind = HTTP__KIND_BYTES;
 }
 
+const void *http_response_bytes(const struct http_response *response,
+                                size_t *size)
+{
+    *size = 0;
+    if (response->kind != HTTP__KIND_BYTES)
+        return NULL;
+    if (response->borrowed != NULL) {
+        *size = response->borrowed_size;
+        return response->borrowed;
+    }
+    *size = response->body.size;
+    return response->body.data != NULL ? response->body.data : "";
+}
+
 int http_response_clear(struct http_response *response)
 {
     drop_body(response);
@@ -327,11 +353,12 @@ int http_response_printf(struct http_response *response, const char *format,
 
 int http_response_text(struct http_response *response, const char *text)
 {
+    static const char type[] = "Content-Type: text/plain; charset=utf-8\r\n";
     size_t size = strlen(text);
     int rc = reserve(response, size);
 
     if (rc == 0 && !response->has_type)
-        rc = append(response, "Content-Type", "text/plain; charset=utf-8");
+        rc = append_line(response, type, sizeof type - 1);
     if (rc < 0)
         return rc;
     response->has_type = true;

@@ -78,6 +78,11 @@ HTTP_API int http_response_body(struct http_response *response,
                                 const void *data, size_t size,
                                 void (*drop)(void *arg), void *drop_arg);
 
+/* What the body is so far, and its size; NULL: a file, a stream, a WebSocket.
+ * Borrowed until it is changed. */
+HTTP_API const void *http_response_bytes(const struct http_response *response,
+                                         size_t *size);
+
 /* The body is gone, whatever it was.  Returns 0. */
 HTTP_API int http_response_clear(struct http_response *response);
 

@@ -25,7 +25,7 @@ static int write_all(struct http__connection *connection, struct iovec *vec,
                           connection->server->options.write_ns);
     connection->writing = false;
     if (connection->work != NULL)
-        connection->work->out_size = 0;
+        http__out_give(connection->work);
     return rc < 0 ? broke(connection, rc) : 0;
 }
 
@@ -47,7 +47,7 @@ int http__flush(struct http__connection *connection)
         connection->writing = false;
 
         if (likely(sent == (ssize_t)work->out_size)) {
-            work->out_size = 0;
+            http__out_give(work);
             return 0;
         }
         if (sent > 0)
@@ -66,7 +66,9 @@ int http__send_vec(struct http__connection *connection,
 
     for (int i = 0; i < count; i++)
         size += pieces[i].iov_len;
-    if (size > HTTP__OUT_ROOM - work->out_size) {
+    if (work->out == NULL && size <= HTTP__OUT_ROOM)
+        http__out_take(work); /* without memory it is sent at once */
+    if (size > work->out_room - work->out_size) {
         vec[0] = (struct iovec){work->out, work->out_size};
         memcpy(vec + 1, pieces, (size_t)count * sizeof *vec);
         return write_all(connection, vec, count + 1);
@@ -105,7 +107,10 @@ static void send_now(void *arg)
     if (sent <= 0)
         return;
     work->out_size -= (size_t)sent;
-    memmove(work->out, work->out + sent, work->out_size);
+    if (work->out_size == 0)
+        http__out_give(work);
+    else
+        memmove(work->out, work->out + sent, work->out_size);
 }
 
 void http__flush_soon(struct http__connection *connection)

@@ -13,12 +13,17 @@ int http__send_vec(struct http__connection *connection,
 int http__send_large(struct http__connection *connection, const void *data,
                      size_t size);
 
+/* out.c: the buffer of a work.  Take one: 0, -ENOMEM.  Give it back: nothing is
+ * in it any more. */
+int http__out_take(struct http__work *work);
+void http__out_give(struct http__work *work);
+
 static inline int http__send(struct http__connection *connection,
                              const void *data, size_t size)
 {
     struct http__work *work = connection->work;
 
-    if (unlikely(size > HTTP__OUT_ROOM - work->out_size))
+    if (unlikely(size > work->out_room - work->out_size))
         return http__send_large(connection, data, size);
     if (size > 0) /* data may be NULL */
         memcpy(work->out + work->out_size, data, size);

@@ -30,7 +30,9 @@ static int send_part(struct http__connection *connection, int file,
         return rc;
     if (connection->broken)
         return -EPIPE;
-    if (part->size <= HTTP__OUT_ROOM - connection->work->out_size)
+    if (connection->work->out == NULL)
+        http__out_take(connection->work);
+    if (part->size <= connection->work->out_room - connection->work->out_size)
         return send_small(connection, file, part);
     rc = http__flush(connection);
     if (rc == 0)

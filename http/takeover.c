@@ -6,6 +6,7 @@
 #include "http/master_impl.h"
 #include "http/memory.h"
 #include "http/notify.h"
+#include "http/worker.h"
 
 #include "hub/socket.h"
 
@@ -51,8 +52,12 @@ static char **words_at_start;
 
 static void __attribute__((constructor)) note_words(int count, char **words)
 {
+    const char *keeper = getenv("VIREO_MASTER");
+
     if (count > 0 && words != NULL)
         words_at_start = copy_words((const char *const *)words);
+    if (keeper != NULL && atol(keeper) == (long)getppid())
+        http__orphan_program(getppid());
 }
 
 /* A path with a slash is looked up when it is needed, symbolic links and all:
@@ -78,6 +83,20 @@ static char *find_file(const struct http__master *master)
     return asprintf(&full, "%s/%s", path, file) < 0 ? NULL : full;
 }
 
+static int find_keeper(struct http__master *master)
+{
+    const char *name = getenv("NOTIFY_SOCKET");
+
+    if (name == NULL)
+        return 0;
+    master->keeper = http__strdup(name);
+    unsetenv("NOTIFY_SOCKET");
+    if (master->keeper == NULL)
+        return -ENOMEM;
+    master->tells = http__notify_open();
+    return master->tells < 0 ? master->tells : 0;
+}
+
 int http__takeover_prepare(struct http__master *master)
 {
     const char *keeper = getenv("VIREO_MASTER");
@@ -92,12 +111,12 @@ int http__takeover_prepare(struct http__master *master)
     master->program_file = find_file(master);
     if (master->program_file == NULL)
         return -ENOMEM;
-    master->is_kept = keeper != NULL && atol(keeper) == (long)getppid();
-    if (getenv("NOTIFY_SOCKET") != NULL)
-        master->keeper = http__strdup(getenv("NOTIFY_SOCKET"));
+    master->kept_by = getppid();
+    master->is_kept = keeper != NULL && atol(keeper) == (long)master->kept_by;
+    if (master->is_kept) /* again: main() may have taken the signal */
+        http__orphan_program(master->kept_by);
     unsetenv("VIREO_MASTER"); /* no child of ours is to speak for us */
-    unsetenv("NOTIFY_SOCKET");
-    return 0;
+    return find_keeper(master);
 }
 
 /* ---- what it says ---- */

@@ -44,13 +44,32 @@ static bool port_valid(const char *at, const char *end)
             end - at <= 6);
 }
 
-bool http__host_valid(const char *host, size_t length)
+static bool host_valid(const char *host, size_t length)
 {
     const char *end = host + length;
     const char *at = host_end(host, end);
 
     /* A port needs a host (RFC 9110 4.2.1). */
     return at != NULL && (at > host || at == end) && port_valid(at, end);
+}
+
+/* A server has few names: that which was found valid last is known again. */
+bool http__host_valid(const char *host, size_t length)
+{
+    static __thread struct {
+        size_t length;
+        char text[56];
+    } last;
+
+    if (length == last.length && memcmp(host, last.text, length) == 0)
+        return true;
+    if (!host_valid(host, length))
+        return false;
+    if (length <= sizeof last.text) {
+        memcpy(last.text, host, length);
+        last.length = length;
+    }
+    return true;
 }
 
 /* The length of "http://" or "https://" at the front, or 0. */

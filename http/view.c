@@ -18,18 +18,18 @@ static int call_async(const struct http_view *view,
 
     if (rc < 0)
         return rc;
-    rc = ((http_view_async_function *)view->function)(request, response,
-                                                      &scope);
+    rc =
+        ((http_view_async_function *)view->function)(request, response, &scope);
     ended = hub_scope_end(&scope);
     return rc < 0 || ended == 0 ? rc : ended;
 }
 
 struct http_view http_view_sync(http_view_function *function)
 {
-    return (struct http_view){ call_sync, (void (*)(void))function, NULL };
+    return (struct http_view){call_sync, (void (*)(void))function, NULL};
 }
 
 struct http_view http_view_async(http_view_async_function *function)
 {
-    return (struct http_view){ call_async, (void (*)(void))function, NULL };
+    return (struct http_view){call_async, (void (*)(void))function, NULL};
 }

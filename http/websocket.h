@@ -49,9 +49,10 @@ enum {
 struct http_websocket_options {
     /* Subprotocols that we speak, what we prefer first, up to a NULL.  NULL: none. */
     const char *const *protocols;
-    /* Pages of which origins may connect, up to a NULL: "https://example.org", or
-     * "same" for the host that the request names.  Who says no Origin is no browser
-     * and is let in.  NULL: all. */
+    /* Pages of which origins may connect, up to a NULL: "https://example.org",
+     * "same" for the host that the request names, "*" for all.  Who says no Origin is
+     * no browser and is let in.  NULL: all; of a rule of an application
+     * (http_app_websocket()): the same host. */
     const char *const *origins;
     size_t message_limit;  /* bytes of a message, inflated; 0: 1 MiB */
     int64_t ping_interval; /* silence after which a ping is sent; 0: none is */
@@ -87,6 +88,25 @@ HTTP_API int http_websocket_accept(struct http_request *request,
                                    const struct http_websocket_options *options,
                                    http_websocket_function *function,
                                    void *data);
+
+/* In a view of a rule for WebSockets (http_app_websocket()), in the greenlet of its
+ * request: answer with 101 here and now, and have the connection until the view
+ * returns.  after_request functions run before the 101 is sent, which has the fields
+ * that they set; nothing more can be set then.  What is open when the view returns is
+ * closed: with 1000 after 0 or a status below 400, with 1008 after one below 500,
+ * with 1011 after others and after an error.
+ *
+ * Ownership: *socket is borrowed until the view has returned; http_websocket_ref()
+ * for longer.  Switches.
+ * Returns 0; or the status to answer with, for the view to return, as
+ * http_websocket_accept(); -EALREADY: it is open; -ENOTSUP: the rule is no such one,
+ * or this is another greenlet; -EPIPE: the client is gone; -ENOMEM. */
+HTTP_API int http_websocket_open(struct http_request *request,
+                                 struct http_response *response,
+                                 struct http_websocket **socket);
+/* What the view has opened, NULL: nothing yet.  Borrowed. */
+HTTP_API struct http_websocket *
+http_request_websocket(const struct http_request *request);
 
 /* Keep it, and give it back: once the connection is over calls return -EPIPE. */
 HTTP_API struct http_websocket *

@@ -1,13 +1,13 @@
 /* work.c - the memory of requests: taken when there is something to read, given
  * back when all is answered */
-#include "http/http_impl.h"
+#include "http/send.h"
+#include "http/slots.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <unistd.h>
 
-#define POOL_MOST 256u
-#define BURST     256u /* so many less than there were: worth a look at the heap */
+#define BURST 256u /* so many less than there were: the heap is looked at */
 
 /* ---- text ---- */
 
@@ -50,9 +50,11 @@ static struct http__work *make(struct http_server *server)
 {
     size_t fields = server->limits.fields * sizeof(struct http__field);
     size_t room = input_room(server);
-    struct http__work *work =
-        http__malloc(sizeof *work + fields + room + HTTP__OUT_ROOM);
+    struct http__work *work;
 
+    if (server->slots == NULL)
+        server->slots = http__slots_new(sizeof *work + fields + room);
+    work = server->slots != NULL ? http__slot_take(server->slots) : NULL;
     if (work == NULL)
         return NULL;
     if (++server->works > server->works_most)
@@ -61,7 +63,6 @@ static struct http__work *make(struct http_server *server)
     work->request.head.fields = (struct http__field *)(void *)(work + 1);
     work->input = (char *)(work + 1) + fields;
     work->room = room;
-    work->out = work->input + room;
     return work;
 }
 
@@ -78,7 +79,7 @@ struct http__work *http__work_take(struct http_server *server)
     if (work == NULL)
         return NULL;
     work->refs = 1;
-    work->start = work->at = work->end = work->out_size = 0;
+    work->start = work->at = work->end = 0;
     memset(&work->strict, 0, sizeof work->strict);
     return work;
 }
@@ -86,17 +87,15 @@ struct http__work *http__work_take(struct http_server *server)
 static void destroy(struct http__work *work)
 {
     work->server->works--;
-    free(work);
+    http__slot_give(work->server->slots, work);
 }
 
 static void give(struct http__work *work)
 {
     struct http_server *server = work->server;
 
-    if (server->pool_count >= POOL_MOST) {
-        destroy(work);
-        return;
-    }
+    if (unlikely(work->out != NULL))
+        http__out_give(work);
     work->next = server->pool;
     server->pool = work;
     server->pool_count++;
@@ -192,8 +191,11 @@ static void part(struct http__work *work)
     } else {
         fresh->end = work->end - work->at;
         memcpy(fresh->input, work->input + work->at, fresh->end);
+        fresh->out = work->out;
         fresh->out_size = work->out_size;
-        memcpy(fresh->out, work->out, work->out_size);
+        fresh->out_room = work->out_room;
+        work->out = NULL;
+        work->out_size = work->out_room = 0;
         fresh->connection = connection;
     }
     connection->work = fresh;

@@ -194,8 +194,8 @@ static int deal_one(struct office *office, size_t i)
     return rc;
 }
 
-/* By address: run() sees them in the order in which they were asked for.  Those of
- * no address of ours are none of ours: they end when others let them go. */
+/* By address: run() sees them in the order in which they were asked for.  Those
+ * of no address of ours are none of ours: they end when others let them go. */
 static int deal(struct office *office)
 {
     const struct http__listeners *listeners = office->process->listeners;

@@ -29,6 +29,9 @@ struct http__process {
 /* When the master dies, be killed so long after, and some: see orphan.c.  Without
  * the memory for a timer all is as if it had not been called. */
 void http__orphan_prepare(pid_t master, int64_t drain_ns);
+/* A program that a master has started gets SIGTERM when that dies, also when it is
+ * stopped (SIGSTOP). */
+void http__orphan_program(pid_t master);
 /* It is dead: the time begins. */
 void http__orphan_begin(void);
 

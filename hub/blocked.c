@@ -61,7 +61,7 @@ static void print_report(const struct hub *hub, const struct greenlet *g,
     struct hub__look *look = &hub->sight->look;
     struct hub__print print;
 
-    hub__print_open(&print, hub__error_fd(hub));
+    hub__print_open(&print, hub__apart_borrow(hub__error_fd(hub)));
     hub__print(&print, "vireo: hub %u of thread %d is blocked: ", hub->id,
                (int)hub->sight->tid);
     hub__print_copy(&print, g);
@@ -77,6 +77,7 @@ static void print_report(const struct hub *hub, const struct greenlet *g,
                          "are found by searching");
     hub__print_frames(&print, symbols, event->frames, event->frame_count, true);
     hub__print_flush(&print);
+    hub__apart_return(print.fd);
     hub__symbols_close(symbols);
 }
 

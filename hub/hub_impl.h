@@ -202,6 +202,7 @@ struct hub {
     uint32_t deferred;  /* atomic: a signal handler left work */
     struct greenlet__os *os; /* up to here: one cache line, of every switch */
     bool poll_due;
+    bool poll_full; /* the last poll was not told of all that is ready */
     bool dozes; /* the loop has seen that nobody is ready, and polls */
     int64_t polled_at;
     int64_t now;        /* when the clock was last read */

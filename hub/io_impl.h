@@ -85,6 +85,31 @@ hub__io(int fd, int events, int64_t deadline_ns,
     }
 }
 
+/* The same with HUB_NOWAIT: without the frame that a wait would need, lines of a
+ * stack that is in no cache. */
+static inline __attribute__((always_inline)) ssize_t
+hub__io_now(int fd, ssize_t (*attempt)(int fd, void *call), void *call)
+{
+    struct hub *hub = hub__get();
+    const int saved = errno;
+    ssize_t done;
+    int rc;
+
+    if (unlikely(hub == NULL))
+        return -ENOMEM;
+    rc = hub__io_begin(hub, fd);
+    if (unlikely(rc < 0))
+        return rc;
+    do {
+        done = attempt(fd, call);
+        if (likely(done >= 0))
+            return done;
+        rc = -errno;
+        errno = saved;
+    } while (rc == -EINTR);
+    return rc;
+}
+
 /* Nothing is left to read: the next read waits for news. */
 static inline void hub__io_drained(int fd, int events)
 {

@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define BUCKET_BITS 14
 #define BUCKETS (1u << BUCKET_BITS)
@@ -340,9 +342,23 @@ void hub__lot_run_deferred(struct hub *hub)
     }
 }
 
+/* The kernel forgets the whole pages: writing to them would have it make each one
+ * for the child.  Whether it did is seen in one of them. */
 void hub__lot_forked(void)
 {
-    memset(buckets, 0, sizeof buckets);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)buckets, end = begin + sizeof buckets;
+    uintptr_t from = (begin + page - 1) & -page, to = end & -page;
+
+    buckets[BUCKETS / 2].pad = 1;
+    if (from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+    if (__atomic_load_n(&buckets[BUCKETS / 2].pad, __ATOMIC_RELAXED) != 0) {
+        memset(buckets, 0, sizeof buckets);
+        return;
+    }
+    memset(buckets, 0, from - begin);
+    memset((void *)to, 0, end - to);
 }
 
 /* The locks may be those of threads that are not here; what these wait for, too. */
@@ -351,7 +367,8 @@ void hub__lot_forked_with(const struct hub *hub)
     for (uint32_t i = 0; i < BUCKETS; i++) {
         struct node *node, *next;
 
-        buckets[i].lock = 0;
+        if (buckets[i].lock != 0) /* a page less to copy */
+            buckets[i].lock = 0;
         for (node = buckets[i].head; node != NULL; node = next) {
             next = node->next;
             if (node->waiter->hub != hub)

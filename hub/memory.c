@@ -80,12 +80,13 @@ static void print_line(const char *what, uint64_t memory, uint64_t most)
 
     if (!hub__option(HUB_OPTION_MONITOR_REPORTS))
         return;
-    hub__print_open(&print, STDERR_FILENO);
+    hub__print_open(&print, hub__apart_borrow(STDERR_FILENO));
     hub__print(&print, "vireo: memory: %lu KiB, which is %s the limit of %lu "
                        "KiB\n",
                (unsigned long)(memory / 1024), what,
                (unsigned long)(most / 1024));
     hub__print_flush(&print);
+    hub__apart_return(print.fd);
 }
 
 static void look(uint64_t most)

@@ -11,7 +11,6 @@
 #include "hub/sight.h"
 
 #include <errno.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,11 +114,14 @@ static void sleep_until(uint32_t seen, int64_t until, bool doze)
 }
 
 /* What it opens must not take the numbers that a program expects to get which
- * knows nothing of it.  Reports are for programs that do. */
-static bool leave_files(void)
+ * knows nothing of it.  Functions of one that does may use its descriptors. */
+static bool leave_files(bool real)
 {
-    return !hub__lenient ||
-           syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0;
+    if (hub__lenient)
+        return hub__apart_begin();
+    if (!real)
+        hub__apart_try();
+    return true;
 }
 
 /* Who polls cannot get stuck before the loop has woken up, and then rouses. */
@@ -140,7 +142,7 @@ static void run(bool real)
     int64_t last = hub_now(), now, next;
     unsigned idle = 0;
 
-    if (!leave_files())
+    if (!leave_files(real))
         return;
     while (!__atomic_load_n(&stopping, __ATOMIC_ACQUIRE)) {
         uint32_t seen = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
@@ -231,6 +233,7 @@ static void stop(void)
         hub__rawthread_join(&raw);
     else if (was == CARRIER_THREAD)
         greenlet__libc.pthread_join(thread, NULL);
+    hub__apart_end();
     __atomic_store_n(&carrier, CARRIER_NONE, __ATOMIC_RELEASE);
 }
 
@@ -309,6 +312,7 @@ void hub__monitor_forked(void)
     calling = 0;
     lost |= carrier != CARRIER_NONE && !hub__lenient;
     carrier = CARRIER_NONE;
+    hub__apart_end();
     raw.tid = 0;
     raw.busy = 0;
     hub__monitor_dozes = lost; /* has the loop look here */

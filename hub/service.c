@@ -140,7 +140,7 @@ static int take_batch(struct hub__service *service)
             break;
         rc = service->kind->take(service, &handling);
         if (rc > 0)
-            rc = hub__handling_start(service, handling) < 0 ? -EAGAIN : 1;
+            rc = hub__handling_start(service, handling) < 0 ? -ENOMEM : 1;
         if (rc < 0 && !is_of_the_peer(rc))
             return rc;
         taken += rc > 0;

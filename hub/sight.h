@@ -106,6 +106,18 @@ int hub__scan_range(uintptr_t stack, uintptr_t top, void **frames, int max);
 /* Copy what may not be there; false: it is not. */
 bool hub__scan_copy(void *to, const void *from, size_t size);
 
+/* ---- apart.c: the monitor's thread, without the process's descriptors; raw ---- */
+
+/* Leave them for ever; false: the kernel cannot.  Do so, if they can still be
+ * reported to. */
+bool hub__apart_begin(void);
+void hub__apart_try(void);
+/* Its thread has ended. */
+void hub__apart_end(void);
+/* What the process has as `fd`, for the monitor to write to; -1: nothing. */
+int hub__apart_borrow(int fd);
+void hub__apart_return(int fd);
+
 /* ---- ask.c ---- */
 
 /* In the thread of the hub: do what is asked of it.  `interrupted`: where it was

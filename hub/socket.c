@@ -147,18 +147,42 @@ static ssize_t all_of(int fd, void *buffer, size_t size, ssize_t first, int flag
     return receive_rest(fd, &message, 0, first, flags, deadline_ns);
 }
 
-HUB__SWITCHES ssize_t hub_recv(int fd, void *buffer, size_t size, int flags,
-                               int64_t deadline_ns)
+static inline __attribute__((always_inline)) ssize_t
+take_note(int fd, void *buffer, size_t size, ssize_t got, int flags,
+          int64_t deadline_ns)
 {
-    struct transfer t = {buffer, size, flags & ~MSG_WAITALL, NULL, NULL};
-    ssize_t got =
-        hub__io(fd, HUB_READ, limit(flags, deadline_ns), try_recv, &t);
-
     if (got > 0 && (size_t)got < size && flags == 0)
         hub__io_drained(fd, HUB_READ);
     if (unlikely(flags & MSG_WAITALL) && got > 0 && (size_t)got < size)
         return all_of(fd, buffer, size, got, flags, deadline_ns);
     return got;
+}
+
+static __attribute__((noinline)) ssize_t recv_now(int fd, void *buffer,
+                                                  size_t size, int flags)
+{
+    struct transfer t = {buffer, size, flags & ~MSG_WAITALL, NULL, NULL};
+
+    return take_note(fd, buffer, size, hub__io_now(fd, try_recv, &t), flags,
+                     HUB_NOWAIT);
+}
+
+static __attribute__((noinline)) HUB__SWITCHES ssize_t
+recv_in_time(int fd, void *buffer, size_t size, int flags, int64_t deadline_ns)
+{
+    struct transfer t = {buffer, size, flags & ~MSG_WAITALL, NULL, NULL};
+
+    return take_note(fd, buffer, size,
+                     hub__io(fd, HUB_READ, deadline_ns, try_recv, &t), flags,
+                     deadline_ns);
+}
+
+ssize_t hub_recv(int fd, void *buffer, size_t size, int flags,
+                 int64_t deadline_ns)
+{
+    if (limit(flags, deadline_ns) == HUB_NOWAIT)
+        return recv_now(fd, buffer, size, flags);
+    return recv_in_time(fd, buffer, size, flags, deadline_ns);
 }
 
 HUB__SWITCHES ssize_t hub_recvfrom(int fd, void *buffer, size_t size, int flags,
@@ -205,12 +229,29 @@ int hub_recv_all(int fd, void *buffer, size_t size, size_t *received,
     return got < 0 ? (int)got : -ENODATA;
 }
 
-HUB__SWITCHES ssize_t hub_send(int fd, const void *data, size_t size, int flags,
-                               int64_t deadline_ns)
+static __attribute__((noinline)) ssize_t send_now(int fd, const void *data,
+                                                  size_t size, int flags)
 {
     struct transfer t = {(void *)(uintptr_t)data, size, flags, NULL, NULL};
 
-    return hub__io(fd, HUB_WRITE, limit(flags, deadline_ns), try_send, &t);
+    return hub__io_now(fd, try_send, &t);
+}
+
+static __attribute__((noinline)) HUB__SWITCHES ssize_t
+send_in_time(int fd, const void *data, size_t size, int flags,
+             int64_t deadline_ns)
+{
+    struct transfer t = {(void *)(uintptr_t)data, size, flags, NULL, NULL};
+
+    return hub__io(fd, HUB_WRITE, deadline_ns, try_send, &t);
+}
+
+ssize_t hub_send(int fd, const void *data, size_t size, int flags,
+                 int64_t deadline_ns)
+{
+    if (limit(flags, deadline_ns) == HUB_NOWAIT)
+        return send_now(fd, data, size, flags);
+    return send_in_time(fd, data, size, flags, deadline_ns);
 }
 
 HUB__SWITCHES ssize_t hub_sendto(int fd, const void *data, size_t size,

@@ -94,7 +94,8 @@ bool hub__poll_is_due(struct hub *hub)
         hub->poll_due = true;
         return true;
     }
-    if (hub->batch_last != NULL || now - hub->polled_at < hub->poll_every)
+    if (hub->batch_last != NULL ||
+        (now - hub->polled_at < hub->poll_every && !hub->poll_full))
         return false;
     hub->polled_at = now;
     hub->poll_due = true;

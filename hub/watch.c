@@ -101,8 +101,10 @@ int hub__watch(struct hub *hub, struct hub__fd_wait *wait)
     if (wait->fd < 0)
         return -EBADF;
     hub__enter(hub);
-    entry = hub__fd_get(hub, wait->fd);
-    if (entry == NULL) {
+    entry = hub__fd_peek(hub, wait->fd);
+    if (unlikely(entry == NULL))
+        entry = hub__fd_get(hub, wait->fd);
+    if (unlikely(entry == NULL)) {
         hub__exit(hub);
         return -ENOMEM;
     }
@@ -396,14 +398,15 @@ int hub__fd_make_sure(struct hub *hub, int fd)
 HUB__SWITCHES int hub_wait_fd(int fd, int events, int64_t deadline_ns)
 {
     struct hub *hub = hub__get();
-    int rc;
+    int rc = 0;
 
     if (hub == NULL)
         return -ENOMEM;
     if ((events & ~(HUB_READ | HUB_WRITE)) != 0 || events == 0)
         return -EINVAL;
-    rc = hub__fd_make_sure(hub, fd);
-    if (rc < 0)
+    if (unlikely(!hub__fd_is_managed(hub, fd)))
+        rc = hub__fd_make_sure(hub, fd);
+    if (unlikely(rc < 0))
         return rc;
     return hub__wait_for_fd(hub, fd, events, deadline_ns);
 }

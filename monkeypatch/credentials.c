@@ -131,13 +131,62 @@ static bool alone(void)
     return mp__self == &mp__main || mp__main.ended != 0;
 }
 
+/* ---- no new privileges ----
+ *
+ * What a thread gives up so counts when it, or a child of its, calls exec, or
+ * asks for a filter: until then it is only noted. */
+
+static bool kernel_gains_none(void)
+{
+    return SYS_CALL(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0) == 1;
+}
+
+/* Async-signal-safe; also in the child of vfork(), which is a task of its own. */
+void mp__privileges_settle(void)
+{
+    if (mp__self != NULL && unlikely(mp__self->gains_none))
+        SYS_CALL(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+}
+
+static bool all_gain_none(void)
+{
+    const struct mp__thread *thread;
+
+    for (thread = mp__all; thread != NULL; thread = thread->all_next)
+        if (!thread->gains_none)
+            return false;
+    return mp__main.gains_none || mp__main.ended != 0;
+}
+
+/* True: *result is set. */
+static bool privileges(int option, const unsigned long values[4], long *result)
+{
+    if (option != PR_SET_NO_NEW_PRIVS && option != PR_GET_NO_NEW_PRIVS)
+        return false;
+    *result = -EINVAL;
+    if (values[0] != (option == PR_SET_NO_NEW_PRIVS) || values[1] != 0 ||
+        values[2] != 0 || values[3] != 0)
+        return true;
+    if (option == PR_GET_NO_NEW_PRIVS) {
+        *result = mp__self->gains_none || kernel_gains_none();
+        return true;
+    }
+    mp__self->gains_none = true;
+    if (all_gain_none())
+        mp__privileges_settle();
+    *result = 0;
+    return true;
+}
+
 static bool refused(const char *what)
 {
     static const char *said[16]; /* literals: each is said once */
     unsigned i;
 
-    if (alone())
+    if (alone()) {
+        mp__privileges_settle(); /* who has them not may do more */
         return false;
+    }
     for (i = 0; i < 16 && said[i] != NULL; i++)
         if (said[i] == what)
             return true;
@@ -211,7 +260,6 @@ static bool prctl_changes(int option, unsigned long value)
     case PR_SET_SECCOMP:
     case PR_CAPBSET_DROP:
     case PR_SET_SECUREBITS:
-    case PR_SET_NO_NEW_PRIVS:
     case PR_SET_TSC:
     case PR_MCE_KILL:
     case PR_SET_SPECULATION_CTRL:
@@ -257,7 +305,8 @@ MP_EXPORT int prctl(int option, ...)
         values[i] = va_arg(list, unsigned long);
     va_end(list);
     if (mp__mapped()) {
-        if (mp__prctl_recorded(option, values[0], &result))
+        if (privileges(option, values, &result) ||
+            mp__prctl_recorded(option, values[0], &result))
             return result < 0 ? mp__fail((int)result) : (int)result;
         if (prctl_changes(option, values[0]) && refused("prctl()"))
             return mp__fail(-EPERM);
@@ -317,9 +366,12 @@ static bool is_harmless(const struct mp__arguments *call)
 {
     switch (call->n) {
     case SYS_seccomp:
-        return call->a[0] > SECCOMP_SET_MODE_FILTER ||
-               (call->a[0] == SECCOMP_SET_MODE_FILTER &&
-                (call->a[1] & SECCOMP_FILTER_FLAG_TSYNC) != 0);
+        if (call->a[0] == SECCOMP_SET_MODE_FILTER &&
+            (call->a[1] & SECCOMP_FILTER_FLAG_TSYNC) != 0) {
+            mp__privileges_settle(); /* as for all natively */
+            return true;
+        }
+        return call->a[0] > SECCOMP_SET_MODE_FILTER;
     case SYS_personality:
         return (uint32_t)call->a[0] == 0xffffffffu;
     case SYS_keyctl:
@@ -342,7 +394,8 @@ long mp__credential_syscall(const struct mp__arguments *call, bool *handled)
     if (number == SYS_setfsuid || number == SYS_setfsgid)
         return set_fs_id("syscall(SYS_setfs*id)", number, a);
     if (number == SYS_prctl) {
-        if (mp__prctl_recorded((int)a, (unsigned long)b, &result))
+        if (privileges((int)a, (const unsigned long *)&call->a[1], &result) ||
+            mp__prctl_recorded((int)a, (unsigned long)b, &result))
             return result;
         if (prctl_changes((int)a, (unsigned long)b) &&
             refused("syscall(SYS_prctl)"))

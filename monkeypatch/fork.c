@@ -4,6 +4,7 @@
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/native_threads.h"
+#include "monkeypatch/per_thread.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/sync_impl.h"
 #include "monkeypatch/thread_impl.h"
@@ -43,6 +44,7 @@ static void child_begins(void)
     mp__threads_forked(self);
     mp__hub->forked(self->mapped, pid);
     self->id = (uint32_t)pid;
+    mp__privileges_settle();
     mp__signals_forked(self);
     mp__cpu_forked(self);
     mp__helped_forked();

@@ -48,6 +48,7 @@ struct mp__thread {
     uint8_t cancel_state, cancel_type; /* PTHREAD_CANCEL_* */
     uint8_t cancel_pending;            /* atomic */
     uint8_t end_wait; /* atomic: marks of other OS threads, end_wait.c */
+    uint8_t gains_none; /* PR_SET_NO_NEW_PRIVS: credentials.c */
     uint8_t deny_park;          /* > 0: no switch now */
     uint8_t host; /* stands for an OS thread with a hub: host.c */
     struct hub__waiter *waiter; /* the wait that pthread_cancel() ends */

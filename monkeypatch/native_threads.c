@@ -20,10 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATTERN_SIZE = 256, LEARNED = 64 };
+enum { PATTERN_SIZE = 256, LIST_SIZE = 2048, LEARNED = 64 };
 
 static const char built_in[] = "libgomp.so*,libomp.so*,libomp-*.so*,libiomp5.so";
-static const char *wanted = "";
+static char wanted[LIST_SIZE]; /* a copy: programs write titles over theirs */
 static bool with_built_in = true;
 
 typedef void *start_routine(void *);
@@ -33,6 +33,8 @@ uint32_t mp__natives; /* lot word: native ones of the program alive */
 
 bool mp__native_threads_parse(const char *text)
 {
+    if (strlen(text) >= sizeof wanted)
+        return false;
     for (const char *at = text; *at != '\0';) {
         size_t length = strcspn(at, ",");
 
@@ -43,7 +45,7 @@ bool mp__native_threads_parse(const char *text)
         at += length;
         at += *at == ',';
     }
-    wanted = text;
+    strcpy(wanted, text);
     return true;
 }
 

@@ -38,9 +38,16 @@ struct mp__arguments;
 long mp__words_syscall(const struct mp__arguments *call, bool *handled);
 void *mp__words_tid_address(struct mp__thread *self);
 
+/* thread_ids.c: one of ours.  And the process's instead of it. */
+bool mp__is_thread_id(pid_t id);
+pid_t mp__process_of(pid_t id);
+
 /* credentials.c: a raw system call that changes what one kernel thread has.
  * *handled false: not such a one, or harmless; else a result or -errno. */
 long mp__credential_syscall(const struct mp__arguments *call, bool *handled);
+
+/* If the calling thread has given up to gain privileges the kernel is told. */
+void mp__privileges_settle(void);
 
 /* signal.c */
 
@@ -58,12 +65,18 @@ void mp__signal_run(int number, siginfo_t *info, void *context);
 bool mp__signal_interrupts(int number);
 
 /* signal_thread.c: a handler of ours finds whose the signal is; see there. */
-bool mp__signal_hand_over(int number, const siginfo_t *info,
-                          const void *context);
+bool mp__signal_hand_over(int number, siginfo_t *info, const void *context);
 /* The hub's greenlet runs, with main's TLS. */
 bool mp__signal_in_hub(const struct mp__thread *self);
 /* timer.c: the thread whose timer sent it, or NULL. */
 struct mp__thread *mp__timer_target(const siginfo_t *info);
+/* signal_owner.c: fcntl() by which a file's signals are for one thread.  True: *rc
+ * is set, a result or -errno. */
+bool mp__owner_call(int fd, int command, void *arg, long *rc);
+/* In a handler.  True: the signal is for the owners of files, of which the first is
+ * told (NULL: all have ended) and the others are left it. */
+bool mp__owners(siginfo_t *info, struct mp__thread **first,
+                int (*leave)(struct mp__thread *, const siginfo_t *));
 /* signal_thread.c: rt_tgsigqueueinfo().  True: *rc is set, a result or
  * -errno. */
 bool mp__signal_queue_info(const struct mp__arguments *call, long *rc);

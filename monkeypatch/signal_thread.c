@@ -184,8 +184,7 @@ static struct mp__thread *who_takes(int number, struct mp__thread *running)
 /* In a handler.  False: it is for who runs now, and runs here.  The handler of
  * another thread shall run on that one's stack, which it may leave by
  * siglongjmp(). */
-bool mp__signal_hand_over(int number, const siginfo_t *info,
-                          const void *context)
+bool mp__signal_hand_over(int number, siginfo_t *info, const void *context)
 {
     struct mp__thread *running = mp__self, *thread;
     bool in_hub = mp__signal_in_hub(running), restarts;
@@ -200,6 +199,8 @@ bool mp__signal_hand_over(int number, const siginfo_t *info,
         return true;
     }
     thread = mp__timer_target(info);
+    if (thread == NULL && mp__owners(info, &thread, leave_to) && thread == NULL)
+        return true;
     if (thread == NULL)
         thread = who_takes(number, in_hub ? NULL : running);
     if (thread == running && !in_hub && !blocks(thread, number) &&
@@ -336,30 +337,14 @@ bool mp__signal_queue_info(const struct mp__arguments *call, long *rc)
 
 /* ---- to the process, by the id of one of its threads ---- */
 
-static bool is_a_threads(pid_t id)
-{
-    uint64_t before;
-    bool found;
-
-    if (id < MP_FIRST_ID || mp__in_vfork_child)
-        return false;
-    if (mp__self != NULL)
-        return mp__thread_by_id(id) != NULL;
-    before = mp__all_lock_elsewhere();
-    found = mp__thread_by_id(id) != NULL;
-    mp__all_unlock_elsewhere(before);
-    return found;
-}
-
 MP_EXPORT int kill(pid_t pid, int number)
 {
     mp__init();
-    return mp__real.kill(is_a_threads(pid) ? getpid() : pid, number);
+    return mp__real.kill(mp__process_of(pid), number);
 }
 
 MP_EXPORT int sigqueue(pid_t pid, int number, const union sigval value)
 {
     mp__init();
-    return mp__real.sigqueue(is_a_threads(pid) ? getpid() : pid, number,
-                             value);
+    return mp__real.sigqueue(mp__process_of(pid), number, value);
 }

@@ -468,6 +468,7 @@ int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
 
     if (parent != NULL) {
         memcpy(thread->name, parent->name, sizeof thread->name);
+        thread->gains_none = parent->gains_none;
         if (parent->sched != NULL && record_of(thread) != NULL)
             *thread->sched = *parent->sched;
         if (thread->sched != NULL)

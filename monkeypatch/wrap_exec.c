@@ -47,6 +47,7 @@ static struct own own_begins(void)
 {
     struct own own = { mp__in_vfork_child == 0 ? mp__self : NULL, 0 };
 
+    mp__privileges_settle();
     if (own.self == NULL)
         return own;
     mp__own_mask_begins();

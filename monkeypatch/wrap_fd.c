@@ -7,6 +7,7 @@
  * program asks for is made free. */
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/per_thread.h"
 #include "monkeypatch/wrap_terminal.h"
 
 #include <stdarg.h>
@@ -180,6 +181,7 @@ MP_EXPORT int fcntl(int fd, int command, ...)
 {
     va_list list;
     void *arg;
+    long done;
     int rc;
 
     va_start(list, command);
@@ -196,6 +198,8 @@ MP_EXPORT int fcntl(int fd, int command, ...)
         if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) &&
             mp__hub->fd_is_ours((int)(long)arg))
             mp__hub->fd_evacuate((int)(long)arg);
+        if (mp__owner_call(fd, command, arg, &done))
+            return done < 0 ? mp__fail((int)done) : (int)done;
     }
     if (command == F_SETFL)
         mp__fd_flags_changing(fd);

@@ -26,6 +26,7 @@ static bool begin_mask(void)
     bool on = mp__self != NULL && mp__in_vfork_child == 0;
 
     mp__fd_shared(); /* the child has what is open and not close-on-exec */
+    mp__privileges_settle();
     if (on)
         mp__own_mask_begins();
     return on;
@@ -125,6 +126,7 @@ static int start_command(struct command *command, const char *text)
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF |
                                               POSIX_SPAWN_SETSIGMASK);
     mp__fd_shared();
+    mp__privileges_settle();
     rc = mp__real.posix_spawn(&command->pid, "/bin/sh", NULL, &attributes,
                               argv, environ);
     posix_spawnattr_destroy(&attributes);

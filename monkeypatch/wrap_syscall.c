@@ -231,7 +231,8 @@ static long mapped_syscall(const struct mp__arguments *call)
         at_the_end(call, &rc) ||
         mp__syscall_moves(call, &rc) || mp__syscall_waits(call, &rc) ||
         mp__syscall_signals(call, &rc) ||
-        mp__syscall_schedules(call, &rc) || mp__syscall_timers(call, &rc))
+        mp__syscall_schedules(call, &rc) || mp__syscall_timers(call, &rc) ||
+        mp__syscall_ids(call, &rc))
         return rc;
     return mp__raw_syscall(call);
 }

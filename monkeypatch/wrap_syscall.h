@@ -21,6 +21,8 @@ bool mp__syscall_moves(const struct mp__arguments *call, long *rc);
 bool mp__syscall_waits(const struct mp__arguments *call, long *rc);
 bool mp__syscall_signals(const struct mp__arguments *call, long *rc);
 bool mp__syscall_schedules(const struct mp__arguments *call, long *rc);
+/* thread_ids.c, the same */
+bool mp__syscall_ids(const struct mp__arguments *call, long *rc);
 /* timer.c, the same */
 bool mp__syscall_timers(const struct mp__arguments *call, long *rc);
 

@@ -37,10 +37,11 @@ int http_response_redirect(struct http_response *response, const char *location,
 
 /* ---- cookies: RFC 6265 4.1.1 ---- */
 
+/* ASCII in both, whether or not the machine's char has a sign. */
 static bool is_value(const char *text)
 {
     for (; *text != '\0'; text++)
-        if (*text <= ' ' || *text == 0x7f || strchr("\",;\\", *text) != NULL)
+        if (*text <= ' ' || *text >= 0x7f || strchr("\",;\\", *text) != NULL)
             return false;
     return true;
 }
@@ -48,7 +49,7 @@ static bool is_value(const char *text)
 static bool is_attribute(const char *text)
 {
     for (; *text != '\0'; text++)
-        if (*text < ' ' || *text == 0x7f || *text == ';')
+        if (*text < ' ' || *text >= 0x7f || *text == ';')
             return false;
     return true;
 }

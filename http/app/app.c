@@ -46,6 +46,11 @@ void http_app_set_timeout(struct http_app *app, int64_t timeout_ns)
     app->timeout_ns = timeout_ns;
 }
 
+void http_app_set_debug(struct http_app *app, bool debug)
+{
+    app->debug = debug;
+}
+
 void http_app_set_cancel(struct http_app *app, bool sync, bool async)
 {
     app->cancel_sync = sync;

@@ -92,7 +92,8 @@ uint32_t http__method_bit(const char *name, size_t length);
 int http__methods_parse(const char *text, uint32_t *methods);
 /* The other way round, for Allow; in the request's memory. */
 const char *http__methods_text(struct http__arena *arena, uint32_t methods);
-extern const uint32_t http__method_get, http__method_head, http__method_options;
+extern const uint32_t http__method_get, http__method_head, http__method_options,
+    http__method_websocket;
 
 /* ---- the router: router.c ---- */
 
@@ -181,6 +182,9 @@ struct http_app {
     struct http__hook_list before_serving, after_serving;
     http_app_adapter *adapter;
     int64_t timeout_ns;
+    bool debug;              /* develop.c */
+    const char *reload_file; /* what the compiler said; NULL: no --reload */
+    const char *status_path; /* NULL: there is no status page */
     bool gate_passed;
     bool cancel_sync, cancel_async; /* when the client goes away */
     struct http__setting *settings;
@@ -220,6 +224,14 @@ struct http__value {
     void (*drop)(void *value);
 };
 
+/* In flight, where there is a status page (live.c). */
+struct http__live_entry {
+    struct http__live_entry *next, **back; /* back NULL: it is not */
+    const struct http__call *call;
+    uint64_t number;
+    int64_t began;
+};
+
 struct http__call {
     struct http_request *request;
     struct http_response *response;
@@ -253,6 +265,12 @@ struct http__call {
     const char *id; /* http_request_id() */
     struct json_t *session;
     bool session_read, session_sent, session_changed;
+    struct http_websocket *websocket; /* that the view has opened */
+    int refused;                      /* what opening it came to */
+    bool opened, after_done;
+    struct http__live_entry live;
+    void **trace; /* of http_request_abort(), for the debug page */
+    int trace_count;
 };
 
 /* context.c.  The call of a request, made if there is none; NULL: no memory. */
@@ -271,10 +289,43 @@ int http__app_dispatch(const struct http_view *view,
                        struct http_request *request,
                        struct http_response *response);
 void http__app_teardown(struct http__call *call);
+/* After functions, and the session's cookie; once. */
+void http__app_after(struct http__call *call);
 /* The response to an error. */
 void http__app_answer_error(struct http__call *call, int error);
 /* A line for the operator. */
 void http__app_report(struct http__call *call, const char *what, int error);
+
+/* develop.c.  May it see what is for the developer: from this machine? */
+bool http__request_is_local(struct http_request *request);
+/* Note the frames from the one that goes on at `from` up to the call of the view, for
+ * the debug page. */
+enum { HTTP__TRACE = 64 };
+void http__debug_trace(struct http__call *call, const void *from,
+                       const void *view);
+/* Answer with the page that tells of an error, or of a program that does not
+ * compile.  False: not here. */
+bool http__debug_page(struct http__call *call, int error);
+bool http__reload_page(struct http__call *call);
+
+/* live.c: a request begins and ends.  livejson.c: the status page; false: it is not
+ * asked for, or not by this client. */
+void http__live_begin(struct http__call *call);
+void http__live_end(struct http__call *call);
+bool http__live_answer(struct http__call *call);
+
+/* reload.c.  Watch the program's sources in the master, run a command (NULL: the build
+ * of its build tree) when they change, and restart: until stop.  *file: what the
+ * compiler said.  Returns 0, or why not, with a line on stderr. */
+struct http__reload;
+int http__reload_start(const char *command, const char *directory,
+                       struct http__reload **reload, const char **file);
+void http__reload_stop(struct http__reload *reload);
+
+/* socketview.c.  Does the request ask for a WebSocket? */
+bool http__asks_for_websocket(struct http_request *request);
+/* The view has returned rc, its WebSocket being open. */
+void http__socket_view_end(struct http__call *call, int rc);
 
 /* data.c: an error of the request's data; returns it. */
 int http__data_error(struct http__call *call, int error);

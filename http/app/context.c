@@ -106,6 +106,8 @@ void http__call_end(struct http__call *call)
         return;
     http__app_teardown(call);
     leave_scopes(call);
+    if (call->live.back != NULL)
+        http__live_end(call);
     call->entered = false;
     greenlet_set_context(greenlet_current(), call->outside);
     greenlet_context_unref(call->outside);

@@ -139,7 +139,8 @@ void http__app_answer_error(struct http__call *call, int error)
     }
     if (error < 0)
         http__app_report(call, "the view", error);
-    http__response_page(call->response, status);
+    if (status < 500 || !http__debug_page(call, error))
+        http__response_page(call->response, status);
 }
 
 /* ---- what a view returned ---- */
@@ -205,14 +206,20 @@ static void run_behind(struct http__call *call, const struct http__hook *hook,
     }
 }
 
-static void run_after(struct http__call *call)
+void http__app_after(struct http__call *call)
 {
     static const char what[] = "an after_request function";
+
+    if (call->after_done)
+        return;
+    call->after_done = true;
 
     run_behind(call, call->after_this, "an after_this_request function");
     if (call->blueprint != NULL)
         run_behind(call, call->blueprint->hooks.after.last, what);
     run_behind(call, call->app->hooks.after.last, what);
+    if (unlikely(call->session_read))
+        http__session_save(call);
 }
 
 void http__app_teardown(struct http__call *call)
@@ -264,16 +271,51 @@ static int redirect_to_slash(struct http__call *call)
     return http_response_redirect(call->response, location, 308);
 }
 
+/* A rule for WebSockets alone, asked for a page: RFC 9110, 15.5.22. */
+static int wants_upgrade(struct http__call *call)
+{
+    int rc = http_response_set_header(call->response, "Upgrade", "websocket");
+
+    return rc < 0 ? rc : 426;
+}
+
 static int no_method(struct http__call *call, uint32_t method, uint32_t allowed)
 {
-    const char *text = http__methods_text(http__call_arena(call), allowed);
-    int rc = *text != '\0'
-                 ? http_response_set_header(call->response, "Allow", text)
-                 : -ENOMEM;
+    const char *text;
+    int rc;
 
+    if (allowed == http__method_websocket && (method & http__method_get))
+        return wants_upgrade(call);
+    if (allowed & http__method_websocket)
+        allowed |= http__method_get;
+    text = http__methods_text(http__call_arena(call), allowed);
+    rc = *text != '\0' ? http_response_set_header(call->response, "Allow", text)
+                       : -ENOMEM;
     if (rc < 0)
         return rc;
     return method == http__method_options ? 200 : 405;
+}
+
+static int find_route(struct http__call *call, uint32_t method,
+                      struct http__found *found)
+{
+    return http__router_find(call->app->root, http__call_arena(call),
+                             http_request_path(call->request), method, found);
+}
+
+/* Who asks for a WebSocket has its rule; where there is none, that of a page.
+ */
+static int find_either(struct http__call *call, uint32_t method,
+                       struct http__found *found)
+{
+    int rc;
+
+    if (unlikely(http__asks_for_websocket(call->request))) {
+        rc = find_route(call, http__method_websocket, found);
+        if (rc < 0 || found->route != NULL)
+            return rc;
+    }
+    return find_route(call, method, found);
 }
 
 /* Returns 0: call->route is to be called; else what it comes to. */
@@ -283,8 +325,7 @@ static int route(struct http__call *call)
     const char *verb = http_request_verb(request);
     uint32_t method = http__method_bit(verb, strlen(verb));
     struct http__found found;
-    int rc = http__router_find(call->app->root, http__call_arena(call),
-                               http_request_path(request), method, &found);
+    int rc = find_either(call, method, &found);
 
     if (rc < 0)
         return rc == -EINVAL ? 400 : rc;
@@ -300,6 +341,14 @@ static int route(struct http__call *call)
     return found.allowed != 0 ? no_method(call, method, found.allowed) : 404;
 }
 
+static bool is_for_websockets(const struct http__call *call)
+{
+    return call->route != NULL &&
+           call->route->methods == http__method_websocket;
+}
+
+/* A WebSocket has no time limit, and who reads from it sees that its client is
+ * gone. */
 static int call_view(struct http__call *call)
 {
     const struct http_app_route *how = &call->route->how;
@@ -307,6 +356,8 @@ static int call_view(struct http__call *call)
                       ? call->app->cancel_async
                       : call->app->cancel_sync;
 
+    if (unlikely(is_for_websockets(call)))
+        return http_view_call(&how->view, call->request, call->response);
     if (cancel && call->request->work->connection != NULL)
         return http__call_watched(call, &how->view);
     return http__call_limited(call, &how->view);
@@ -323,10 +374,14 @@ static void run(struct http__call *call)
         rc = run_before(call, &call->blueprint->hooks.before);
     if (rc == 0)
         rc = routed != 0 ? routed : call_view(call);
+    if (unlikely(call->opened)) {
+        http__socket_view_end(call, rc);
+        return;
+    }
+    if (rc == 0 && unlikely(is_for_websockets(call)))
+        rc = call->refused != 0 ? call->refused : 403; /* as if it had closed */
     settle(call, rc);
-    run_after(call);
-    if (unlikely(call->session_read))
-        http__session_save(call);
+    http__app_after(call);
 }
 
 int http__app_dispatch(const struct http_view *view,
@@ -340,6 +395,13 @@ int http__app_dispatch(const struct http_view *view,
     if (rc < 0)
         return rc;
     call->app = view->data;
+    if (unlikely(call->app->status_path != NULL)) {
+        if (http__live_answer(call))
+            return 0;
+        http__live_begin(call);
+    }
+    if (unlikely(call->app->reload_file != NULL) && http__reload_page(call))
+        return 0;
     run(call);
     return 0;
 }

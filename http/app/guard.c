@@ -186,6 +186,8 @@ void http_request_abort(struct http_request *request, int status)
     if (guard == NULL)
         refuse(request, status, "not called below a view, in its greenlet");
     check_frames(request, status, guard);
+    if (status >= 500)
+        http__debug_trace(call, __builtin_return_address(0), guard->frame);
     guard->status = call->aborted = status;
     greenlet_run_deferred(guard->deferred);
     call->scope = guard->scope; /* those that were entered since are left */

@@ -7,9 +7,10 @@
 static const char *const names[] = {"GET",   "HEAD",   "POST",   "PUT",
                                     "PATCH", "DELETE", "OPTIONS"};
 enum { GET = 1, HEAD = 2, OPTIONS = 64, COUNT = sizeof names / sizeof *names };
+enum { WEBSOCKET = 1 << COUNT }; /* GET that asks for one: no name leads to it */
 
 const uint32_t http__method_get = GET, http__method_head = HEAD,
-               http__method_options = OPTIONS;
+               http__method_options = OPTIONS, http__method_websocket = WEBSOCKET;
 
 uint32_t http__method_bit(const char *name, size_t length)
 {

@@ -2,6 +2,7 @@
  *
  * The first error sticks, with the line that made it (V-00). */
 #include "http/app/app_impl.h"
+#include "http/websocket/websocket_impl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,9 +10,13 @@
 #undef http_app_route
 #undef http_app_route_with
 #undef http_app_route_class
+#undef http_app_websocket
+#undef http_app_websocket_with
 #undef http_app_error_handler
 #undef http_blueprint_route
 #undef http_blueprint_route_with
+#undef http_blueprint_websocket
+#undef http_blueprint_websocket_with
 
 /* Of the thread that puts the application together. */
 static const char *at_file;
@@ -137,14 +142,24 @@ static int add_route(struct http_app *app, struct http__route *route,
     return 0;
 }
 
-static int route_with(struct http_app *app, struct http_blueprint *blueprint,
-                      const struct http_app_route *how)
+static int add_rule(struct http_app *app, struct http_blueprint *blueprint,
+                    const struct http_app_route *how, uint32_t methods)
+{
+    const char *why = NULL;
+    struct http__route *route = make_route(app, blueprint, how);
+    int rc;
+
+    if (route == NULL)
+        return http__app_fail(app, -ENOMEM, how->rule, NULL);
+    route->methods = methods;
+    rc = add_route(app, route, &why);
+    return rc < 0 ? http__app_fail(app, rc, how->rule, why) : app->error;
+}
+
+/* Is it complete?  Returns 0 or the error that sticks. */
+static int check_route(struct http_app *app, const struct http_app_route *how)
 {
     const char *rule = how->rule != NULL ? how->rule : "(no rule)";
-    const char *why = NULL;
-    struct http__route *route;
-    uint32_t methods;
-    int rc;
 
     if (app->error != 0)
         return app->error;
@@ -154,17 +169,105 @@ static int route_with(struct http_app *app, struct http_blueprint *blueprint,
                               "name for its endpoint");
     if (strchr(how->endpoint, '.') != NULL)
         return http__app_fail(app, -EINVAL, rule, "a dot in an endpoint");
+    return 0;
+}
+
+static int route_with(struct http_app *app, struct http_blueprint *blueprint,
+                      const struct http_app_route *how)
+{
+    uint32_t methods;
+    int rc = check_route(app, how);
+
+    if (rc < 0)
+        return rc;
+    if (how->websocket != NULL)
+        return http__app_fail(app, -EINVAL, how->rule,
+                              "options of WebSockets for another rule");
     rc = http__methods_parse(how->methods != NULL ? how->methods : "GET",
                              &methods);
     if (rc < 0)
-        return http__app_fail(app, rc, rule, "a method that is none of ours");
-    route = make_route(app, blueprint, how);
-    if (route == NULL)
-        return http__app_fail(app, -ENOMEM, rule, NULL);
-    route->methods = methods;
-    rc = add_route(app, route, &why);
-    return rc < 0 ? http__app_fail(app, rc, rule, why) : app->error;
+        return http__app_fail(app, rc, how->rule,
+                              "a method that is none of ours");
+    return add_rule(app, blueprint, how, methods);
 }
+
+/* ---- rules for WebSockets: V-36 ---- */
+
+/* Options are copied, what they point to is kept; pages of other hosts are kept
+ * out unless they say otherwise. */
+static const struct http_websocket_options *
+websocket_options(struct http_app *app,
+                  const struct http_websocket_options *from)
+{
+    static const char *const same[] = {"same", NULL};
+    struct http_websocket_options *to =
+        http__arena_alloc(&app->arena, sizeof *to);
+
+    if (to == NULL)
+        return NULL;
+    if (from != NULL)
+        *to = *from;
+    else
+        memset(to, 0, sizeof *to);
+    if (to->origins == NULL)
+        to->origins = same;
+    return to;
+}
+
+static int websocket_with(struct http_app *app,
+                          struct http_blueprint *blueprint,
+                          const struct http_app_route *route)
+{
+    struct http_app_route how = *route;
+    int rc = check_route(app, &how);
+
+    if (rc < 0)
+        return rc;
+    if (how.methods != NULL || how.timeout_ns != 0)
+        return http__app_fail(app, -EINVAL, how.rule,
+                              "a WebSocket has neither methods nor a time "
+                              "limit");
+    if (how.websocket != NULL && !http__websocket_options_good(how.websocket))
+        return http__app_fail(app, -EINVAL, how.rule,
+                              "options of WebSockets that cannot be");
+    how.websocket = websocket_options(app, how.websocket);
+    if (how.websocket == NULL)
+        return http__app_fail(app, -ENOMEM, how.rule, NULL);
+    return add_rule(app, blueprint, &how, http__method_websocket);
+}
+
+int http_app_websocket_with(struct http_app *app,
+                            const struct http_app_route *route)
+{
+    return websocket_with(app, NULL, route);
+}
+
+int http_app_websocket(struct http_app *app, const char *rule,
+                       const char *endpoint, struct http_view view)
+{
+    const struct http_app_route route = {
+        .rule = rule, .endpoint = endpoint, .view = view};
+
+    return websocket_with(app, NULL, &route);
+}
+
+int http_blueprint_websocket_with(struct http_blueprint *blueprint,
+                                  const struct http_app_route *route)
+{
+    return blueprint != NULL ? websocket_with(blueprint->app, blueprint, route)
+                             : -EINVAL;
+}
+
+int http_blueprint_websocket(struct http_blueprint *blueprint, const char *rule,
+                             const char *endpoint, struct http_view view)
+{
+    const struct http_app_route route = {
+        .rule = rule, .endpoint = endpoint, .view = view};
+
+    return http_blueprint_websocket_with(blueprint, &route);
+}
+
+/* ---- rules of pages ---- */
 
 int http_app_route_with(struct http_app *app,
                         const struct http_app_route *route)

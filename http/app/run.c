@@ -99,19 +99,28 @@ struct arguments {
     struct http_serve_listener listeners[LISTENERS];
     size_t count;
     struct http_serve_certificate certificate;
-    const char *log;
+    const char *log, *status, *command, *watch;
     unsigned workers;
+    bool reload, debug;
 };
 
 static const char usage[] =
-    "usage: %s [--bind ADDRESS]... [--workers N] [--tls CERT[,KEY]] [--log "
-    "FILE]\n"
-    "  --bind ADDRESS  where to listen: 127.0.0.1:8080, [::1]:8080, "
+    "usage: %s [OPTION]...\n"
+    "  --bind ADDRESS   where to listen: 127.0.0.1:8080, [::1]:8080, "
     "unix:/path\n"
-    "                  [127.0.0.1:8080, or what was handed over]\n"
-    "  --workers N     processes [1]\n"
-    "  --tls CERT,KEY  certificate and key, in PEM, of all addresses\n"
-    "  --log FILE      access log; - is standard output\n";
+    "                   [127.0.0.1:8080, or what was handed over]\n"
+    "  --workers N      processes [1]\n"
+    "  --tls CERT[,KEY] certificate and key, in PEM, of all addresses\n"
+    "  --log FILE       access log; - is standard output\n"
+    "  --status[=PATH]  a page of what is going on, for this machine alone\n"
+    "                   [/-/status]\n"
+    "for who develops it:\n"
+    "  --debug          errors say where they come from, to this machine "
+    "alone\n"
+    "  --reload[=COMMAND]  when the sources change run COMMAND [cmake --build\n"
+    "                   of the program's build tree], and start the program "
+    "anew\n"
+    "  --watch FOLDER   where the sources are [those of the build tree]\n";
 
 static int bad(const char *program, const char *argument)
 {
@@ -119,6 +128,14 @@ static int bad(const char *program, const char *argument)
             argument);
     fprintf(stderr, usage, program);
     return -EINVAL;
+}
+
+static int set_bind(struct arguments *arguments, char *value)
+{
+    if (arguments->count == LISTENERS)
+        return -EINVAL;
+    arguments->listeners[arguments->count++].address = value;
+    return 0;
 }
 
 static int set_tls(struct arguments *arguments, char *value)
@@ -132,47 +149,100 @@ static int set_tls(struct arguments *arguments, char *value)
     return 0;
 }
 
-static int set(struct arguments *arguments, const char *name, char *value)
+static int set_workers(struct arguments *arguments, char *value)
 {
     char *end;
-    unsigned long number;
+    unsigned long number = strtoul(value, &end, 10);
 
-    if (strcmp(name, "--bind") == 0) {
-        if (arguments->count == LISTENERS)
-            return -EINVAL;
-        arguments->listeners[arguments->count++].address = value;
-        return 0;
-    }
-    if (strcmp(name, "--tls") == 0)
-        return set_tls(arguments, value);
-    if (strcmp(name, "--log") == 0) {
-        arguments->log = value;
-        return 0;
-    }
-    if (strcmp(name, "--workers") != 0)
-        return -EINVAL;
-    number = strtoul(value, &end, 10);
     if (*end != '\0' || number == 0 || number > 1024)
         return -EINVAL;
     arguments->workers = (unsigned)number;
     return 0;
 }
 
+static int set_log(struct arguments *arguments, char *value)
+{
+    arguments->log = value;
+    return 0;
+}
+
+static int set_watch(struct arguments *arguments, char *value)
+{
+    arguments->watch = value;
+    return 0;
+}
+
+static int set_status(struct arguments *arguments, char *value)
+{
+    arguments->status = value != NULL ? value : "/-/status";
+    return 0;
+}
+
+static int set_debug(struct arguments *arguments, char *value)
+{
+    arguments->debug = true;
+    return value == NULL ? 0 : -EINVAL;
+}
+
+static int set_reload(struct arguments *arguments, char *value)
+{
+    arguments->reload = true;
+    arguments->command = value;
+    return 0;
+}
+
+/* Of those with `wants` the value may stand behind it, too. */
+static const struct {
+    const char *name;
+    int (*set)(struct arguments *arguments, char *value);
+    bool wants;
+} known[] = {
+    {"--bind", set_bind, true},       {"--tls", set_tls, true},
+    {"--workers", set_workers, true}, {"--log", set_log, true},
+    {"--watch", set_watch, true},     {"--status", set_status, false},
+    {"--debug", set_debug, false},    {"--reload", set_reload, false},
+};
+
+/* Returns how many were taken, or -EINVAL. */
+static int take(struct arguments *arguments, char **argv)
+{
+    size_t length = strcspn(argv[0], "=");
+    char *value = argv[0][length] == '=' ? argv[0] + length + 1 : NULL;
+    int taken = 1;
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strlen(known[i].name) != length ||
+            memcmp(known[i].name, argv[0], length) != 0)
+            continue;
+        if (known[i].wants && value == NULL) {
+            value = argv[1];
+            taken = 2;
+        }
+        if (known[i].wants && value == NULL)
+            return -EINVAL;
+        return known[i].set(arguments, value) < 0 ? -EINVAL : taken;
+    }
+    return -EINVAL;
+}
+
 /* Returns 0; 1: help was wanted; -EINVAL. */
 static int read_arguments(struct arguments *arguments, int argc, char **argv)
 {
-    for (int i = 1; i < argc; i += 2) {
+    int taken;
+
+    for (int i = 1; i < argc; i += taken) {
         if (strcmp(argv[i], "--help") == 0) {
             printf(usage, argv[0]);
             return 1;
         }
-        if (i + 1 == argc || set(arguments, argv[i], argv[i + 1]) < 0)
+        taken = take(arguments, argv + i);
+        if (taken < 0)
             return bad(argv[0], argv[i]);
     }
     return 0;
 }
 
-static int serve(struct http_app *app, struct arguments *arguments)
+static int serve_as(struct http_app *app, struct arguments *arguments)
 {
     bool handed = getenv("LISTEN_FDS") != NULL;
     struct http_serve_options options = {.listeners = arguments->listeners,
@@ -188,6 +258,23 @@ static int serve(struct http_app *app, struct arguments *arguments)
             arguments->listeners[i].certificate_count = 1;
         }
     return http_app_serve(app, &options);
+}
+
+static int serve(struct http_app *app, struct arguments *arguments)
+{
+    struct http__reload *reload = NULL;
+    int rc = 0;
+
+    app->debug |= arguments->debug;
+    if (arguments->status != NULL)
+        rc = http_app_set_status(app, arguments->status);
+    if (rc == 0 && arguments->reload)
+        rc = http__reload_start(arguments->command, arguments->watch, &reload,
+                                &app->reload_file);
+    if (rc == 0)
+        rc = serve_as(app, arguments);
+    http__reload_stop(reload);
+    return rc;
 }
 
 int http_app_run(struct http_app *app, int argc, char **argv)

@@ -1,7 +1,5 @@
 /* testclient.c - asking an application over a pair of sockets (V-24) */
-#include "http/testclient.h"
-
-#include "http/app/app_impl.h"
+#include "http/app/testclient_impl.h"
 
 #include "hub/socket.h"
 
@@ -11,26 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A header, or a cookie. */
-struct line {
-    struct line *next;
-    char *value; /* behind its name */
-    char name[];
-};
-
-struct http_testclient {
-    struct http_app *app;
-    struct http_server *server;
-    struct line *headers, *cookies;
-    char *answer; /* head and body, each with a 0 behind it */
-    size_t head, size, room;
-    char *body;
-    size_t body_size;
-};
-
 /* ---- lines ---- */
 
-static struct line **find(struct line **at, const char *name, bool exact)
+static struct http__testline **find(struct http__testline **at, const char *name, bool exact)
 {
     while (*at != NULL && (exact ? strcmp((*at)->name, name)
                                  : strcasecmp((*at)->name, name)) != 0)
@@ -38,10 +19,10 @@ static struct line **find(struct line **at, const char *name, bool exact)
     return at;
 }
 
-static int set(struct line **list, bool exact, const char *name,
+static int set(struct http__testline **list, bool exact, const char *name,
                const char *value)
 {
-    struct line **at = find(list, name, exact), *old = *at, *made = NULL;
+    struct http__testline **at = find(list, name, exact), *old = *at, *made = NULL;
     size_t length = strlen(name);
 
     if (value != NULL) {
@@ -60,10 +41,10 @@ static int set(struct line **list, bool exact, const char *name,
     return 0;
 }
 
-static void free_lines(struct line *line)
+static void free_lines(struct http__testline *line)
 {
     while (line != NULL) {
-        struct line *next = line->next;
+        struct http__testline *next = line->next;
 
         free(line);
         line = next;
@@ -103,7 +84,7 @@ int http_testclient_set_cookie(struct http_testclient *client, const char *name,
 const char *http_testclient_cookie(const struct http_testclient *client,
                                    const char *name)
 {
-    const struct line *line = client->cookies;
+    const struct http__testline *line = client->cookies;
 
     while (line != NULL && strcmp(line->name, name) != 0)
         line = line->next;
@@ -180,22 +161,27 @@ static void send_all(void *arg)
                      HUB_FOREVER);
 }
 
-static void write_head(FILE *to, const struct http_testclient *client,
-                       const char *method, const char *target, const char *type,
-                       size_t size)
+void http__testclient_fields(FILE *to, const struct http_testclient *client)
 {
     const char *before = "Cookie: ";
 
-    fprintf(to, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n",
-            method, target);
-    for (const struct line *line = client->headers; line != NULL;
+    for (const struct http__testline *line = client->headers; line != NULL;
          line = line->next)
         fprintf(to, "%s: %s\r\n", line->name, line->value);
-    for (const struct line *line = client->cookies; line != NULL;
+    for (const struct http__testline *line = client->cookies; line != NULL;
          line = line->next, before = "; ")
         fprintf(to, "%s%s=%s", before, line->name, line->value);
     if (client->cookies != NULL)
         fprintf(to, "\r\n");
+}
+
+static void write_head(FILE *to, const struct http_testclient *client,
+                       const char *method, const char *target, const char *type,
+                       size_t size)
+{
+    fprintf(to, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n",
+            method, target);
+    http__testclient_fields(to, client);
     if (type != NULL)
         fprintf(to, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, size);
     fprintf(to, "\r\n");
@@ -218,22 +204,53 @@ static int make_head(struct asking *asking, const char *method,
 
 /* ---- the answer ---- */
 
-static int read_all(struct http_testclient *client, int fd)
+static int reserve(struct http_testclient *client)
+{
+    size_t room = 2 * client->room + 8192;
+    char *answer;
+
+    if (client->room - client->size >= 4096)
+        return 0;
+    answer = http__realloc(client->answer, room);
+    if (answer == NULL)
+        return -ENOMEM;
+    client->answer = answer;
+    client->room = room;
+    return 0;
+}
+
+static void forget(struct http_testclient *client)
+{
+    client->size = client->head = client->body_size = 0;
+    client->body = NULL;
+}
+
+/* Byte by byte: what follows is not ours. */
+int http__testclient_read_head(struct http_testclient *client, int fd)
+{
+    ssize_t got = 1;
+
+    forget(client);
+    while (got == 1) {
+        if (reserve(client) < 0)
+            return -ENOMEM;
+        got = hub_recv(fd, client->answer + client->size, 1, 0, HUB_FOREVER);
+        client->size += got == 1;
+        client->answer[client->size] = '\0';
+        if (client->size >= 4 &&
+            memcmp(client->answer + client->size - 4, "\r\n\r\n", 4) == 0)
+            return 0;
+    }
+    return got == 0 || got == -ECONNRESET ? -EPROTO : (int)got;
+}
+
+static int read_rest(struct http_testclient *client, int fd)
 {
     ssize_t got;
 
-    client->size = client->head = client->body_size = 0;
-    client->body = NULL;
     do {
-        if (client->room - client->size < 4096) {
-            size_t room = 2 * client->room + 8192;
-            char *answer = http__realloc(client->answer, room);
-
-            if (answer == NULL)
-                return -ENOMEM;
-            client->answer = answer;
-            client->room = room;
-        }
+        if (reserve(client) < 0)
+            return -ENOMEM;
         got = hub_recv(fd, client->answer + client->size,
                        client->room - client->size - 1, 0, HUB_FOREVER);
         if (got > 0)
@@ -241,6 +258,12 @@ static int read_all(struct http_testclient *client, int fd)
     } while (got > 0);
     client->answer[client->size] = '\0';
     return got == -ECONNRESET ? 0 : (int)got;
+}
+
+static int read_all(struct http_testclient *client, int fd)
+{
+    forget(client);
+    return read_rest(client, fd);
 }
 
 /* In its place: the data move over what frames them. */
@@ -343,6 +366,15 @@ static int split(struct http_testclient *client)
     return rc < 0 ? rc : status;
 }
 
+int http__testclient_take_head(struct http_testclient *client, int fd)
+{
+    int rc = 0;
+
+    if (strncmp(client->answer, "HTTP/1.1 101 ", 13) != 0)
+        rc = read_rest(client, fd);
+    return rc == 0 ? split(client) : rc;
+}
+
 static bool was_cut(const struct http_testclient *client, const char *method)
 {
     const char *length = field(client, "Content-Length", NULL);
@@ -394,7 +426,7 @@ static void finish(struct asking *asking)
     greenlet_unref(asking->server);
 }
 
-static bool is_target(const char *target)
+bool http__testclient_is_target(const char *target)
 {
     if (*target != '/' && strcmp(target, "*") != 0)
         return false;
@@ -410,7 +442,7 @@ int http_testclient_request(struct http_testclient *client, const char *method,
     struct asking asking = {.client = client, .body = body, .size = size};
     int saved = errno, rc;
 
-    if (!http__is_token(method) || !is_target(target) ||
+    if (!http__is_token(method) || !http__testclient_is_target(target) ||
         (type == NULL && size > 0) || (type != NULL && !http__is_value(type)))
         return -EINVAL;
     rc = make_head(&asking, method, target, type);

@@ -231,6 +231,21 @@ static int on_rewind(void *data, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
+/* A kept connection on which something came while nothing was asked, or its end. */
+static bool is_stale(struct http_reply *reply, const char *address, int port)
+{
+    long made = 1;
+
+    if (curl_easy_getinfo(reply->easy, CURLINFO_NUM_CONNECTS, &made) !=
+        CURLE_OK)
+        return false;
+    if (made == 0)
+        return !reply->stale &&
+               http__socket_has_more(reply->session, address, port);
+    http__socket_note(reply->session, address, port);
+    return false;
+}
+
 /* There is a connection, and the request goes out.  A second time: the server had
  * closed the one before.  libcurl rewinds what has left; what it has only taken goes
  * back here. */
@@ -240,12 +255,15 @@ static int on_connection(void *data, char *theirs, char *ours, int their_port,
     struct http_reply *reply = data;
 
     (void)theirs;
-    (void)ours;
     (void)their_port;
-    (void)our_port;
     reply->connect_by = HUB_FOREVER;
     if (reply->sent > 0 && on_rewind(reply, 0, 0) != CURL_SEEKFUNC_OK) {
         refuse(reply, -ECONNRESET, "the server closed the connection");
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (is_stale(reply, ours, our_port)) {
+        reply->stale = true; /* the next one is new: request.c */
+        refuse(reply, -EAGAIN, NULL);
         return CURL_PREREQFUNC_ABORT;
     }
     if (!reply->body)
@@ -271,5 +289,5 @@ int http__callbacks_set(struct http_reply *reply)
         curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connection) ||
         curl_easy_setopt(easy, CURLOPT_PREREQDATA, reply))
         return -ENOMEM;
-    return 0;
+    return http__sockets_set(easy, reply->session);
 }

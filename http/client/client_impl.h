@@ -40,6 +40,7 @@ struct http_session {
     int epoll, timer; /* in the hub as one descriptor: drive.c */
     bool starved;     /* a socket could not be put there */
     struct hub_watcher *watcher;
+    struct http__socket *sockets; /* that libcurl has: sockets.c */
     struct http_reply *first; /* transfers that the multi handle has */
     unsigned active, waiting;
     struct hub_semaphore permits;
@@ -79,6 +80,7 @@ struct http_reply {
     bool done;     /* it has ended, with `error` */
     bool paused;   /* the server has to wait for who reads */
     bool hungry;   /* more of the upload is wanted */
+    bool stale;    /* a kept connection was no good: another is to be a new one */
     int status, error;
     const char *why; /* words for an error that libcurl knows nothing of */
     size_t skipped; /* bytes of bodies of redirects */
@@ -96,6 +98,18 @@ struct http_reply {
     int64_t first_byte_timeout;
     char text[CURL_ERROR_SIZE];
 };
+
+/* ---- sockets.c ---- */
+
+int http__sockets_set(CURL *easy, struct http_session *session);
+void http__sockets_drop(struct http_session *session); /* libcurl has none */
+/* A new connection has this name on our side. */
+void http__socket_note(struct http_session *session, const char *address,
+                       int port);
+/* Is there something to read on that one, or its end?  Of Unix sockets nothing is
+ * known: false. */
+bool http__socket_has_more(const struct http_session *session,
+                           const char *address, int port);
 
 /* ---- alloc.c ---- */
 

@@ -217,6 +217,7 @@ void http__drive_close(struct http_session *session)
     if (session->multi != NULL)
         curl_multi_cleanup(session->multi);
     session->multi = NULL;
+    http__sockets_drop(session);
     if (session->timer >= 0)
         close(session->timer);
     if (session->epoll >= 0)

@@ -31,6 +31,21 @@ static const struct {
     { CURLE_BAD_FUNCTION_ARGUMENT, EINVAL },
 };
 
+/* libcurl's limits of a head are no error of the connection, nor of ours.  That a
+ * line is too long 7.88 calls a lack of memory, without a word (later ones:
+ * CURLE_TOO_LARGE); a true lack just there is taken for one, too. */
+static bool is_too_long(const struct http_reply *reply, CURLcode code)
+{
+    curl_off_t began = 0;
+
+    if (code == CURLE_RECV_ERROR)
+        return strstr(reply->text, "response headers") != NULL;
+    return code == CURLE_OUT_OF_MEMORY && !reply->head && reply->easy != NULL &&
+           curl_easy_getinfo(reply->easy, CURLINFO_STARTTRANSFER_TIME_T,
+                             &began) == CURLE_OK &&
+           began > 0;
+}
+
 int http__error_of(struct http_reply *reply, CURLcode code)
 {
     long system = 0;
@@ -39,6 +54,11 @@ int http__error_of(struct http_reply *reply, CURLcode code)
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (codes[i].code == code)
             error = codes[i].error;
+    if (is_too_long(reply, code)) {
+        error = EBADMSG;
+        if (reply->text[0] == '\0')
+            strcpy(reply->text, "A line of the answer's head is too long");
+    }
     if (reply->text[0] == '\0')
         snprintf(reply->text, sizeof reply->text, "%s",
                  curl_easy_strerror(code));

@@ -189,6 +189,25 @@ static int start(struct http_reply *reply, const struct http__target *target)
     return rc;
 }
 
+/* What the transfer before has left. */
+static void forget(struct http_reply *reply)
+{
+    curl_slist_free_all(reply->headers);
+    curl_slist_free_all(reply->resolve);
+    reply->headers = reply->resolve = NULL;
+    reply->head = reply->follow = reply->done = reply->uploaded = false;
+    reply->sent = 0;
+    reply->skipped = 0;
+}
+
+static int exchange(struct http_reply *reply, const struct http__target *target)
+{
+    int rc = start(reply, target);
+
+    return rc < 0 ? rc : await(reply);
+}
+
+/* Nothing has left on a connection that was stale: again, on a new one. */
 static int hop(struct http_reply *reply)
 {
     struct http__target target;
@@ -198,10 +217,16 @@ static int hop(struct http_reply *reply)
         return rc;
     if (reply->origin.key == NULL)
         rc = http__target_parse(reply->url, &reply->origin);
+    reply->stale = false;
     if (rc == 0)
-        rc = start(reply, &target);
+        rc = exchange(reply, &target);
+    if (rc == -EAGAIN && reply->stale) {
+        forget(reply);
+        reply->error = 0;
+        rc = exchange(reply, &target);
+    }
     http__target_drop(&target);
-    return rc < 0 ? rc : await(reply);
+    return rc;
 }
 
 /* ---- redirects ---- */
@@ -215,17 +240,6 @@ static void turn_to_get(struct http_reply *reply)
         reply->method = "GET";
         reply->body = false;
     }
-}
-
-/* What the hop before has left. */
-static void forget(struct http_reply *reply)
-{
-    curl_slist_free_all(reply->headers);
-    curl_slist_free_all(reply->resolve);
-    reply->headers = reply->resolve = NULL;
-    reply->head = reply->follow = reply->done = reply->uploaded = false;
-    reply->sent = 0;
-    reply->skipped = 0;
 }
 
 static int go_on(struct http_reply *reply)

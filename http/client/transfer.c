@@ -24,6 +24,7 @@ static CURLcode set_basics(CURL *easy, const struct http_reply *reply)
     SET(CURLOPT_URL, reply->url);
     SET(CURLOPT_HTTPHEADER, reply->headers);
     SET(CURLOPT_RESOLVE, reply->resolve);
+    SET(CURLOPT_FRESH_CONNECT, reply->stale ? 1L : 0L);
     SET(CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
     SET(CURLOPT_NOPROXY, "");
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

@@ -91,6 +91,24 @@ static int take_early(struct http_websocket *socket)
     return rc;
 }
 
+struct http_websocket *
+http__websocket_begin(struct http__connection *connection,
+                      const struct http_websocket_options *options,
+                      const struct http__handshake_answer *answer)
+{
+    struct http_websocket *socket = http__websocket_new(
+        http__connection_wire(connection), options, answer);
+
+    if (socket == NULL)
+        return NULL;
+    socket->connection = connection;
+    if (take_early(socket) == 0)
+        return socket;
+    http__incoming_free(&socket->in);
+    http_websocket_unref(socket);
+    return NULL;
+}
+
 static void serve(struct http_websocket *socket,
                   http_websocket_function *function, void *data)
 {
@@ -108,23 +126,16 @@ static void upgraded(struct http__connection *connection, void *arg)
     const struct accepted *accepted = arg;
     http_websocket_function *function = accepted->function;
     void *data = accepted->data;
-    struct http_websocket *socket =
-        http__websocket_new(http__connection_wire(connection),
-                            &accepted->options, &accepted->answer);
+    struct http_websocket *socket = http__websocket_begin(
+        connection, &accepted->options, &accepted->answer);
 
     if (socket == NULL)
         return;
-    socket->connection = connection;
-    if (take_early(socket) < 0) {
-        http__incoming_free(&socket->in);
-        http_websocket_unref(socket);
-        return;
-    }
     http__connection_release(connection); /* accepted is gone */
     serve(socket, function, data);
 }
 
-static bool are_good(const struct http_websocket_options *options)
+bool http__websocket_options_good(const struct http_websocket_options *options)
 {
     return options->ping_interval >= 0 && options->pong_timeout >= 0 &&
            options->write_timeout >= 0 && options->close_timeout >= 0 &&
@@ -133,12 +144,24 @@ static bool are_good(const struct http_websocket_options *options)
            options->level >= 0 && options->level <= 9;
 }
 
+int http__websocket_shake(struct http_request *request,
+                          struct http_response *response,
+                          const struct http_websocket_options *options,
+                          struct http__handshake_answer *answer)
+{
+    struct http__handshake asked = asked_by(request);
+    int rc = http__handshake(&asked, options, answer);
+
+    if (rc != 101)
+        return rc < 0 ? rc : refuse(response, rc, answer->why);
+    return fill(response, answer);
+}
+
 int http_websocket_accept(struct http_request *request,
                           struct http_response *response,
                           const struct http_websocket_options *options,
                           http_websocket_function *function, void *data)
 {
-    struct http__handshake asked = asked_by(request);
     struct accepted *accepted = http_request_alloc(request, sizeof *accepted);
     int rc;
 
@@ -147,15 +170,13 @@ int http_websocket_accept(struct http_request *request,
     memset(accepted, 0, sizeof *accepted);
     if (options != NULL)
         accepted->options = *options;
-    if (!are_good(&accepted->options))
+    if (!http__websocket_options_good(&accepted->options))
         return -EINVAL;
     accepted->function = function;
     accepted->data = data;
-    rc = http__handshake(&asked, &accepted->options, &accepted->answer);
-    if (rc != 101)
-        return rc < 0 ? rc : refuse(response, rc, accepted->answer.why);
-    rc = fill(response, &accepted->answer);
-    return rc < 0 ? rc
-                  : http__response_upgrade(response, "websocket", upgraded,
-                                           accepted, NULL);
+    rc = http__websocket_shake(request, response, &accepted->options,
+                               &accepted->answer);
+    return rc != 0 ? rc
+                   : http__response_upgrade(response, "websocket", upgraded,
+                                            accepted, NULL);
 }

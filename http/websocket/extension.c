@@ -118,13 +118,17 @@ bool http__extension_offer(struct http__span value,
 {
     struct offer offer;
 
+    http__span_element(&value);
     do {
         if (!read_offer(&value, &offer))
             return false;
+        if (value.size > 0 && *value.data != ',')
+            return false;
         if ((options->flags & HTTP_WEBSOCKET_PLAIN) == 0)
             settle(&offer, options, terms);
-    } while (http__span_byte(&value, ','));
-    return value.size == 0;
+        http__span_element(&value);
+    } while (value.size > 0);
+    return true;
 }
 
 void http__extension_text(const struct http__deflate_terms *terms, char *text)

@@ -105,8 +105,9 @@ static bool is_welcome(const struct http__fields *fields,
     if (!single(fields, "Origin", &origin))
         return false;
     for (; *origins != NULL; origins++)
-        if (strcmp(*origins, "same") == 0 ? is_same(fields, origin)
-                                          : http__span_is(origin, *origins))
+        if (strcmp(*origins, "*") == 0 ||
+            (strcmp(*origins, "same") == 0 ? is_same(fields, origin)
+                                           : http__span_is(origin, *origins)))
             return true;
     return false;
 }
@@ -132,22 +133,30 @@ static bool is_offered(const struct http__fields *fields, const char *protocol)
 }
 
 /* 11.3.4: a list of tokens, at least one. */
+static bool is_token_list(struct http__span list)
+{
+    struct http__span token;
+
+    http__span_element(&list);
+    do {
+        if (!http__span_token(&list, &token))
+            return false;
+        http__span_blanks(&list);
+        if (list.size > 0 && *list.data != ',')
+            return false;
+        http__span_element(&list);
+    } while (list.size > 0);
+    return true;
+}
+
 static bool are_protocols(const struct http__fields *fields)
 {
-    struct http__span list, token;
+    struct http__span list;
 
     for (size_t n = 0;
-         fields->find(fields->request, "Sec-WebSocket-Protocol", n, &list);
-         n++) {
-        do {
-            http__span_blanks(&list);
-            if (!http__span_token(&list, &token))
-                return false;
-            http__span_blanks(&list);
-        } while (http__span_byte(&list, ','));
-        if (list.size > 0)
+         fields->find(fields->request, "Sec-WebSocket-Protocol", n, &list); n++)
+        if (!is_token_list(list))
             return false;
-    }
     return true;
 }
 

@@ -61,6 +61,8 @@ bool http__span_is(struct http__span span, const char *word); /* no case */
 void http__span_blanks(struct http__span *text);
 bool http__span_token(struct http__span *text, struct http__span *token);
 bool http__span_byte(struct http__span *text, char byte);
+/* To the next element of a list; empty ones are passed over (5.6.1.2). */
+void http__span_element(struct http__span *list);
 
 /* Is word, without regard to case, an element of a list of that name? */
 bool http__fields_list_has(const struct http__fields *fields, const char *name,

@@ -46,6 +46,13 @@ bool http__span_byte(struct http__span *text, char byte)
     return true;
 }
 
+void http__span_element(struct http__span *list)
+{
+    do
+        http__span_blanks(list);
+    while (http__span_byte(list, ','));
+}
+
 /* What else an element has, "websocket/1;x", makes it another one. */
 static bool list_has(struct http__span list, const char *word)
 {

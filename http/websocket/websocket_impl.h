@@ -87,6 +87,21 @@ struct http_websocket {
     struct http__outgoing out;
 };
 
+/* ---- accept.c ---- */
+
+bool http__websocket_options_good(const struct http_websocket_options *options);
+/* Look at the handshake, and fill in the response: with what goes with a 101, or with
+ * what refuses it.  Returns 0, the status that refuses it, or a negative errno. */
+int http__websocket_shake(struct http_request *request,
+                          struct http_response *response,
+                          const struct http_websocket_options *options,
+                          struct http__handshake_answer *answer);
+/* Its 101 is on its way: from here on it is a WebSocket.  NULL: no memory. */
+struct http_websocket *
+http__websocket_begin(struct http__connection *connection,
+                      const struct http_websocket_options *options,
+                      const struct http__handshake_answer *answer);
+
 /* ---- life.c ---- */
 
 /* A WebSocket on a wire whose handshake is done.  wire: kept until

@@ -355,8 +355,35 @@ def database_cases():
         group="http")
 
 
+def view_cases():
+    """Applications: a rule, a variable, JSON; and views that wait."""
+    bare, hello = "bare epoll loop", "vireo, hello"
+    ours = built("bench_views")
+    yield Bench(
+        "views-json", "a rule, a context variable, JSON; 64 connections", {
+            VIREO: busy(ours, 64, 200_000, path="/users/7"),
+            hello: busy(ours, 64, 200_000),
+            bare: busy(built("anchor_http_epoll"), 64, 200_000)},
+        [Figure("cpu_us", "us CPU a request", bare,
+                {VIREO: Target(1.35, bare)})], group="http")
+    count, requests = 5_000, 200_000
+    sync, waits = "sync view, 100 ms", "async view, 100 ms"
+    goals = {sync: Target(2, hello), waits: Target(2, hello)}
+    yield Bench(
+        "views-wait", f"views that wait for 100 ms, {count:,} connections", {
+            sync: busy(ours, count, requests, path="/sync"),
+            waits: busy(ours, count, requests, path="/async"),
+            hello: busy(ours, count, requests),
+            GO: busy(built("anchor_http_go"), count, requests, path="/sync")},
+        [Figure("cpu_us", "us CPU a request", hello, goals),
+         Figure("p99_us", "us, p99", GO,
+                {sync: Target(1.5, GO), waits: Target(1.5, GO)}),
+         Figure("peak_mb", "MB at most", GO,
+                {sync: Target(75), waits: Target(75)})], group="http")
+
+
 def all_cases():
     for group in (switch_cases, context_cases, upstream_cases, spawn_cases,
                   handover_cases, hub_cases, memory_cases, time_cases,
-                  echo_cases, http_cases, database_cases):
+                  echo_cases, http_cases, view_cases, database_cases):
         yield from group()

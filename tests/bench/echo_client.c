@@ -1,6 +1,6 @@
 /* echo_client.c - many connections to a server, all of them busy
  *
- * echo_client PORT CONNECTIONS [echo|http|websocket [DEPTH]]: opens them, each
+ * echo_client PORT CONNECTIONS [echo|http[:PATH]|websocket [DEPTH]]: opens them, each
  * answered once before the next batch, and prints "open_ms"; for each line "N" on
  * stdin sends N messages, every connection having DEPTH (1) of them in flight,
  * which are sent together, and prints figures; ends at EOF. */
@@ -119,18 +119,24 @@ static void take_hello(int fd)
         answer_size = got * (size_t)depth;
 }
 
-/* An answer shows that the server has accepted: the backlog cannot overflow. */
-static void exchange_one(struct connection *connection)
+static void send_hello(const struct connection *connection)
 {
     const char *hello = protocol.hello ? protocol.hello : protocol.text;
     size_t size = protocol.hello ? strlen(hello) : protocol.size;
-    char buffer[MESSAGE];
 
     if (send(connection->fd, hello, size, MSG_NOSIGNAL) != (ssize_t)size)
         die("hello");
+}
+
+/* An answer shows that the server has accepted: the backlog cannot overflow. */
+static void take_first(const struct connection *connection)
+{
+    char buffer[MESSAGE];
+    ssize_t size = (ssize_t)protocol.size;
+
     if (protocol.hello)
         take_hello(connection->fd);
-    else if (recv(connection->fd, buffer, size, MSG_WAITALL) != (ssize_t)size)
+    else if (recv(connection->fd, buffer, protocol.size, MSG_WAITALL) != size)
         die("first answer");
 }
 
@@ -154,7 +160,9 @@ static void open_all(int port, long count)
         for (long i = first; i < end; i++)
             connections[i].fd = open_one(port);
         for (long i = first; i < end; i++)
-            exchange_one(&connections[i]);
+            send_hello(&connections[i]);
+        for (long i = first; i < end; i++)
+            take_first(&connections[i]);
     }
     printf("open_ms %.1f\n", (now_us() - start) / 1e3);
     for (long i = 0; i < count; i++)
@@ -253,11 +261,28 @@ static void run_load(long count, long wanted)
     free(load.latency);
 }
 
+/* http:PATH is http with that path. */
+static void choose_path(const char *path)
+{
+    static char text[ANSWER];
+    int size = snprintf(text, sizeof text,
+                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n", path);
+
+    protocol.hello = protocol.text = text;
+    protocol.size = (size_t)size;
+}
+
 static void choose(const char *name, long deep)
 {
+    const char *path = strchr(name, ':');
+    size_t length = path ? (size_t)(path - name) : strlen(name);
+
     for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
-        if (!strcmp(name, protocols[i].name))
+        if (strlen(protocols[i].name) == length &&
+            !strncmp(name, protocols[i].name, length))
             protocol = protocols[i];
+    if (path)
+        choose_path(path + 1);
     depth = deep;
     message_size = protocol.size * (size_t)depth;
     answer_size = protocol.answer * (size_t)depth;
@@ -275,7 +300,7 @@ int main(int argc, char **argv)
 
     if (argc < 3) {
         fprintf(stderr, "usage: echo_client PORT CONNECTIONS "
-                        "[echo|http|websocket [DEPTH]]\n");
+                        "[echo|http[:PATH]|websocket [DEPTH]]\n");
         return EXIT_FAILURE;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

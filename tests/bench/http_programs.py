@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from programs import (PATIENCE, Child, Unavailable, cpu_seconds, memory,
-                      need_descriptors)
+                      need_descriptors, peak)
 
 SETTLE = 3              # seconds until what idles has given back what it can
 PACKAGED = "/usr/sbin"  # where it is not in PATH, as for most users
@@ -185,8 +185,9 @@ def measured(make_server, connections, protocol, depth, look):
     return measure
 
 
-def busy(make_server, connections, requests, depth=1):
-    """CPU time of the server a request, all connections being busy."""
+def busy(make_server, connections, requests, depth=1, path="/"):
+    """CPU time of the server a request, all connections being busy; and the
+    most memory that it had."""
     def look(place, server, load):
         pid = server.process.pid
         total = max(requests // 5, 2 * connections * depth) \
@@ -196,8 +197,9 @@ def busy(make_server, connections, requests, depth=1):
         done = load.run(total)
         used = cpu_seconds(pid) - start
         return {"cpu_us": used * 1e6 / done["answered"],
-                "per_second": done["per_second"], "p99_us": done["p99_us"]}
-    return measured(make_server, connections, "http", depth, look)
+                "per_second": done["per_second"], "p99_us": done["p99_us"],
+                "peak_mb": peak(pid) / 1e6}
+    return measured(make_server, connections, "http:" + path, depth, look)
 
 
 def calls(make_server, connections, requests, depth=1):

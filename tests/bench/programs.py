@@ -142,6 +142,13 @@ def memory(pid):
     return total + threads * KERNEL_STACK, threads
 
 
+def peak(pid):
+    """The largest RSS that a process had, bytes."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) * 1024 for line in file
+                    if line.startswith("VmHWM:"))
+
+
 class Child:
     """A server or a client: lines out, lines in, ended by its own pid."""
 

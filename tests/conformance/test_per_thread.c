@@ -13,13 +13,16 @@
 #include <linux/seccomp.h>
 #include <limits.h>
 #include <sched.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- namespaces: the inode of what a thread is in ---- */
@@ -322,7 +325,7 @@ static const struct change {
     { "PR_CAPBSET_DROP", drop_from_bounds, look_bounds, true },
     { "PR_SET_KEEPCAPS", keep_caps, look_keeps, true },
     { "PR_SET_SECUREBITS", secure_bits, look_secure, true },
-    { "PR_SET_NO_NEW_PRIVS", no_new_privileges, look_privileges, true },
+    { "PR_SET_NO_NEW_PRIVS", no_new_privileges, look_privileges, false },
     { "SYS_seccomp", filter_by_seccomp, look_filter, true },
     { "PR_SET_SECCOMP", filter_by_prctl, look_filter, true },
     { "personality()", be_another_person, look_person, true },
@@ -397,6 +400,105 @@ START_TEST(of_one_thread_does_not_show_in_another)
 }
 END_TEST
 
+/* ---- programs that a thread without new privileges starts ---- */
+
+static const char *const ask[] = {
+    "/bin/sh", "-c", "grep -q 'NoNewPrivs:.1' /proc/self/status", NULL
+};
+
+static int by_fork(void)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        execv(ask[0], (char *const *)ask);
+        _exit(99);
+    }
+    return conf_child_status(child);
+}
+
+static int by_vfork(void)
+{
+    pid_t child = vfork();
+
+    if (child == 0) {
+        execv(ask[0], (char *const *)ask);
+        _exit(99);
+    }
+    return conf_child_status(child);
+}
+
+static int by_spawn(void)
+{
+    pid_t child;
+
+    CONF_CHECK(posix_spawn(&child, ask[0], NULL, NULL, (char *const *)ask,
+                           environ) == 0);
+    return conf_child_status(child);
+}
+
+static int by_system(void)
+{
+    return WEXITSTATUS(system(ask[2]));
+}
+
+static int (*const starts[])(void) = { by_fork, by_vfork, by_spawn, by_system };
+enum { STARTS = sizeof starts / sizeof *starts };
+
+static void *start_one_without(void *which)
+{
+    int (*start)(void) = starts[(intptr_t)which];
+
+    CONF_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 1, 0, 0) == -1);
+    CONF_CHECK(errno == EINVAL);
+    CONF_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0) == -1);
+    CONF_CHECK(errno == EINVAL);
+    CONF_CHECK(prctl(PR_GET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1);
+    CONF_CHECK(errno == EINVAL);
+    CONF_CHECK(start() == 1);
+    CONF_CHECK(no_new_privileges());
+    CONF_CHECK(start() == 0);
+    CONF_CHECK(look_privileges() == 1);
+    return NULL;
+}
+
+static void *look_inherited(void *unused)
+{
+    CONF_CHECK(look_privileges() == 1);
+    return unused;
+}
+
+static void *inherit(void *unused)
+{
+    CONF_CHECK(look_privileges() == 0);
+    CONF_CHECK(no_new_privileges());
+    join_thread(start_thread(look_inherited, NULL));
+    return unused;
+}
+
+static void without_in_child(int which)
+{
+    join_thread(start_thread(inherit, NULL));
+    CONF_CHECK(look_privileges() == 0);
+    join_thread(start_thread(start_one_without, (void *)(intptr_t)which));
+    CONF_CHECK(no_new_privileges());
+    CONF_CHECK(starts[which]() == 0);
+    join_thread(start_thread(look_inherited, NULL));
+}
+
+START_TEST(what_is_started_gains_no_privileges_either)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        conf_child_begin();
+        without_in_child(_i);
+        _exit(0);
+    }
+    ck_assert_int_eq(conf_child_status(child), 0);
+}
+END_TEST
+
 /* The only thread of a process is not refused what all of it gets. */
 START_TEST(a_child_of_one_thread_may_change)
 {
@@ -436,6 +538,7 @@ END_TEST
 static void add(TCase *tcase)
 {
     conf_test(tcase, of_one_thread_does_not_show_in_another, CHANGES);
+    conf_test(tcase, what_is_started_gains_no_privileges_either, STARTS);
     conf_test(tcase, a_child_of_one_thread_may_change, 1);
     conf_test(tcase, so_may_the_child_of_any_thread, 1);
 }

@@ -150,18 +150,22 @@ END_TEST
 static void *signal_by_own_id(void *unused)
 {
     union sigval value = { .sival_int = 72 };
+    siginfo_t info = { .si_signo = SIGRTMIN + 3, .si_code = SI_QUEUE };
 
     CONF_CHECK(kill(gettid(), 0) == 0);
     CONF_CHECK(syscall(SYS_kill, gettid(), 0) == 0);
     CONF_CHECK(kill(gettid(), SIGUSR1) == 0);
     CONF_CHECK(sigqueue(gettid(), SIGRTMIN + 3, value) == 0);
+    info.si_pid = getpid();
+    CONF_CHECK(syscall(SYS_rt_sigqueueinfo, gettid(), SIGRTMIN + 3, &info) ==
+               0);
     return unused;
 }
 
 START_TEST(the_process_is_signalled_by_a_threads_id)
 {
     join_thread(start_thread(signal_by_own_id, NULL));
-    await_handled(2);
+    await_handled(3);
 }
 END_TEST
 

@@ -2,10 +2,14 @@
 #include "conf_threads.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 enum { THREADS = 50 };
 
@@ -148,6 +152,80 @@ START_TEST(calls_take_the_id)
 }
 END_TEST
 
+/* To calls about a process any of its threads' ids names it. */
+static void ask_for_process(pid_t id)
+{
+    struct rlimit limit, named;
+    char from[4] = "abc", to[4] = "";
+    struct iovec local = { to, sizeof to }, remote = { from, sizeof from };
+
+    CONF_CHECK(getpgid(id) == getpgrp());
+    CONF_CHECK(syscall(SYS_getpgid, id) == getpgrp());
+    CONF_CHECK(getsid(id) == getsid(0));
+    CONF_CHECK(syscall(SYS_getsid, id) == getsid(0));
+    CONF_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CONF_CHECK(prlimit(id, RLIMIT_NOFILE, NULL, &named) == 0);
+    CONF_CHECK(named.rlim_cur == limit.rlim_cur);
+    CONF_CHECK(prlimit(id, RLIMIT_NOFILE, &named, NULL) == 0);
+    CONF_CHECK(syscall(SYS_prlimit64, id, RLIMIT_NOFILE, NULL, &named) == 0);
+    CONF_CHECK(named.rlim_cur == limit.rlim_cur);
+    CONF_CHECK(kill(id, 0) == 0);
+    if (!conf_emulated()) { /* where some is ENOSYS */
+        CONF_CHECK(process_vm_readv(id, &local, 1, &remote, 1, 0) == 4);
+        CONF_CHECK(strcmp(to, "abc") == 0);
+        CONF_CHECK(process_vm_writev(id, &remote, 1, &local, 1, 0) == 4);
+        CONF_CHECK(syscall(SYS_kcmp, id, getpid(), 2, 0, 0) <= 0 ||
+                   errno == ENOSYS);
+    }
+}
+
+static void ask_for_rights(pid_t id)
+{
+    struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3,
+                                               id };
+    struct __user_cap_data_struct own[2], named[2];
+
+    CONF_CHECK(syscall(SYS_capget, &header, named) == 0);
+    header.pid = 0;
+    CONF_CHECK(syscall(SYS_capget, &header, own) == 0);
+    CONF_CHECK(memcmp(own, named, sizeof own) == 0);
+}
+
+static void *name_process(void *argument)
+{
+    ask_for_process(gettid());
+    ask_for_rights(gettid());
+    return argument;
+}
+
+static void ask_from_fork(void)
+{
+    name_process(NULL);
+}
+
+START_TEST(an_id_names_the_process)
+{
+    pthread_t thread;
+    pid_t id;
+
+    name_process(NULL);
+    join_thread(start_thread(name_process, NULL));
+    thread = start_thread(note_id, &id);
+    ck_assert_int_eq(sem_wait(&noted), 0);
+    ask_for_process(id);
+    ask_for_rights(id);
+    ck_assert_int_eq(run_child(ask_from_fork), 0);
+    ck_assert_int_eq(sem_post(&go_on), 0);
+    join_thread(thread);
+    ck_assert_int_eq(getpgid(id), -1);
+    ck_assert_int_eq(errno, ESRCH);
+    ck_assert_int_eq(getsid(id), -1);
+    ck_assert_int_eq(errno, ESRCH);
+    ck_assert_int_eq(prlimit(id, RLIMIT_NOFILE, NULL, NULL), -1);
+    ck_assert_int_eq(errno, ESRCH);
+}
+END_TEST
+
 static volatile sig_atomic_t handled_by;
 
 static void note_handler(int signo)
@@ -197,6 +275,7 @@ static void add(TCase *tcase)
     conf_test(tcase, the_only_thread_of_a_child_is_its_main, 1);
     conf_test(tcase, a_thread_has_a_cpu_clock, 1);
     conf_test(tcase, calls_take_the_id, 1);
+    conf_test(tcase, an_id_names_the_process, 1);
     conf_test(tcase, a_signal_goes_to_the_thread_of_the_id, 2);
 }
 

@@ -91,6 +91,9 @@ class Installed:
         if CROSS:
             words = ["aarch64-linux-gnu-" + compiler, "--sysroot=" + SYSROOT]
         output = os.path.join(self.work, name)
+        # What the libraries need is beside them; packages have no run path, since
+        # they go where the linker looks by itself.
+        words.append("-Wl,-rpath-link," + self.lib)
         run([*words, "-Wall", "-Wextra", "-Werror", "-o", output,
              os.path.join(PROJECT, source), *flags])
         return output

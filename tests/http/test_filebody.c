@@ -164,6 +164,10 @@ static const struct {
 } conditions[] = {
     {"If-None-Match: TAG\r\n", 304, 412},
     {"If-None-Match: \"x\", W/TAG\r\n", 304, 412},
+    {"If-None-Match: , ,\"x\",, TAG ,\r\n", 304, 412},
+    {"If-Match: ,\"x\" , , TAG,\r\n", 200, 200},
+    {"If-Match: \"x\"\r\nIf-Match: TAG\r\n", 200, 200},
+    {"If-None-Match: \"x\"\r\nIf-None-Match: TAG\r\n", 304, 412},
     {"If-None-Match: *\r\n", 304, 412},
     {"If-None-Match: \"x\"\r\n", 200, 200},
     {"If-None-Match: \"x\"\r\nIf-Modified-Since: " SAME "\r\n", 200, 200},

@@ -408,6 +408,44 @@ START_TEST(the_last_request_of_a_connection_ends_it)
 }
 END_TEST
 
+static struct hub_event may_answer;
+
+static int much_when_told(struct http_request *request,
+                          struct http_response *response)
+{
+    static char bytes[200000];
+
+    (void)request;
+    ck_assert_int_eq(hub_event_wait(&may_answer, HUB_FOREVER), 0);
+    memset(bytes, 'x', sizeof bytes);
+    return http_response_body(response, bytes, sizeof bytes, NULL, NULL);
+}
+
+/* RFC 9112, 9.6: what a client has sent behind it, and the server has not read, must
+ * not take the last answer away. */
+START_TEST(the_last_answer_is_not_lost_when_more_was_pipelined)
+{
+    const struct http_server_options options = {.requests = 3};
+    const char *answers;
+    int fd;
+
+    hub_event_init(&may_answer);
+    serve_start(much_when_told, &options);
+    fd = serve_connect();
+    serve_send(fd, GET GET GET);
+    hub_sleep(20 * MS); /* it has read them, and none of these: */
+    serve_send(fd, GET GET GET);
+    hub_event_set(&may_answer);
+    hub_sleep(50 * MS);
+    answers = serve_read_all(fd, 5 * HUB_SECOND);
+    ck_assert(serve_ended);
+    ck_assert_uint_eq(serve_count(answers), 3);
+    ck_assert_uint_gt(serve_length, 3 * 200000);
+    hub_close(fd);
+    serve_stop();
+}
+END_TEST
+
 START_TEST(more_connections_wait_and_are_not_refused)
 {
     const struct http_server_options options = {.connections = 2};
@@ -460,6 +498,7 @@ int main(void)
     tcase_add_test(tcase, who_takes_nothing_is_closed);
     tcase_add_test(tcase, lingering_ends_after_its_time);
     tcase_add_test(tcase, the_last_request_of_a_connection_ends_it);
+    tcase_add_test(tcase, the_last_answer_is_not_lost_when_more_was_pipelined);
     tcase_add_test(tcase, more_connections_wait_and_are_not_refused);
     return unit_run("limits", tcase);
 }

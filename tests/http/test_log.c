@@ -205,13 +205,56 @@ START_TEST(a_full_disk_costs_lines_and_one_complaint)
             if (i % 10 == 9)
                 ck_assert_int_eq(http_accesslog_flush(log, HUB_FOREVER), 0);
         }
-        stderr_back(saved);
         ck_assert_uint_eq(http_accesslog_lost(log), 30);
         ck_assert_ptr_nonnull(
             strstr(contents(said), "No space left on device"));
         ck_assert_ptr_nonnull(strstr(text, "; 10 lines lost\n"));
         ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
         http_accesslog_close(log);
+        stderr_back(saved);
+        unlink(said);
+    }
+END_TEST
+
+/* What was lost since the last complaint, and what the last write loses. */
+START_TEST(the_end_tells_how_many_lines_were_lost)
+    {
+        struct http_accesslog *log;
+        char said[80];
+        int saved;
+
+        snprintf(said, sizeof said, "%s.err", path);
+        ck_assert_int_eq(http_accesslog_open("/dev/full", NULL, &log), 0);
+        saved = stderr_to_file(said);
+        for (int i = 0; i < 25; i++) {
+            http__log_write(log, &plain);
+            if (i % 10 == 9)
+                ck_assert_int_eq(http_accesslog_flush(log, HUB_FOREVER), 0);
+        }
+        http_accesslog_close(log);
+        stderr_back(saved);
+        ck_assert_ptr_nonnull(strstr(contents(said), "; 10 lines lost\n"));
+        ck_assert_ptr_nonnull(strstr(text, "closed; 25 lines lost\n"));
+        ck_assert_ptr_eq(strstr(text, "closed; 25 lines lost\n") + 22,
+                         text + strlen(text));
+        unlink(said);
+    }
+END_TEST
+
+START_TEST(who_was_told_of_all_is_told_no_more_at_the_end)
+    {
+        struct http_accesslog *log;
+        char said[80];
+        int saved;
+
+        snprintf(said, sizeof said, "%s.err", path);
+        ck_assert_int_eq(http_accesslog_open("/dev/full", NULL, &log), 0);
+        saved = stderr_to_file(said);
+        http__log_write(log, &plain);
+        http_accesslog_close(log);
+        stderr_back(saved);
+        ck_assert_ptr_nonnull(strstr(contents(said), "; 1 lines lost\n"));
+        ck_assert_ptr_null(strstr(text, "closed"));
         unlink(said);
     }
 END_TEST
@@ -331,6 +374,8 @@ int main(void)
     tcase_add_test(tcase, a_full_disk_costs_lines_and_one_complaint);
     tcase_add_test(tcase, a_torn_line_stays_one_line);
     tcase_add_test(tcase, a_pipe_without_a_reader_loses_lines_alone);
+    tcase_add_test(tcase, the_end_tells_how_many_lines_were_lost);
+    tcase_add_test(tcase, who_was_told_of_all_is_told_no_more_at_the_end);
     tcase_add_test(tcase, beyond_its_limit_lines_are_lost);
     tcase_add_test(tcase, a_path_that_cannot_be_opened_is_an_error);
     failed = unit_run("log", tcase);

@@ -6,9 +6,11 @@
 #include "hub/socket.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char message[256], name[128];
+static int from; /* whence it is sent */
 
 START_TEST(a_message_comes_with_its_sender)
     {
@@ -17,7 +19,7 @@ START_TEST(a_message_comes_with_its_sender)
 
         ck_assert_int_ge(socket, 0);
         ck_assert_int_eq(name[0], '@');
-        ck_assert_int_eq(http__notify_send(name, "READY=1\nSTATUS=well", -1,
+        ck_assert_int_eq(http__notify_send(from, name, "READY=1\nSTATUS=well", -1,
                                            HUB_NOWAIT),
                          0);
         ck_assert_int_eq(
@@ -38,7 +40,7 @@ START_TEST(a_descriptor_comes_along)
 
         ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
         ck_assert_int_eq(
-            http__notify_send(name, "FDSTORE=1\nFDNAME=a", ends[0],
+            http__notify_send(from, name, "FDSTORE=1\nFDNAME=a", ends[0],
                               HUB_NOWAIT),
             0);
         http__notify_receive(socket, message, sizeof message, &sender, &fd);
@@ -57,7 +59,7 @@ static int fill(void)
 {
     int count = 0, rc;
 
-    while ((rc = http__notify_send(name, "STATUS=full", -1, HUB_NOWAIT)) == 0)
+    while ((rc = http__notify_send(from, name, "STATUS=full", -1, HUB_NOWAIT)) == 0)
         ck_assert_int_lt(++count, 100000);
     ck_assert_int_eq(rc, -EAGAIN);
     return count;
@@ -82,7 +84,7 @@ START_TEST(it_waits_for_room)
         int fd;
 
         ck_assert_int_eq(
-            http__notify_send(name, "READY=1", -1, hub_deadline(HUB_SECOND * 10)),
+            http__notify_send(from, name, "READY=1", -1, hub_deadline(HUB_SECOND * 10)),
             0);
         hub_join(g, HUB_FOREVER);
         greenlet_unref(g);
@@ -98,7 +100,7 @@ START_TEST(who_does_not_listen_is_waited_for_until_the_deadline)
         int socket = http__notify_listen(name, sizeof name);
 
         fill();
-        ck_assert_int_eq(http__notify_send(name, "READY=1", -1,
+        ck_assert_int_eq(http__notify_send(from, name, "READY=1", -1,
                                            hub_deadline(HUB_MILLISECOND * 20)),
                          -ETIMEDOUT);
         hub_close(socket);
@@ -117,8 +119,27 @@ START_TEST(nobody_to_tell_is_no_error)
 
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
             ck_assert_int_eq(
-                http__notify_send(cases[i].to, "READY=1", -1, HUB_FOREVER),
+                http__notify_send(from, cases[i].to, "READY=1", -1, HUB_FOREVER),
                 cases[i].rc);
+    }
+END_TEST
+
+START_TEST(no_descriptor_is_needed_to_say_something)
+    {
+        int socket = http__notify_listen(name, sizeof name), fd;
+        struct rlimit limit;
+        pid_t sender;
+
+        ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        limit.rlim_cur = 0; /* those that are open stay open */
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        ck_assert_int_eq(http__notify_send(from, name, "READY=1", -1, HUB_NOWAIT),
+                         0);
+        http__notify_receive(socket, message, sizeof message, &sender, &fd);
+        ck_assert_str_eq(message, "READY=1");
+        limit.rlim_cur = limit.rlim_max;
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        hub_close(socket);
     }
 END_TEST
 
@@ -148,11 +169,13 @@ int main(void)
     TCase *tcase = unit_case();
 
     hub_sleep(1);
+    from = http__notify_open();
     tcase_add_test(tcase, a_message_comes_with_its_sender);
     tcase_add_test(tcase, a_descriptor_comes_along);
     tcase_add_test(tcase, it_waits_for_room);
     tcase_add_test(tcase, who_does_not_listen_is_waited_for_until_the_deadline);
     tcase_add_test(tcase, nobody_to_tell_is_no_error);
+    tcase_add_test(tcase, no_descriptor_is_needed_to_say_something);
     tcase_add_test(tcase, lines_are_looked_at_whole);
     return unit_run("notify", tcase);
 }

@@ -126,6 +126,8 @@ static const struct {
     {"GET / HTTP/1.0\r\nUpgrade: x\r\nConnection: upgrade\r\n" END, false,
      false, false, false, true},
     {POST "Expect: 100-continue\r\n" END, false, false, false, true, false},
+    {POST "Expect: ,100-continue,\r\n" END, false, false, false, true, false},
+    {POST "Expect: ,\r\n" END, false, false, false, false, false},
     {"POST / HTTP/1.0\r\nExpect: 100-continue\r\n" END, false, false, false,
      false, true},
 };

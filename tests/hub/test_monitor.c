@@ -5,9 +5,12 @@
 #include "hub/hub.h"
 #include "hub/sight.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int reports; /* what is printed */
@@ -193,6 +196,81 @@ START_TEST(libc_does_not_notice_it)
 }
 END_TEST
 
+/* The thread of that name; 0: none. */
+static int tid_of(const char *wanted)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    int found = 0;
+
+    ck_assert_ptr_nonnull(tasks);
+    while (found == 0 && (task = readdir(tasks)) != NULL) {
+        char path[300], name[32] = "";
+        FILE *file;
+
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        file = fopen(path, "r");
+        if (file != NULL && fgets(name, sizeof name, file) != NULL &&
+            strncmp(name, wanted, strlen(wanted)) == 0)
+            found = atoi(task->d_name);
+        if (file != NULL)
+            fclose(file);
+    }
+    closedir(tasks);
+    return found;
+}
+
+static int files_of(int tid)
+{
+    char path[64];
+    DIR *files;
+    int count = -2; /* "." and ".." */
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/fd", tid);
+    files = opendir(path);
+    ck_assert_ptr_nonnull(files);
+    while (readdir(files) != NULL)
+        count++;
+    closedir(files);
+    return count;
+}
+
+static bool can_be_apart(void)
+{
+    return hub__rawthread_allowed() &&
+           syscall(SYS_pidfd_open, 0L, 0L) < 0 && errno == EINVAL &&
+           syscall(SYS_pidfd_getfd, -1L, 0L, 0L) < 0 && errno == EBADF;
+}
+
+/* Or each call on a descriptor would count references. */
+START_TEST(it_shares_no_descriptors)
+{
+    int tid;
+
+    hub_monitor_stop(); /* functions of earlier tests made it a thread */
+    ck_assert_int_eq(hub_monitor_start(), 0);
+    if (!can_be_apart())
+        return;
+    WAIT_UNTIL((tid = tid_of("vireo-monitor")) != 0);
+    WAIT_UNTIL(files_of(tid) == 0);
+}
+END_TEST
+
+/* And yet it reports to what stderr is by then. */
+START_TEST(reports_go_to_what_has_the_number_by_then)
+{
+    int before = dup(2);
+
+    ck_assert_int_eq(hub_set_error_fd(2), 0);
+    ck_assert_int_ge(dup2(reports, 2), 0);
+    for (int i = 0; i < 5 && count_of("is blocked") == 0; i++)
+        run(spins, (void *)400L);
+    ck_assert_int_ge(dup2(before, 2), 0);
+    close(before);
+    ck_assert_uint_ge(count_of("\"culprit\""), 1);
+}
+END_TEST
+
 /* ---- functions and subscribers: a real thread ---- */
 
 static unsigned calls;
@@ -308,6 +386,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, unit_setup, unit_teardown);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, libc_does_not_notice_it);
+    tcase_add_test(tcase, it_shares_no_descriptors);
+    tcase_add_test(tcase, reports_go_to_what_has_the_number_by_then);
     tcase_add_test(tcase, a_greenlet_that_spins_is_named_with_its_function);
     tcase_add_test(tcase,
                    one_that_sleeps_in_the_kernel_is_found_and_not_disturbed);

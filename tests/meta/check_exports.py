@@ -17,7 +17,11 @@ import tree
 # The loader is part of libc; its name differs by architecture.
 LIBC = re.compile(r"^(libc\.so\.6|ld-linux-[\w-]+\.so\.\d)$")
 PUBLIC = re.compile(r"^(greenlet|hub|vireo)_[a-z0-9]\w*@@VIREO_0$"
-                    r"|^VIREO_0$|^epoll_(create1|ctl)$")
+                    r"|^VIREO_0$|^epoll_(create1|ctl|wait)$")
+
+
+# What libev calls (hub/loop.c, hub/shared/loopcalls.c): in all but the preload.
+LOOP = {"epoll_create1", "epoll_ctl", "epoll_wait"}
 
 
 def output(*command):
@@ -45,6 +49,12 @@ def check_preload(library, listed):
     for name in needed(library):
         if not LIBC.match(name):
             yield "libvireo-preload.so needs %s" % name
+
+
+def public(library):
+    """Names of functions, without those that libev calls, which are there."""
+    shown = {name.split("@")[0] for name in exports(library)} - {"VIREO_0"}
+    return shown ^ LOOP
 
 
 TLS = "hub/tls.h"
@@ -79,6 +89,8 @@ def check_public(root, build):
     for name in sorted(shown):
         if not PUBLIC.match(name) or "__" in name:
             yield "libvireo.so exports %s" % name
+    for name in sorted(LOOP - shown):
+        yield "libvireo.so does not export %s" % name
     for name in sorted(declared(root) - {name.split("@")[0]
                                          for name in shown}):
         yield "libvireo.so does not export %s of the public headers" % name
@@ -90,7 +102,7 @@ def check_public(root, build):
 
 
 def check_tls(root, library):
-    shown = {name.split("@")[0] for name in exports(library)} - {"VIREO_0"}
+    shown = public(library)
     for name in sorted(shown ^ declared(root, TLS)):
         yield "libvireo-tls.so and %s differ on %s" % (TLS, name)
     for name in needed(library):
@@ -100,7 +112,7 @@ def check_tls(root, library):
 
 
 def check_http(root, library):
-    shown = {name.split("@")[0] for name in exports(library)} - {"VIREO_0"}
+    shown = public(library)
     headers = [header for header in tree.public_headers(root)
                if header.startswith("http/") and header != CLIENT]
     for name in sorted(shown ^ declared(root, *headers)):
@@ -113,7 +125,7 @@ def check_http(root, library):
 
 
 def check_client(root, library):
-    shown = {name.split("@")[0] for name in exports(library)} - {"VIREO_0"}
+    shown = public(library)
     for name in sorted(shown ^ declared(root, CLIENT)):
         yield "libvireo-http-client.so and %s differ on %s" % (CLIENT, name)
     for name in needed(library):

@@ -8,7 +8,8 @@ import libc_symbols
 import tree
 
 SOURCES = ("monkeypatch/wrap_syscall.c", "monkeypatch/wrap_syscall_more.c",
-           "monkeypatch/credentials.c", "monkeypatch/timer.c")
+           "monkeypatch/credentials.c", "monkeypatch/timer.c",
+           "monkeypatch/thread_ids.c")
 # Where the kernel's name is not the function's.
 FUNCTION = {
     "clone": "fork",

@@ -11,12 +11,10 @@ FOLDER = "tests/views/"
 # Rows without any test, and what is missing.  Parts of rows that have some:
 # docs/http-app.md.
 NOT_YET = {
-    "V-25": "--reload, --debug, the status page",
     "V-26": "10,000 connections of an application",
     "V-27": "Flask unmodified under the preload: tests/programs, without ids",
     "V-28": "restarts: tests/http/servers, without ids",
     "V-35": "the client session: tests/http/test_client*.c, without ids",
-    "V-36": "WebSocket views",
     "V-39": "options of the hub, in an application",
 }
 

@@ -129,7 +129,7 @@ static const char conversation[] =
     "PUT /items HTTP/1.1\r\n" HOST "\r\n"
     "GET /nowhere HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
 
-static const char *converse(long fail)
+static const char *converse(const char *text, size_t size, long fail)
 {
     const char *answer;
     int fd = serve_connect();
@@ -137,12 +137,14 @@ static const char *converse(long fail)
     hub_sleep(1);
     http__work_trim(serve_server, 0);
     greenlet_test_fail(GREENLET_TEST_ALLOCATION, fail);
-    serve_send(fd, conversation);
+    ck_assert_int_eq(hub_send_all(fd, text, size, 0, NULL, HUB_FOREVER), 0);
     answer = serve_read_all(fd, 5 * HUB_SECOND);
     ck_assert(serve_ended || serve_reset);
     hub_close(fd);
     return answer;
 }
+
+#define ALL(text) text, sizeof text - 1
 
 START_TEST(v16_each_allocation_that_fails_costs_a_response_at_most)
     {
@@ -151,7 +153,7 @@ START_TEST(v16_each_allocation_that_fails_costs_a_response_at_most)
 
         put_together();
         views_serve();
-        answer = converse(0);
+        answer = converse(ALL(conversation), 0);
         ck_assert_msg(serve_count(answer) == 6, "%s", answer);
         ck_assert_ptr_nonnull(strstr(answer, "{\"url\":\"/items/7\"}"));
         ck_assert_ptr_nonnull(strstr(answer, " 303 "));
@@ -159,14 +161,60 @@ START_TEST(v16_each_allocation_that_fails_costs_a_response_at_most)
         ck_assert_ptr_nonnull(strstr(answer, " 405 "));
         ck_assert_ptr_nonnull(strstr(answer, " 404 "));
         http__test_fails = fails;
-        converse(0);
+        converse(ALL(conversation), 0);
         count = greenlet_test_fail(GREENLET_TEST_ALLOCATION, 0);
         ck_assert_int_gt(count, 20);
         for (long n = 1; n <= count; n++)
-            converse(n);
+            converse(ALL(conversation), n);
         greenlet_test_fail(GREENLET_TEST_ALLOCATION, 0);
         http__test_fails = NULL;
-        ck_assert_uint_eq(serve_count(converse(0)), 6);
+        ck_assert_uint_eq(serve_count(converse(ALL(conversation), 0)), 6);
+    }
+END_TEST
+
+/* "Hi", compressed or not as the server likes, and the end. */
+static const char websocket[] =
+    "GET /ws HTTP/1.1\r\n" HOST "Upgrade: websocket\r\n"
+    "Connection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    "\x81\x82\0\0\0\0Hi\x88\x82\0\0\0\0\x03\xe8";
+
+static int opens(struct http_request *request, struct http_response *response,
+                 struct hub_scope *scope)
+{
+    struct http_websocket_message message;
+    struct http_websocket *socket;
+    int rc = hub_task_create(scope, NULL, task, NULL, NULL);
+
+    if (rc == 0)
+        rc = http_websocket_open(request, response, &socket);
+    while (rc == 0 &&
+           (rc = http_websocket_receive(socket, &message, HUB_FOREVER)) == 1)
+        rc = http_websocket_send(socket, message.type, message.data,
+                                 message.size, HUB_FOREVER);
+    return rc;
+}
+
+START_TEST(v36_each_allocation_that_fails_costs_a_websocket_at_most)
+    {
+        long count;
+
+        http_app_websocket(app, "/ws", "ws", http_view_async(opens));
+        http_app_before_request(app, http_view_sync(hook));
+        views_serve();
+        ck_assert_ptr_nonnull(
+            strstr(converse(ALL(websocket), 0), "\r\n\r\n\x81\x02Hi\x88"));
+        http__test_fails = fails;
+        converse(ALL(websocket), 0);
+        count = greenlet_test_fail(GREENLET_TEST_ALLOCATION, 0);
+        ck_assert_int_gt(count, 5);
+        for (long n = 1; n <= count; n++)
+            converse(ALL(websocket), n);
+        greenlet_test_fail(GREENLET_TEST_ALLOCATION, 0);
+        http__test_fails = NULL;
+        ck_assert_ptr_nonnull(
+            strstr(converse(ALL(websocket), 0), "\r\n\r\n\x81\x02Hi\x88"));
     }
 END_TEST
 
@@ -179,5 +227,7 @@ int main(void)
                    v00_registering_without_memory_is_an_error_that_sticks);
     tcase_add_test(tcase,
                    v16_each_allocation_that_fails_costs_a_response_at_most);
+    tcase_add_test(tcase,
+                   v36_each_allocation_that_fails_costs_a_websocket_at_most);
     return unit_run("memory", tcase);
 }

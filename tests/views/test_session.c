@@ -145,7 +145,7 @@ END_TEST
 
 START_TEST(v23_a_session_has_an_end)
     {
-        const struct http_response_cookie how = {.max_age = 1,
+        const struct http_response_cookie how = {.max_age = 2,
                                                  .same_site = "Strict"};
 
         ck_assert_int_eq(http_app_set_session_cookie(app, "sid", &how), 0);
@@ -153,7 +153,7 @@ START_TEST(v23_a_session_has_an_end)
         asked("/?set=ada");
         ck_assert_ptr_nonnull(http_testclient_cookie(client, "sid"));
         ck_assert_str_eq(asked("/"), "ada");
-        hub_sleep(2100 * HUB_MILLISECOND);
+        hub_sleep(3100 * HUB_MILLISECOND);
         ck_assert_str_eq(asked("/"), "-");
         close_client();
     }

@@ -96,6 +96,13 @@ def server():
         check(status == 0, "the server ended with %s", status)
 
 
+def memory_kb(pid):
+    """RSS and page tables."""
+    with open("/proc/%d/status" % pid) as status:
+        lines = dict(line.split(":", 1) for line in status)
+    return sum(int(lines[name].split()[0]) for name in ("VmRSS", "VmPTE"))
+
+
 def ask(s):
     s.sendall(GET)
     data = b""

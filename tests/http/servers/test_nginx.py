@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 300
 """nginx in front: requests, streams, clients by name, restarts of the workers."""
 import asyncio

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 120
 """What a service adds to a server: TLS by name, the PROXY protocol, clients behind
 trusted proxies, the access log and its rotation."""
@@ -201,6 +201,16 @@ def test_a_full_disk_under_the_access_log():
         server.ask()
         said = server.said().count("No space left")
         check(said <= 4, "%d complaints of two workers", said)
+
+
+def test_the_end_says_how_many_lines_were_lost():
+    with Server("-l", "/dev/full", workers=1) as server:
+        report = Hammer(server.address, 16, 5000).result()
+        check(report["failed"] == 0, "%s", report)
+        check(server.stop() == 0, "status")
+        last = [line for line in server.said().splitlines()
+                if line.endswith(" lines lost")][-1]
+        check(int(last.split()[-3]) >= 5000, "%s", server.said())
 
 
 if __name__ == "__main__":

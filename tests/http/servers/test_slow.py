@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 180
 # serial
 """Slow clients, and many that are open, while a normal one is served: the short form
@@ -19,7 +19,7 @@ MOST_MS = 1000
 def test_slowhttptest():
     harness.need("slowhttptest")
     with crowd.server() as server:
-        for mode in ("-H", "-B", "-X"):
+        for mode in ("-H", "-B", "-R", "-X"):
             found = crowd.slowhttptest(server.port, mode, 200, 8)
             print("slowhttptest %s: p99 %.1f ms" % (mode, found))
             check(found < MOST_MS, "%s: p99 %.1f ms", mode, found)

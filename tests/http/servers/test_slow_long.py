@@ -3,7 +3,8 @@
 # timeout: 1500
 # serial
 """10,000 slow clients, 10,000 WebSockets, 8,000 of each at once, and slowhttptest
-with up to 5,000 connections, while a normal client is served."""
+with up to 5,000 connections, while a normal client is served, whose 99th percentile
+at most doubles: the median of several windows, since others use the machine."""
 import os
 import sys
 
@@ -12,13 +13,14 @@ import crowd  # noqa: E402
 from crowd import check, harness  # noqa: E402
 
 MOST_MS = 1000
+SECONDS, WINDOWS, TRIES = 4, 5, 3
 
 
 def test_slowhttptest():
     harness.need("slowhttptest")
     crowd.need_descriptors(12000)
     with crowd.server() as server:
-        for mode in ("-H", "-B", "-X"):
+        for mode in ("-H", "-B", "-R", "-X"):
             for connections in (1000, 5000):
                 found = crowd.slowhttptest(server.port, mode, connections, 30)
                 print("slowhttptest %s, %d: p99 %.1f ms"
@@ -26,28 +28,36 @@ def test_slowhttptest():
                 check(found < MOST_MS, "%s: p99 %.1f ms", mode, found)
 
 
+def p99_ms(port):
+    return crowd.p99_ms(port, SECONDS, WINDOWS)
+
+
 def under_load(port, before, *crowd_of):
-    """At most twice what it was, measured before and after; on a busy machine
-    short waits are noise."""
+    """The lowest of some medians, if the first is more than twice what it was: others
+    may have begun something heavy, which has ended afterwards."""
     for peer in crowd_of:
         peer.expect("open", 240)
-    during = crowd.p99_ms(port, 6)
-    print("p99: %.2f ms, %.2f ms under load" % (before, during), flush=True)
-    return during
+    found = [p99_ms(port)]
+    while min(found) > 2 * before and len(found) < TRIES:
+        found.append(p99_ms(port))
+    print("p99: %.2f ms, under load %s ms"
+          % (before, ", ".join("%.2f" % one for one in found)), flush=True)
+    return min(found)
 
 
 def check_p99(port, before, during):
-    after = crowd.p99_ms(port, 6)
+    """At most twice what it was, before or after."""
+    after = p99_ms(port)
     print("p99 afterwards: %.2f ms" % after, flush=True)
-    most = 2 * max(before, after, 2)
-    check(during <= most, "p99 %.2f ms under load, %.2f ms before, %.2f ms after",
-          during, before, after)
+    check(during <= 2 * max(before, after),
+          "p99 %.2f ms under load, %.2f ms before, %.2f ms after", during, before,
+          after)
 
 
 def test_ten_thousand_slow_clients():
     crowd.need_descriptors(12000)
     with crowd.server() as server:
-        before = crowd.p99_ms(server.port, 6)
+        before = p99_ms(server.port)
         with crowd.peers(
                 crowd.Slow(server.port, 5000, "head", 0),
                 crowd.Slow(server.port, 5000, "body", 1)) as both:
@@ -62,7 +72,7 @@ def test_ten_thousand_slow_clients():
 def test_ten_thousand_websockets():
     crowd.need_descriptors(12000)
     with crowd.server() as server:
-        before = crowd.p99_ms(server.port, 6)
+        before = p99_ms(server.port)
         with crowd.peers(crowd.Sockets(server.port, 5000),
                          crowd.Sockets(server.port, 5000)) as both:
             during = under_load(server.port, before, *both)
@@ -75,7 +85,7 @@ def test_ten_thousand_websockets():
 def test_eight_thousand_of_each():
     crowd.need_descriptors(20000)
     with crowd.server() as server:
-        before = crowd.p99_ms(server.port, 6)
+        before = p99_ms(server.port)
         with crowd.peers(
                 crowd.Slow(server.port, 4000, "head", 0),
                 crowd.Slow(server.port, 4000, "body", 1),

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 120
 # serial
 """How many system calls a request costs on a kept connection: strace counts."""

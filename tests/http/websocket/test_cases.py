@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 300
 """Case by case what RFC 6455 and RFC 7692 have a server do: frames, pings, reserved
 bits, opcodes, fragments, UTF-8, the close handshake, sizes, compression.  By a client

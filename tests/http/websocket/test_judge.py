@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 300
 """Clients that are not ours find nothing wrong: websockets, and wsproto, which looks
 at each frame."""

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, http
 # timeout: 600
 # serial
 """10,000 WebSockets at once in one process: each is answered, and while they are
