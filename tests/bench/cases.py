@@ -346,15 +346,6 @@ def http_cases():
         rounds=1, group="http")
 
 
-def database_cases():
-    other = "pgbench -c 200 -t 1"
-    yield Bench(
-        "http-postgres", "200 views with SELECT pg_sleep(0.1) at once, by "
-        "blocking libpq on one OS thread", {VIREO: views, other: pgbench},
-        [Figure("wall_ms", "ms", other, {VIREO: Target(2, other)})],
-        group="http")
-
-
 def view_cases():
     """Applications: a rule, a variable, JSON; and views that wait."""
     bare, hello = "bare epoll loop", "vireo, hello"
@@ -380,6 +371,15 @@ def view_cases():
                 {sync: Target(1.5, GO), waits: Target(1.5, GO)}),
          Figure("peak_mb", "MB at most", GO,
                 {sync: Target(75), waits: Target(75)})], group="http")
+
+
+def database_cases():
+    other = "pgbench -c 200 -t 1"
+    yield Bench(
+        "http-postgres", "200 views with SELECT pg_sleep(0.1) at once, by "
+        "blocking libpq on one OS thread", {VIREO: views, other: pgbench},
+        [Figure("wall_ms", "ms", other, {VIREO: Target(2, other)})],
+        group="http")
 
 
 def all_cases():

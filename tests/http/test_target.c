@@ -152,6 +152,26 @@ START_TEST(a_host_is_a_name_or_an_address_and_perhaps_a_port)
     }
 END_TEST
 
+/* That which was valid last is known again: nothing else is, and what is longer
+ * than any that is kept. */
+START_TEST(what_was_valid_last_makes_nothing_else_valid)
+    {
+        char text[300];
+
+        for (size_t length = 1; length < sizeof text; length++) {
+            memset(text, 'h', sizeof text);
+            for (int again = 0; again < 2; again++)
+                ck_assert(http__host_valid(text, length));
+            ck_assert(http__host_valid(text, length - 1));
+            ck_assert(http__host_valid(text, length));
+            text[length - 1] = '/';
+            for (int again = 0; again < 2; again++)
+                ck_assert(!http__host_valid(text, length));
+            ck_assert(http__host_valid(text, length - 1));
+        }
+    }
+END_TEST
+
 #define COUNT(table) (int)(sizeof table / sizeof *table)
 
 int main(void)
@@ -165,5 +185,6 @@ int main(void)
     tcase_add_loop_test(tcase,
                         a_host_is_a_name_or_an_address_and_perhaps_a_port, 0,
                         COUNT(hosts));
+    tcase_add_test(tcase, what_was_valid_last_makes_nothing_else_valid);
     return unit_run("target", tcase);
 }
