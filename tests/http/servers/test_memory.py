@@ -87,7 +87,7 @@ def test_waves():
     """The memory of requests that wait is what they touch, however long that goes on."""
     crowd.need_descriptors(COUNT + 100)
     with crowd.server() as server:
-        before = memory_kb(server.pid)
+        before = crowd.memory_kb(server.pid)
         clients = [crowd.connect(server.port) for _ in range(COUNT)]
         for wave in range(6):
             check_wave(clients, wave * COUNT // 7)
