@@ -1,4 +1,5 @@
-/* The client session: requests, answers, kept connections, redirects. */
+/* The client session: requests, answers, kept connections, redirects
+ * (V-35). */
 #include "client_server.h"
 
 static struct http_session *session;

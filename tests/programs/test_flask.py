@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # label: ci
 """Flask on Werkzeug's threaded server and on gunicorn's threads: each view
-with 100 connections at once.  test_flask_1000.py does it with 1,000."""
+with 100 connections at once (V-27).  test_flask_1000.py does it with 1,000."""
 import functools
 import sys
 

@@ -1,5 +1,7 @@
-/* Options of an application (V-37). */
+/* Options of an application (V-37), and of its hub (V-39). */
 #include "views.h"
+
+#include "hub/config.h"
 
 #include <unistd.h>
 
@@ -106,6 +108,51 @@ START_TEST(v37_declarations_that_are_none_are_refused)
     }
 END_TEST
 
+/* ---- V-39 ---- */
+
+static int tells(struct http_request *request, struct http_response *response)
+{
+    char text[64];
+
+    hub_config_get(http_request_path_arg(request, "name"), text, sizeof text);
+    return http_response_text(response, text);
+}
+
+static int changes(struct http_request *request,
+                   struct http_response *response)
+{
+    int rc = hub_config_set(http_request_path_arg(request, "name"),
+                            http_request_arg(request, "to"));
+
+    (void)response;
+    return rc == -EINVAL ? 400 : rc == -ENOENT ? 404 : rc;
+}
+
+START_TEST(v39_options_of_the_hub_are_read_and_set_by_views)
+    {
+        ck_assert_int_eq(setenv("VIREO_MAX_BLOCKING_TIME", "250ms", 1), 0);
+        hub_config_reset("max_blocking_time");
+        http_app_route(app, NULL, "/<name>", "tells", http_view_sync(tells));
+        http_app_route(app, "PUT", "/<name>", "changes",
+                       http_view_sync(changes));
+        views_serve();
+        ck_answer(ask("/max_blocking_time"), 200, "0.25");
+        ck_answer(ask_with("PUT", "/max_blocking_time?to=1.5", "", ""), 200,
+                  "");
+        ck_answer(ask("/max_blocking_time"), 200, "1.5");
+        ck_assert_int_eq(hub_config_number(HUB_OPTION_MAX_BLOCKING_TIME),
+                         1500 * HUB_MILLISECOND);
+        ck_assert_ptr_nonnull(strstr(
+            ask_with("PUT", "/max_blocking_time?to=soon", "", ""), " 400 "));
+        ck_assert_ptr_nonnull(
+            strstr(ask_with("PUT", "/nobody?to=1", "", ""), " 404 "));
+        ck_answer(ask("/max_blocking_time"), 200, "1.5");
+        ck_assert_int_eq(unsetenv("VIREO_MAX_BLOCKING_TIME"), 0);
+        hub_config_reset("max_blocking_time");
+        ck_answer(ask("/max_blocking_time"), 200, "0.1");
+    }
+END_TEST
+
 int main(void)
 {
     TCase *tcase = views_case();
@@ -114,5 +161,6 @@ int main(void)
     tcase_add_loop_test(tcase, v37_what_is_no_option_or_value_is_refused, 0,
                         sizeof refused / sizeof *refused);
     tcase_add_test(tcase, v37_declarations_that_are_none_are_refused);
+    tcase_add_test(tcase, v39_options_of_the_hub_are_read_and_set_by_views);
     return unit_run("config", tcase);
 }

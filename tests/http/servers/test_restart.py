@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # label: ci, http
 # timeout: 300
-"""A master and its workers: restarts, crashes and ends, without a request lost."""
+"""A master and its workers: restarts, crashes and ends, without a request lost
+(V-28)."""
 import contextlib
 import os
 import random
