@@ -12,12 +12,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define IN_ONE 64
+#define IN_ONE 16 /* those that are kept may lie in as many mappings */
 
 struct mapping {
     struct mapping *next, **back; /* of those with a place that is free */
     char *memory;
-    uint64_t free; /* a bit each */
+    uint16_t free; /* a bit each */
 };
 
 /* At the beginning of a place that is taken. */
@@ -79,7 +79,7 @@ static struct mapping *map(struct http__slots *slots)
     /* A huge page would be there as a whole. */
     madvise(memory, IN_ONE * slots->size, MADV_NOHUGEPAGE);
     mapping->memory = memory;
-    mapping->free = UINT64_MAX;
+    mapping->free = UINT16_MAX;
     link_in(slots, mapping);
     return mapping;
 }
@@ -94,7 +94,7 @@ void *http__slot_take(struct http__slots *slots)
 
     if (mapping == NULL)
         return NULL;
-    i = __builtin_ctzll(mapping->free);
+    i = __builtin_ctz(mapping->free);
     mapping->free &= mapping->free - 1;
     if (mapping->free == 0)
         link_out(mapping);
@@ -111,8 +111,8 @@ void http__slot_give(struct http__slots *slots, void *memory)
 
     if (mapping->free == 0)
         link_in(slots, mapping);
-    mapping->free |= (uint64_t)1 << i;
-    if (mapping->free != UINT64_MAX) {
+    mapping->free |= 1u << i;
+    if (mapping->free != UINT16_MAX) {
         madvise(head, slots->size, MADV_DONTNEED);
         return;
     }
