@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# label: ci, views
 # timeout: 300
 """The larger application (examples/blog): all of it, by sockets; and under load while
 PostgreSQL, and then Redis, is killed and comes back: no wrong answer, 503 with

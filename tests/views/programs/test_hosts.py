@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# label: ci, views
 # timeout: 200
 """The blog on two hosts behind HAProxy, with PostgreSQL and Redis beside it: a rolling
 restart that nobody notices, and the loss of a host, lose no request and no task that

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# label: ci, views
 # timeout: 120
 """V-00: the program of the contract, compiled unchanged, answers as it says."""
 import http.client

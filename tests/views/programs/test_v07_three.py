@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# label: ci, views
 # timeout: 200
 """V-07: a view asks PostgreSQL, Redis and an HTTP service at once, each by its
 blocking driver: all three are seen to be under way before any of them answers."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# label: ci, views
 # timeout: 300
 """V-09: a task queue on Redis streams (examples/apps/taskqueue.c).  What was
 acknowledged is done, though workers are killed at random instants, and Redis once."""

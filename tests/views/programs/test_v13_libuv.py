@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# label: ci, views
 # timeout: 120
 """V-13: async views on libuv (examples/apps/uv_views.c), a hundred of them at once on
 one OS thread: the upstream answers nobody before all have asked."""

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# label: ci
+# label: ci, views
 # timeout: 120
 # serial
 """V-26: requests that wait and WebSockets of one application at once, with ordinary

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# label: ci, views
 # timeout: 300
 """V-29, V-30: views that read PostgreSQL by libpq's blocking calls.  Two hundred are
 under way at once, each with a session of the server, on one OS thread; one that waits
