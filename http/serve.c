@@ -415,6 +415,20 @@ static int check(const struct http_serve_options *options)
     return rc;
 }
 
+/* Drivers write to servers that may be gone, and not all ask for an error instead
+ * of the signal: it would end all requests of the worker.  Returns whether it was
+ * the default. */
+static bool ignore_pipes(void)
+{
+    struct sigaction now;
+
+    if (sigaction(SIGPIPE, NULL, &now) < 0 || (now.sa_flags & SA_SIGINFO) ||
+        now.sa_handler != SIG_DFL)
+        return false;
+    now.sa_handler = SIG_IGN;
+    return sigaction(SIGPIPE, &now, NULL) == 0;
+}
+
 int http_serve(const struct http_serve_options *options, struct http_view view)
 {
     static const struct http_serve_options defaults;
@@ -422,11 +436,16 @@ int http_serve(const struct http_serve_options *options, struct http_view view)
     struct http_master_options master = serving.options->master;
     const char *addresses[LISTENERS + 1] = {NULL};
     int rc = check(serving.options);
+    bool ignored;
 
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < serving.options->listener_count; i++)
         addresses[i] = serving.options->listeners[i].address;
     master.listen = addresses[0] != NULL ? addresses : NULL;
-    return http_master_run(&master, run, &serving);
+    ignored = ignore_pipes();
+    rc = http_master_run(&master, run, &serving);
+    if (ignored)
+        signal(SIGPIPE, SIG_DFL);
+    return rc;
 }

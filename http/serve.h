@@ -58,7 +58,8 @@ struct http_serve_options {
 };
 
 /* Serve until a signal ends it (master.h).  In `server`, `received` and
- * `access` are called behind ours.  options are borrowed.  For the main
+ * `access` are called behind ours.  options are borrowed.  SIGPIPE is ignored
+ * meanwhile, unless the program has a handler of it.  For the main
  * greenlet.  Switches. Returns as http_master_run(); -EINVAL also for a
  * listener with `proxy` and nobody who is trusted, or a list of those that
  * cannot be read. */

@@ -12,7 +12,6 @@
 #include <vireo/http.h>
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 
 static struct taskqueue queue;
@@ -64,7 +63,6 @@ int main(int argc, char **argv)
 {
     struct http_app *app = http_app_new();
 
-    signal(SIGPIPE, SIG_IGN); /* hiredis writes to a server that may be gone */
     if (getenv("REDIS") == NULL || getenv("QUEUE") == NULL)
         return 2;
     http_app_before_serving(app, http_view_sync(open_queue));

@@ -10,7 +10,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +147,6 @@ int main(int argc, char **argv)
 {
     struct http_app *app = http_app_new();
 
-    signal(SIGPIPE, SIG_IGN); /* hiredis writes to a server that may be gone */
     if (getenv("DATABASE") == NULL || getenv("REDIS") == NULL ||
         getenv("UPSTREAM") == NULL ||
         curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

@@ -6,7 +6,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,7 +131,6 @@ int main(int argc, char **argv)
 
     if (app == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return 1;
-    signal(SIGPIPE, SIG_IGN); /* hiredis writes to a server that may be gone */
     http_app_config_declare(app, options, sizeof options / sizeof *options);
     http_app_config_environment(app, "BLOG_");
     http_app_before_serving(app, http_view_sync(open_pools));

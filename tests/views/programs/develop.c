@@ -4,6 +4,7 @@
 #include <vireo/hub.h>
 
 #include <errno.h>
+#include <unistd.h>
 
 #ifndef WORD
 #define WORD "hello"
@@ -40,6 +41,21 @@ static int slow(struct http_request *request, struct http_response *response)
 
     (void)request;
     return rc < 0 ? rc : http_response_text(response, "slow\n");
+}
+
+/* What a driver does whose server is gone. */
+static int pipe_view(struct http_request *request,
+                     struct http_response *response)
+{
+    int fds[2], error;
+
+    (void)request;
+    if (pipe(fds) < 0)
+        return -errno;
+    close(fds[0]);
+    error = write(fds[1], "x", 1) < 0 ? errno : 0;
+    close(fds[1]);
+    return http_response_text(response, error == EPIPE ? "EPIPE\n" : "?\n");
 }
 
 static int ticks(struct http_stream *stream, void *data)
@@ -100,6 +116,7 @@ int main(int argc, char **argv)
     http_app_route(app, "GET", "/", "hello", http_view_sync(hello));
     http_app_route(app, "GET", "/returns", "returns", http_view_sync(returns));
     http_app_route(app, "GET", "/aborts", "aborts", http_view_sync(aborts));
+    http_app_route(app, "GET", "/pipe", "pipe", http_view_sync(pipe_view));
     http_app_route(app, "GET", "/slow", "slow", http_view_sync(slow));
     http_app_route(app, "GET", "/events", "events", http_view_sync(events));
     http_app_route(app, "GET", "/page", "page", http_view_sync(page));

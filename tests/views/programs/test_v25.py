@@ -59,6 +59,11 @@ def test_an_error_says_where_it_comes_from():
     assert '"GET /returns HTTP/1.1" 500 ' in said, said  # --log=-
 
 
+def test_who_writes_to_nobody_gets_an_error():
+    with Program(PROGRAM) as program:
+        assert program.ask("/pipe")[:2] == (200, "EPIPE\n")
+
+
 def test_without_it_nothing_is_said():
     with Program(PROGRAM) as program:
         assert program.ask("/aborts", HTML)[1] == "500 Internal Server Error\n"
