@@ -203,6 +203,13 @@ static void ask_from_fork(void)
     name_process(NULL);
 }
 
+/* Natively the kernel tells who joins a thread before it forgets the id. */
+static void wait_until_forgotten(pid_t id)
+{
+    for (int i = 0; i < 10000 && getpgid(id) != -1; i++)
+        usleep(1000);
+}
+
 START_TEST(an_id_names_the_process)
 {
     pthread_t thread;
@@ -217,6 +224,7 @@ START_TEST(an_id_names_the_process)
     ck_assert_int_eq(run_child(ask_from_fork), 0);
     ck_assert_int_eq(sem_post(&go_on), 0);
     join_thread(thread);
+    wait_until_forgotten(id);
     ck_assert_int_eq(getpgid(id), -1);
     ck_assert_int_eq(errno, ESRCH);
     ck_assert_int_eq(getsid(id), -1);
