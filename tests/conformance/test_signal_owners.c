@@ -1,5 +1,6 @@
 /* Files whose signals are for one thread: F_SETOWN_EX with its id */
 #include "conformance.h"
+#include "idler.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,41 +39,6 @@ static void teardown(void)
 {
     signal(SIGIO, SIG_DFL);
     signal(SIGRTMIN + 3, SIG_DFL);
-}
-
-/* A thread that waits until it is told to end. */
-struct idler {
-    pthread_t thread;
-    pid_t id;
-    sem_t begun, end;
-};
-
-static void *idle(void *argument)
-{
-    struct idler *idler = argument;
-
-    idler->id = gettid();
-    CONF_CHECK(sem_post(&idler->begun) == 0);
-    while (sem_wait(&idler->end) < 0)
-        CONF_CHECK(errno == EINTR);
-    return NULL;
-}
-
-static void idler_begin(struct idler *idler)
-{
-    ck_assert_int_eq(sem_init(&idler->begun, 0, 0), 0);
-    ck_assert_int_eq(sem_init(&idler->end, 0, 0), 0);
-    idler->thread = start_thread(idle, idler);
-    while (sem_wait(&idler->begun) < 0)
-        continue;
-}
-
-static void idler_end(struct idler *idler)
-{
-    sem_post(&idler->end);
-    join_thread(idler->thread);
-    sem_destroy(&idler->begun);
-    sem_destroy(&idler->end);
 }
 
 static void await_handled(int times)
