@@ -20,15 +20,27 @@ static unsigned count;                 /* signal handlers look, without lock */
 static unsigned lowest = (unsigned)-1;
 static uint32_t locked; /* by who changes: hubs come and go */
 
+/* A handler that leaves by siglongjmp() waits until the hub is not entered. */
+static struct hub *entered; /* of who changes; or NULL */
+
 static void lock(void)
 {
+    struct hub *hub = hub__peek();
+
+    if (hub != NULL)
+        hub__enter(hub);
     while (__atomic_exchange_n(&locked, 1, __ATOMIC_ACQUIRE) != 0)
         sched_yield();
+    entered = hub;
 }
 
 static void unlock(void)
 {
+    struct hub *hub = entered;
+
     __atomic_store_n(&locked, 0, __ATOMIC_RELEASE);
+    if (hub != NULL)
+        hub__exit(hub);
 }
 
 static void find_lowest(void)

@@ -369,12 +369,17 @@ int hub__park_thread(struct hub__waiter *waiter, int64_t deadline)
     }
 }
 
-/* What only some parks need, before and after. */
+/* What only some parks need, before and after.  A signal that came while the lists
+ * were being changed, before, is not for this wait. */
 int hub__park_prepare(struct hub__waiter *waiter, int64_t deadline_ns)
 {
     struct hub *hub = waiter->hub;
     int rc = 0;
 
+    if (unlikely(hub->deferred != 0)) {
+        hub__enter(hub);
+        hub__exit(hub);
+    }
     hub__enter(hub);
     if (deadline_ns != HUB_FOREVER)
         rc = hub__timer_add(hub, &waiter->timer, deadline_ns);

@@ -25,6 +25,7 @@
 static struct {
     uint32_t changes; /* lot word: parked greenlets */
     uint32_t asked;   /* lot word: the watcher */
+    uint32_t taken;   /* changes that somebody has been told of */
     int running; /* what the watcher looks for; 0: there is none */
     int options; /* all that was ever asked for */
     pid_t pid;   /* whose children: the child of fork() has no watcher */
@@ -66,6 +67,7 @@ static void *watcher(void *argument)
 {
     const int options = (int)(intptr_t)argument;
     siginfo_t last = {0}, info = {0};
+    uint32_t taken = 0;
     int64_t pause = PAUSE_MIN_NS;
     bool first = true; /* its predecessor may have taken what was asked */
 
@@ -81,7 +83,9 @@ static void *watcher(void *argument)
         first = false;
         if (!look(&info, options))
             info.si_pid = 0;
-        same = info.si_pid == last.si_pid && info.si_code == last.si_code;
+        same = info.si_pid == last.si_pid && info.si_code == last.si_code &&
+               taken == LOAD(taken);
+        taken = LOAD(taken);
         pause = !same ? PAUSE_MIN_NS
                       : pause < PAUSE_MAX_NS ? pause * 2 : pause;
         last = info;
@@ -112,6 +116,12 @@ static int start(int options)
     mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     return rc;
+}
+
+/* A child that is traced stops at each step: the next one is no look at the same. */
+void mp__children_taken(void)
+{
+    __atomic_add_fetch(&watch.taken, 1, __ATOMIC_SEQ_CST);
 }
 
 uint32_t mp__children_seen(void)

@@ -23,8 +23,6 @@ void mp__io_open(struct mp__io *io, int fd, int events)
     io->waited = io->stuck = io->polls = io->offload = io->shut = 0;
     io->restarts = 0;
     io->deadline = MP_IO_UNASKED;
-    io->back = NULL;
-    io->waiter = NULL;
 }
 
 static struct mp__io *mapped_writers; /* parked; of the mapped threads' hub */
@@ -34,11 +32,12 @@ static struct mp__io **writers(void)
     return mp__here->host ? &mp__here->writers : &mapped_writers;
 }
 
-static void list_writer(struct mp__io *io)
+/* Within the wait, which a handler may leave by siglongjmp() once it is over. */
+void mp__io_writer_parks(struct mp__io *io, struct hub__waiter *waiter)
 {
     struct mp__io **head = writers();
 
-    mp__here->tell = &io->waiter;
+    io->waiter = waiter;
     io->next = *head;
     io->back = head;
     if (*head != NULL)
@@ -46,29 +45,23 @@ static void list_writer(struct mp__io *io)
     *head = io;
 }
 
-static void unlist_writer(struct mp__io *io)
+void mp__io_writer_runs(struct mp__io *io)
 {
-    if (io->back == NULL)
-        return;
     *io->back = io->next;
     if (io->next != NULL)
         io->next->back = io->back;
-    io->back = NULL;
-    io->waiter = NULL;
 }
 
 void mp__io_shut_down(void)
 {
     for (struct mp__io *io = *writers(); io != NULL; io = io->next) {
         io->shut = 1;
-        if (io->waiter != NULL)
-            mp__hub->wake(io->waiter, 0);
+        mp__hub->wake(io->waiter, 0);
     }
 }
 
 void mp__io_close(struct mp__io *io)
 {
-    unlist_writer(io);
     if (io->waited)
         mp__wait_done(io->original, io->fd);
 }
@@ -166,9 +159,8 @@ int mp__io_wait(struct mp__io *io)
     how = how_to_wait(io);
     io->waited = 1;
     if (io->events == HUB_WRITE)
-        list_writer(io);
+        how |= MP_WRITER;
     rc = mp__io_park(&io->fd, io->events, io->deadline, how);
-    unlist_writer(io);
     return after_wait(rc);
 }
 

@@ -73,7 +73,8 @@ bool mp__fd_ours(int fd); /* one of the hub's: the program has no such fd */
 
 /* One call on one fd. */
 struct mp__io {
-    int fd, original; /* fd changes when the program closes its number */
+    int fd; /* first: MP_WRITER.  Changes when the program closes its number */
+    int original;
     uint8_t events;   /* HUB_READ or HUB_WRITE */
     uint8_t waited, stuck;
     uint8_t polls;   /* the attempt asks poll() first, so EAGAIN is a guess */
@@ -81,8 +82,9 @@ struct mp__io {
     uint8_t restarts; /* after SA_RESTART, although it has a time-out */
     uint8_t shut;    /* somebody called shutdown() while it was parked */
     int64_t deadline;
-    struct mp__io *next, **back; /* parked to write; back NULL: not */
-    struct hub__waiter *waiter; /* of one that is parked to write */
+    /* Of one that is parked to write: */
+    struct mp__io *next, **back;
+    struct hub__waiter *waiter;
 };
 #define MP_IO_UNASKED (-1)
 
@@ -109,6 +111,10 @@ enum { MP_IO_NATIVE = 1, MP_IO_OFFLOAD = 2 };
  * MP_IO_OFFLOAD: on a helper; -errno: that is the result. */
 int mp__io_wait(struct mp__io *io);
 long mp__io_offload(struct mp__io *io, mp__io_call *native, void *call);
+
+/* What mp__wait_fd() does of a wait with MP_WRITER, before and after. */
+void mp__io_writer_parks(struct mp__io *io, struct hub__waiter *waiter);
+void mp__io_writer_runs(struct mp__io *io);
 
 /* Let all that are parked to write try again.  A socket that is shut down while
  * it is full is not "writable" for poll(). */

@@ -54,6 +54,7 @@ struct mp__thread {
     struct hub__waiter *waiter; /* the wait that pthread_cancel() ends */
     struct hub__waiter *parked; /* any wait it is in, and its flags */
     unsigned parked_flags;
+    bool yields; /* it is in the hub's yield */
     uint64_t signals_pending; /* atomic: sent to this thread, not yet handled */
     struct mp__queued_signal *signal_queue; /* signal_queue.c */
     uint64_t signals_wanted; /* while in sigwait(): those that it takes */
@@ -72,8 +73,7 @@ struct mp__thread {
     void *result;
     size_t stack_size, guard_size; /* as asked for */
     struct mp__thread *all_next, *all_prev;
-    struct hub__waiter **tell; /* where its next wait is to be noted, or NULL */
-    struct mp__io *writers;    /* of a host: io.c */
+    struct mp__io *writers; /* of a host: io.c */
     void *robust_list;     /* thread_words.c: the program's own, or NULL */
     uint32_t *tid_address; /* the same: cleared at the end, or NULL */
     uint32_t tid_word;     /* stands for libc's */
@@ -160,7 +160,8 @@ enum {
     MP_INTERRUPTIBLE = 2, /* may end with -EINTR when a signal handler ran */
     MP_RESTARTS = 4,      /* but not after one with SA_RESTART (signal(7)) */
     MP_CANCEL_ENDS = 8,   /* a cancellation ends it with -EINTR; the caller acts */
-    MP_FIRST = 16 /* a lot's: woken it runs before those who are ready */
+    MP_FIRST = 16, /* a lot's: woken it runs before those who are ready */
+    MP_WRITER = 32 /* mp__wait_fd(): the fd is a struct mp__io's */
 };
 
 /* Park.  All return 0, -ETIMEDOUT, -EINTR; deadline as in hub.h.  Must not be
@@ -233,7 +234,6 @@ void mp__unlink_blocks(void);
 void mp__foreign_greenlet(const char *path);
 
 /* signal.c */
-extern uint32_t mp__handlers_run; /* of the program's, on whatever thread */
 /* Counts the handlers that ran on the calling thread; on a real one all of its
  * greenlets have them. */
 static inline uint32_t *mp__handler_count(bool interrupting)

@@ -14,6 +14,7 @@
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/signal_impl.h"
+#include "monkeypatch/sys.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -82,17 +82,23 @@ static bool has(const struct range *range, uintptr_t pc)
     return pc >= range->begin && pc < range->end;
 }
 
-/* `running` is NULL in the hub; wrappers have `parked` from before a wait until
- * after it. */
+/* `running` is NULL in the hub; others have `parked` from before a wait until
+ * after it, and `yields`.  In between it is all the library's, with what that
+ * calls of libc's (epoll_ctl() of a descriptor that has been put on the hub's list,
+ * the clock): but not the program's own code, which was jumped to out of a wait
+ * that could not end. */
 static bool in_library(const struct mp__thread *running,
                        const ucontext_t *context)
 {
     const struct hub *hub = mp__main.identity->os->hub;
     uintptr_t pc = CONTEXT_PC(context);
 
-    return hub->critical != 0 || has(&runtime, pc) ||
-           (has(&wrappers, pc) &&
-            (running == NULL || running->parked != NULL));
+    if (hub->critical != 0 || has(&runtime, pc))
+        return true;
+    if (running == NULL)
+        return has(&wrappers, pc);
+    return (running->parked != NULL || running->yields) &&
+           !mp__preempt_in_program(pc);
 }
 
 static void look_again(void)

@@ -1,4 +1,5 @@
 /* state.c - who the caller is, and how it waits */
+#include "monkeypatch/io_impl.h"
 #include "monkeypatch/monkeypatch_impl.h"
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/signal_own.h"
@@ -126,10 +127,6 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
                                     : HUB_ALWAYS_INTERRUPTED;
     self->parked = waiter;
     self->parked_flags = flags;
-    if (unlikely(self->tell != NULL)) {
-        *self->tell = waiter;
-        self->tell = NULL;
-    }
     if ((flags & (MP_CANCEL | MP_CANCEL_ENDS)) ||
         self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         self->waiter = waiter;
@@ -197,11 +194,14 @@ static int watch_and_park(struct mp__thread *self, struct hub__fd_wait *wait,
                           int64_t deadline, unsigned flags)
 {
     struct hub *hub = self->identity->os->hub;
-    int rc = mp__hub->watch(hub, wait);
+    int failed = mp__hub->watch(hub, wait), rc;
 
-    if (rc < 0)
-        return rc;
+    /* One that has been woken meanwhile, by a signal, is on its way to run. */
+    if (failed < 0 && mp__hub->waiter_close(wait->waiter))
+        return failed;
     rc = park(self, wait->waiter, deadline, flags);
+    if (failed < 0)
+        return failed;
     mp__hub->unwatch(hub, wait);
     return rc;
 }
@@ -219,7 +219,11 @@ int mp__wait_fd(int *fd, int events, int64_t deadline, unsigned flags)
     if (flags & MP_CANCEL)
         mp__testcancel();
     wait_begins(self, &waiter, flags);
+    if (unlikely(flags & MP_WRITER))
+        mp__io_writer_parks((struct mp__io *)(void *)fd, &waiter);
     rc = watch_and_park(self, &wait, deadline, flags);
+    if (unlikely(flags & MP_WRITER))
+        mp__io_writer_runs((struct mp__io *)(void *)fd);
     wait_ends(self);
     if (unlikely(wait.fd != *fd)) {
         if ((flags & MP_CANCEL) && cancel_is_due(self))
@@ -431,13 +435,16 @@ void mp__yield(void)
 
 void mp__yield_now(void)
 {
-    const struct hub *hub = mp__here->identity->os->hub;
+    struct mp__thread *self = mp__here;
+    const struct hub *hub = self->identity->os->hub;
 
     if (unlikely(hub->critical != 0))
         return; /* in a handler that came while its lists were changed */
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
+    self->yields = true;
     mp__hub->yield();
+    self->yields = false;
     if (likely(mp__self != NULL))
         mp__runs_again(mp__self);
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,11 +24,21 @@
 
 #define MP_SIGSET_BYTES 8 /* the kernel's sigset_t */
 
+extern uint32_t mp__handlers_run; /* of the program's, on whatever thread */
+
+/* Any signal ends even this, one of our timers too: the program knows of its own. */
 static inline long sys_poll(struct pollfd *fds, nfds_t count)
 {
     struct timespec zero = { 0, 0 };
+    uint32_t seen;
+    long rc;
 
-    return SYS_CALL(SYS_ppoll, fds, count, &zero, NULL, MP_SIGSET_BYTES, 0);
+    do {
+        seen = __atomic_load_n(&mp__handlers_run, __ATOMIC_RELAXED);
+        rc = SYS_CALL(SYS_ppoll, fds, count, &zero, NULL, MP_SIGSET_BYTES, 0);
+    } while (rc == -EINTR &&
+             seen == __atomic_load_n(&mp__handlers_run, __ATOMIC_RELAXED));
+    return rc;
 }
 
 /* What poll() says of one fd now: its revents, or -errno. */

@@ -122,6 +122,8 @@ static pid_t wait_child(pid_t pid, int *status, int options,
 
         if (found > 0 && WIFSTOPPED(*status) && !(options & WUNTRACED))
             traces = true;
+        if (found > 0)
+            mp__children_taken();
         if (found != 0)
             return found;
         rc = wait_for(&children, seen);
@@ -191,6 +193,8 @@ MP_EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
         if (rc == 0 && info->si_pid != 0 && !(options & WSTOPPED) &&
             (info->si_code == CLD_TRAPPED || info->si_code == CLD_STOPPED))
             traces = true;
+        if (rc == 0 && info->si_pid != 0 && !(options & WNOWAIT))
+            mp__children_taken();
         if (rc < 0 || info->si_pid != 0)
             return rc;
         rc = wait_for(&children, seen);

@@ -122,13 +122,21 @@ static unsigned long *copy_of(const struct selection *selection, int set)
 static long ask(struct selection *selection)
 {
     struct timespec zero = { 0, 0 };
+    uint32_t seen;
+    long rc;
 
-    for (int set = 0; set < SETS; set++)
-        if (selection->given[set] != NULL)
-            memcpy(copy_of(selection, set), selection->given[set],
-                   selection->words * sizeof(unsigned long));
-    return SYS_CALL(SYS_pselect6, selection->count, copy_of(selection, 0),
-                    copy_of(selection, 1), copy_of(selection, 2), &zero, NULL);
+    do { /* as in sys_poll() */
+        seen = __atomic_load_n(&mp__handlers_run, __ATOMIC_RELAXED);
+        for (int set = 0; set < SETS; set++)
+            if (selection->given[set] != NULL)
+                memcpy(copy_of(selection, set), selection->given[set],
+                       selection->words * sizeof(unsigned long));
+        rc = SYS_CALL(SYS_pselect6, selection->count, copy_of(selection, 0),
+                      copy_of(selection, 1), copy_of(selection, 2), &zero,
+                      NULL);
+    } while (rc == -EINTR &&
+             seen == __atomic_load_n(&mp__handlers_run, __ATOMIC_RELAXED));
+    return rc;
 }
 
 static void answer(struct selection *selection)

@@ -259,6 +259,7 @@ static void burn_ms(int ms)
 }
 
 static volatile int64_t burnt, slept;
+static volatile int looked; /* at the clock of who sleeps, which goes with it */
 
 static void *burn(void *argument)
 {
@@ -276,6 +277,8 @@ static void *burn(void *argument)
 static void *sleep_only(void *argument)
 {
     sleep_ms(80);
+    while (!looked)
+        sleep_ms(10);
     slept = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
     return argument;
 }
@@ -294,6 +297,7 @@ START_TEST(each_thread_has_its_own_cpu_time)
     ck_assert_int_lt(cpu_ns(clock), 20 * CONF_MS);
     ck_assert_int_eq(clock_getres(clock, &unit), 0);
     ck_assert_int_gt(unit.tv_nsec, 0);
+    looked = 1;
     ck_assert_int_eq(pthread_getcpuclockid(pthread_self(), &clock), 0);
     ck_assert_int_le(cpu_ns(clock), cpu_ns(CLOCK_THREAD_CPUTIME_ID));
     join_thread(first);
