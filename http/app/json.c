@@ -103,6 +103,10 @@ static int write_piece(const char *text, size_t size, void *arg)
 
     if (unlikely(size > body->room - body->size))
         return http_response_write(response, text, size) < 0 ? -1 : 0;
+    if (size == 1) {
+        body->data[body->size++] = *text;
+        return 0;
+    }
     memcpy(body->data + body->size, text, size);
     body->size += size;
     return 0;
