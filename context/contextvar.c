@@ -4,6 +4,7 @@
  * program may switch: it is called with no lock held, and after everything of
  * ours is as it should be. */
 #include "context/testhook.h"
+#include "context/varcell.h"
 #include "context/varcontext.h"
 
 #include <errno.h>
@@ -15,6 +16,9 @@ struct greenlet_token {
     struct greenlet_context *context; /* counted: where the set was made */
     struct greenlet__binding *old;    /* counted; NULL: there was none */
 };
+
+_Static_assert(sizeof(struct greenlet__binding) <= GREENLET__CELL_SIZE,
+               "a value fits a cell");
 
 static uint32_t variables; /* atomic: how many were ever declared */
 
@@ -84,7 +88,7 @@ int greenlet_var_set_default(struct greenlet_var *var, void *value)
 struct greenlet__binding *greenlet__binding_make(struct greenlet_var *var,
                                                  void *value)
 {
-    struct greenlet__binding *binding = greenlet__malloc(sizeof *binding);
+    struct greenlet__binding *binding = greenlet__cell_take();
 
     if (binding == NULL)
         return NULL;
@@ -102,7 +106,7 @@ void greenlet__bindings_destroy(struct greenlet__binding *dead)
         void *value = binding->value;
 
         dead = binding->next_dead;
-        free(binding);
+        greenlet__cell_give(binding);
         if (var->destroy != NULL)
             var->destroy(value);
         greenlet_var_unref(var);

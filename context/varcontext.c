@@ -9,6 +9,7 @@
  * still, knows that it stays: who takes it from g needs the same lock. */
 #include "context/varcontext.h"
 #include "context/testhook.h"
+#include "context/varcell.h"
 #include "context/varlock.h"
 
 #include <errno.h>
@@ -20,7 +21,10 @@ struct greenlet_context {
     struct greenlet__varmap map; /* seen by others only as a copy */
 };
 
-static size_t contexts; /* atomic: made and not yet freed */
+long greenlet__contexts_elsewhere;
+
+_Static_assert(sizeof(struct greenlet_context) <= GREENLET__CELL_SIZE,
+               "a context fits a cell");
 
 /* ---- locks ---- */
 
@@ -48,24 +52,37 @@ static void store_vars(struct greenlet *g, struct greenlet_context *context)
 
 /* ---- contexts ---- */
 
+/* Each OS thread counts for itself: the sum is what there is. */
 static void count_contexts(int more)
 {
-    if (likely(__libc_single_threaded))
-        __atomic_store_n(&contexts, contexts + (size_t)more, __ATOMIC_RELAXED);
+    struct greenlet__thread *self = greenlet__thread_peek();
+
+    if (likely(self != NULL))
+        greenlet__write(self->os->contexts,
+                        greenlet__read(self->os->contexts) + more);
     else
-        __atomic_fetch_add(&contexts, (size_t)more, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&greenlet__contexts_elsewhere, more,
+                           __ATOMIC_RELAXED);
+}
+
+void greenlet__cells_free(struct greenlet__os *os)
+{
+    while (os->cells != NULL) {
+        struct greenlet__cell *cell = os->cells;
+
+        os->cells = cell->next;
+        free(cell);
+    }
 }
 
 struct greenlet_context *greenlet_context_new(void)
 {
-    /* Not calloc(), which takes nothing from the cache that free() fills. */
-    struct greenlet_context *context = greenlet__malloc(sizeof *context);
+    struct greenlet_context *context = greenlet__cell_take();
 
     if (context == NULL) {
         greenlet__vars_no_memory();
         return NULL;
     }
-    greenlet__thread_self(); /* from now on a fork holds our locks */
     *context = (struct greenlet_context){.refs = 1};
     count_contexts(1);
     return context;
@@ -92,11 +109,6 @@ struct greenlet_context *greenlet_context_with(struct greenlet_var *var,
     return NULL;
 }
 
-size_t greenlet__contexts_made(void)
-{
-    return __atomic_load_n(&contexts, __ATOMIC_RELAXED);
-}
-
 struct greenlet_context *greenlet_context_ref(struct greenlet_context *context)
 {
     greenlet__count(&context->refs);
@@ -110,7 +122,7 @@ void greenlet_context_unref(struct greenlet_context *context)
     if (context == NULL || !greenlet__was_last(&context->refs))
         return;
     greenlet__varmap_drop(&context->map, &dead);
-    free(context);
+    greenlet__cell_give(context);
     count_contexts(-1);
     greenlet__bindings_destroy(dead);
 }

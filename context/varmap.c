@@ -9,12 +9,13 @@
  * binding as its only child. */
 #include "context/varmap.h"
 #include "context/testhook.h"
+#include "context/varcell.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 enum { BITS = GREENLET__VARMAP_BITS, DEPTH = GREENLET__VARMAP_DEPTH };
-enum { FIRST_ROOM = 3 };
+enum { SMALL = 3 }; /* children of a node that is in a cell */
 
 /* A node, or a binding if the lowest bit is set. */
 typedef uintptr_t child;
@@ -26,6 +27,10 @@ struct greenlet__varnode {
     uint32_t length; /* how many children */
     child children[];
 };
+
+_Static_assert(sizeof(struct greenlet__varnode) + SMALL * sizeof(child) <=
+                   GREENLET__CELL_SIZE,
+               "a small node fits a cell");
 
 /* From the root to the place where a variable is or would be. */
 struct path {
@@ -99,7 +104,10 @@ static void child_drop(child of, struct greenlet__binding **dead)
         return;
     for (uint32_t i = 0; i < node->length; i++)
         child_drop(node->children[i], dead);
-    free(node);
+    if (node->room == SMALL)
+        greenlet__cell_give(node);
+    else
+        free(node);
 }
 
 struct greenlet__varmap
@@ -223,13 +231,15 @@ int greenlet__varmap_each(const struct greenlet__varmap *map,
 /* ---- making
  * ------------------------------------------------------------------ */
 
-/* Blocks of malloc() are as long as an odd number of children needs. */
-static struct greenlet__varnode *node_make(uint16_t bits, uint32_t length,
-                                           uint32_t least)
+/* A small one has room for another child, and so have every second: blocks of
+ * malloc() are as long as an odd number of children needs. */
+static struct greenlet__varnode *node_make(uint16_t bits, uint32_t length)
 {
-    uint32_t room = (length < least ? least : length) | 1;
+    uint32_t room = length <= SMALL ? SMALL : length | 1;
     struct greenlet__varnode *node =
-        greenlet__malloc(sizeof *node + room * sizeof(child));
+        length <= SMALL
+            ? greenlet__cell_take()
+            : greenlet__malloc(sizeof *node + room * sizeof(child));
 
     if (node == NULL)
         return NULL;
@@ -247,7 +257,7 @@ static struct greenlet__varnode *node_make(uint16_t bits, uint32_t length,
 static child copy_replacing(const struct greenlet__varnode *node, uint32_t at,
                             child with)
 {
-    struct greenlet__varnode *copy = node_make(node->bits, node->length, 0);
+    struct greenlet__varnode *copy = node_make(node->bits, node->length);
 
     if (copy == NULL)
         return 0;
@@ -261,7 +271,7 @@ static child copy_inserting(const struct greenlet__varnode *node, uint32_t at,
                             uint16_t bit, child more)
 {
     struct greenlet__varnode *copy =
-        node_make(node->bits | bit, node->length + 1, 0);
+        node_make(node->bits | bit, node->length + 1);
 
     if (copy == NULL)
         return 0;
@@ -277,7 +287,7 @@ static child copy_removing(const struct greenlet__varnode *node, uint32_t at,
                            uint16_t bit)
 {
     struct greenlet__varnode *copy =
-        node_make(node->bits & (uint16_t)~bit, node->length - 1, 0);
+        node_make(node->bits & (uint16_t)~bit, node->length - 1);
 
     if (copy == NULL)
         return 0;
@@ -314,14 +324,14 @@ static child join(struct greenlet__binding *a, struct greenlet__binding *b,
 
     while (at < DEPTH && way(hash_a, at) == way(hash_b, at))
         at++;
-    node = node_make(bit_of(hash_a, at) | bit_of(hash_b, at), 2, 0);
+    node = node_make(bit_of(hash_a, at) | bit_of(hash_b, at), 2);
     if (node == NULL)
         return 0;
     swap = bit_of(hash_a, at) > bit_of(hash_b, at);
     node->children[swap] = child_ref(from_binding(a));
     node->children[!swap] = child_ref(from_binding(b));
     while (at > level) {
-        struct greenlet__varnode *above = node_make(bit_of(hash_a, --at), 1, 0);
+        struct greenlet__varnode *above = node_make(bit_of(hash_a, --at), 1);
 
         if (above == NULL) {
             undo((child)node);
@@ -378,11 +388,10 @@ static child add(const struct path *path, struct greenlet__binding *binding)
     return copy;
 }
 
-/* Who sets one variable is likely to set another. */
 static struct greenlet__varnode *first(child binding)
 {
     struct greenlet__varnode *root =
-        node_make(bit_of(binding_of(binding)->var->hash, 0), 1, FIRST_ROOM);
+        node_make(bit_of(binding_of(binding)->var->hash, 0), 1);
 
     if (root != NULL)
         root->children[0] = binding;
