@@ -175,10 +175,13 @@ static bool find_text(struct search *search, const struct http__node *node,
 {
     const struct text *text = &search->segments[i];
 
-    for (const struct http__node *at = node->texts; at != NULL; at = at->next)
-        if (at->segment.pieces[0].length == text->length &&
-            memcmp(at->segment.pieces[0].text, text->at, text->length) == 0)
+    for (const struct http__node *at = node->texts; at != NULL; at = at->next) {
+        const struct http__piece *piece = &at->segment.pieces[0];
+
+        if (piece->length == text->length && *piece->text == *text->at &&
+            memcmp(piece->text, text->at, text->length) == 0)
             return find(search, at, i + 1);
+    }
     return false;
 }
 
@@ -278,8 +281,9 @@ static bool find(struct search *search, const struct http__node *node,
         return false;
     if (i == search->count)
         return end(search, node);
-    return find_text(search, node, i) || find_argument(search, node, i) ||
-           find_path(search, node, i);
+    return (node->texts != NULL && find_text(search, node, i)) ||
+           (node->others != NULL && find_argument(search, node, i)) ||
+           (node->paths != NULL && find_path(search, node, i));
 }
 
 /* ---- the path that was asked for ---- */
