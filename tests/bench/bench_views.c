@@ -2,6 +2,7 @@
  * variable and JSON; views that wait for 100 ms, sync and async
  *
  * Prints "port N" and serves until it is killed. */
+#include <errno.h>
 #include <jansson.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -21,7 +22,7 @@ static int hello(struct http_request *request, struct http_response *response)
     return http_response_text(response, "Hello, World!");
 }
 
-/* The way for speed (docs/http-app.md): no format is read. */
+/* What docs/http-app.md advises for speed: no format is read. */
 static json_t *as_json(const char *id)
 {
     json_t *made = json_object();
@@ -37,6 +38,7 @@ static json_t *as_json(const char *id)
 static int user(struct http_request *request, struct http_response *response)
 {
     void *id = NULL;
+    json_t *made;
     int rc = greenlet_var_set(
         who, (void *)(uintptr_t)http_request_path_arg(request, "id"), NULL);
 
@@ -44,7 +46,8 @@ static int user(struct http_request *request, struct http_response *response)
         rc = greenlet_var_get(who, &id);
     if (rc < 0)
         return rc;
-    return http_response_json(response, as_json(id));
+    made = as_json(id);
+    return made != NULL ? http_response_json(response, made) : -ENOMEM;
 }
 
 static int waits(struct http_request *request, struct http_response *response)
