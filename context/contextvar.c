@@ -4,6 +4,7 @@
  * program may switch: it is called with no lock held, and after everything of
  * ours is as it should be. */
 #include "context/testhook.h"
+#include "context/varcell.h"
 #include "context/varcontext.h"
 
 #include <errno.h>
@@ -15,6 +16,9 @@ struct greenlet_token {
     struct greenlet_context *context; /* counted: where the set was made */
     struct greenlet__binding *old;    /* counted; NULL: there was none */
 };
+
+_Static_assert(sizeof(struct greenlet__binding) <= GREENLET__CELL_SIZE,
+               "a value fits a cell");
 
 static uint32_t variables; /* atomic: how many were ever declared */
 
@@ -51,13 +55,13 @@ struct greenlet_var *greenlet_var_new(const char *name,
 
 struct greenlet_var *greenlet_var_ref(struct greenlet_var *var)
 {
-    __atomic_fetch_add(&var->refs, 1, __ATOMIC_RELAXED);
+    greenlet__count(&var->refs);
     return var;
 }
 
 void greenlet_var_unref(struct greenlet_var *var)
 {
-    if (var == NULL || __atomic_sub_fetch(&var->refs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (var == NULL || !greenlet__was_last(&var->refs))
         return;
     if (var->has_fallback && var->destroy != NULL)
         var->destroy(var->fallback);
@@ -81,10 +85,10 @@ int greenlet_var_set_default(struct greenlet_var *var, void *value)
 
 /* ---- bindings ---- */
 
-static struct greenlet__binding *binding_make(struct greenlet_var *var,
-                                              void *value)
+struct greenlet__binding *greenlet__binding_make(struct greenlet_var *var,
+                                                 void *value)
 {
-    struct greenlet__binding *binding = greenlet__malloc(sizeof *binding);
+    struct greenlet__binding *binding = greenlet__cell_take();
 
     if (binding == NULL)
         return NULL;
@@ -102,7 +106,7 @@ void greenlet__bindings_destroy(struct greenlet__binding *dead)
         void *value = binding->value;
 
         dead = binding->next_dead;
-        free(binding);
+        greenlet__cell_give(binding);
         if (var->destroy != NULL)
             var->destroy(value);
         greenlet_var_unref(var);
@@ -157,8 +161,18 @@ static struct greenlet *setter(void)
     return GREENLET__BROKEN(114) ? &thread->main : thread->current;
 }
 
-/* That others changed the context meanwhile (G-117) is no error: the change is
- * made again from what they left.  Returns 0 or -ENOMEM. */
+static void done_here(struct greenlet__binding *replaced,
+                      struct greenlet_token *token,
+                      struct greenlet__binding **dead)
+{
+    if (token != NULL)
+        token->old = replaced;
+    else if (replaced != NULL)
+        greenlet__binding_drop(replaced, dead);
+}
+
+/* The binding is given.  That others changed the context meanwhile (G-117) is no
+ * error: the change is made again from what they left.  Returns 0 or -ENOMEM. */
 static int set(struct greenlet *g, struct greenlet__binding *binding,
                struct greenlet_token *token, struct greenlet__binding **dead)
 {
@@ -167,6 +181,11 @@ static int set(struct greenlet *g, struct greenlet__binding *binding,
     bool done = false;
     int rc = 0;
 
+    if (likely(greenlet__vars_set_here(
+            g, binding, token == NULL ? NULL : &token->context, &old))) {
+        done_here(old, token, dead);
+        return 0;
+    }
     while (rc == 0 && !done) {
         rc = greenlet__vars_begin(g, &change);
         if (rc == 0)
@@ -180,6 +199,7 @@ static int set(struct greenlet *g, struct greenlet__binding *binding,
         }
         greenlet__vars_end(&change, dead);
     }
+    greenlet__binding_drop(binding, dead);
     return rc;
 }
 
@@ -195,7 +215,7 @@ static struct greenlet_token *token_make(struct greenlet_var *var)
 int greenlet_var_set(struct greenlet_var *var, void *value,
                      struct greenlet_token **token)
 {
-    struct greenlet__binding *binding = binding_make(var, value);
+    struct greenlet__binding *binding = greenlet__binding_make(var, value);
     struct greenlet__binding *dead = NULL;
     struct greenlet_token *made = NULL;
     int rc = -ENOMEM;
@@ -209,9 +229,10 @@ int greenlet_var_set(struct greenlet_var *var, void *value,
         made = token_make(var);
     if (token == NULL || made != NULL)
         rc = set(setter(), binding, made, &dead);
+    else
+        greenlet__binding_drop(binding, &dead);
     if (rc == 0 && token != NULL)
         *token = made;
-    greenlet__binding_drop(binding, &dead);
     if (rc < 0)
         greenlet_token_free(made);
     greenlet__bindings_destroy(dead);

@@ -77,6 +77,11 @@ GREENLET_API struct greenlet_context *
 greenlet_context_ref(struct greenlet_context *context);
 GREENLET_API void greenlet_context_unref(struct greenlet_context *context);
 
+/* A context in which that variable has that value, and no other has one.  Given;
+ * NULL when there is no memory.  Ownership: the value is given, also then. */
+GREENLET_API struct greenlet_context *
+greenlet_context_with(struct greenlet_var *var, void *value);
+
 /* How many variables have a value in it; the value of one (0, or -ENODATA;
  * the default does not count); and a call of `each` for all of them, in no
  * order, until it returns other than 0, which is returned; what it changes
@@ -101,6 +106,12 @@ GREENLET_API int greenlet_get_context(struct greenlet *g,
  * Returns as greenlet_get_context().  Thread-safe. */
 GREENLET_API int greenlet_set_context(struct greenlet *g,
                                       struct greenlet_context *context);
+
+/* The calling greenlet has `context` (NULL: none) from now on.  Ownership: it is
+ * given, and so is what comes back: the one that it had, NULL if none.  Two of these
+ * are a scope: that of work that begins and ends in one function or several. */
+GREENLET_API struct greenlet_context *
+greenlet_swap_context(struct greenlet_context *context);
 
 /* Call function(arg) in the calling greenlet with `context` as its context, and
  * give it back the one it had (G-120).

@@ -123,6 +123,9 @@ struct greenlet__os {
     void *thread_pointer;       /* the OS thread's own TLS block */
     struct greenlet__thread *first; /* the OS thread's own identity */
     long live, peak;            /* greenlets made minus freed here; the most */
+    long contexts;              /* contexts: so, too */
+    struct greenlet__cell *cells; /* free, and how many: varcell.h */
+    int cells_kept;
     struct greenlet__os *next;  /* all of the process */
 };
 
@@ -384,7 +387,9 @@ void greenlet__weak_clear(struct greenlet *g);
 
 /* ---- message.c, varcontext.c ---- */
 size_t greenlet__messages_made(void);
-size_t greenlet__contexts_made(void);
+/* Contexts of OS threads that are gone, or that had no identity. */
+extern long greenlet__contexts_elsewhere; /* atomic */
+void greenlet__cells_free(struct greenlet__os *os);
 /* Give up a greenlet's context; NULL is fine.  May switch. */
 void greenlet__vars_free(struct greenlet_context *vars);
 void greenlet__vars_fork(enum greenlet__fork when);

@@ -11,6 +11,7 @@
 enum { BREAKABLE = 256, FAULTS = 2 };
 
 static bool broken[BREAKABLE];
+bool greenlet__test_whole;
 static pthread_once_t broken_once = PTHREAD_ONCE_INIT;
 static long countdown[FAULTS]; /* atomic; see greenlet_test_fail() */
 static long seen[FAULTS];      /* atomic */
@@ -19,6 +20,7 @@ static long seen[FAULTS];      /* atomic */
 static void read_environment(void)
 {
     const char *at = getenv("VIREO_TEST_BREAK");
+    bool whole = true;
 
     while (at != NULL && *at != '\0') {
         char *end = (char *)at + 1;
@@ -28,9 +30,11 @@ static void read_environment(void)
 
             if (id < BREAKABLE)
                 broken[id] = true;
+            whole = false;
         }
         at = end;
     }
+    __atomic_store_n(&greenlet__test_whole, whole, __ATOMIC_RELAXED);
 }
 
 bool greenlet__test_broken(int id)

@@ -24,6 +24,7 @@ GREENLET_API long greenlet_test_fail(enum greenlet_test_fault fault, long n);
 
 bool greenlet__test_fails(enum greenlet_test_fault fault);
 bool greenlet__test_broken(int id);
+extern bool greenlet__test_whole; /* atomic: it is known that nothing is broken */
 
 static inline void *greenlet__malloc(size_t size)
 {
@@ -45,7 +46,11 @@ static inline char *greenlet__strdup(const char *text)
 {
     return greenlet__test_fails(GREENLET_TEST_ALLOCATION) ? NULL : strdup(text);
 }
-#define GREENLET__BROKEN(id) __builtin_expect(greenlet__test_broken(id), 0)
+#define GREENLET__BROKEN(id)                  \
+    __builtin_expect(                         \
+        !__atomic_load_n(&greenlet__test_whole, __ATOMIC_RELAXED) && \
+            greenlet__test_broken(id),        \
+        0)
 #define GREENLET__ALLOCATION_FAILS() \
     __builtin_expect(greenlet__test_fails(GREENLET_TEST_ALLOCATION), 0)
 #define GREENLET__SWITCH_FAILS() \

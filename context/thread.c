@@ -133,10 +133,19 @@ void greenlet__thread_end(struct greenlet__thread *thread, bool at_once)
         greenlet_unref(&thread->main);
 }
 
+/* With the lock held. */
+static void add_ended(const struct greenlet__os *os)
+{
+    live_of_ended += os->live;
+    __atomic_fetch_add(&greenlet__contexts_elsewhere, os->contexts,
+                       __ATOMIC_RELAXED);
+}
+
 static void release_own(struct greenlet__thread *thread)
 {
     struct own *own = container_of(thread, struct own, thread);
 
+    greenlet__cells_free(&own->os);
     free(own);
 }
 
@@ -186,7 +195,7 @@ static void thread_exit(void *data)
     }
     lock();
     unlink_ending(&own->thread);
-    live_of_ended += own->os.live;
+    add_ended(&own->os);
     queue_exited(&own->thread);
     unlock();
     greenlet__word = NULL;
@@ -327,12 +336,12 @@ void greenlet__fork_child(void)
         if (self == NULL || os != self->os) {
             unlink_os(os);
             disown(os->first);
-            live_of_ended += os->live;
+            add_ended(os);
             mains--;
         }
     }
     for (; ending != NULL; ending = ending->next_exited) {
-        live_of_ended += ending->os->live;
+        add_ended(ending->os);
         mains--;
     }
     after_fork();
@@ -420,15 +429,17 @@ void greenlet_signal_leave(void)
 void greenlet_count(struct greenlet_counts *counts)
 {
     const struct greenlet__os *os;
-    long live;
+    long live, contexts;
 
     memset(counts, 0, sizeof *counts);
     if (greenlet__thread_peek() != NULL)
         drain_exited();
     lock();
     live = live_of_ended;
+    contexts = greenlet__read(greenlet__contexts_elsewhere);
     for (os = all_os; os != NULL; os = os->next) {
         live += os->live;
+        contexts += greenlet__read(os->contexts);
         counts->slots_free += greenlet__pool_free(&os->pool);
     }
     counts->slots_free += greenlet__orphans_free();
@@ -437,7 +448,7 @@ void greenlet_count(struct greenlet_counts *counts)
     counts->greenlets = (size_t)live;
     counts->slots_used = greenlet__slots_made() - counts->slots_free;
     counts->pending = greenlet_pending_cleanups();
-    counts->contexts = greenlet__contexts_made();
+    counts->contexts = (size_t)contexts;
     counts->messages = greenlet__messages_made();
 }
 

@@ -9,77 +9,38 @@
  * still, knows that it stays: who takes it from g needs the same lock. */
 #include "context/varcontext.h"
 #include "context/testhook.h"
+#include "context/varcell.h"
+#include "context/varlock.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct greenlet_context {
     int refs;                    /* atomic */
     bool entered;                /* under the lock, as the map is */
-    struct greenlet__varmap map; /* never changed in place */
+    struct greenlet__varmap map; /* seen by others only as a copy */
 };
 
-static size_t contexts; /* atomic: made and not yet freed */
+long greenlet__contexts_elsewhere;
+
+_Static_assert(sizeof(struct greenlet_context) <= GREENLET__CELL_SIZE,
+               "a context fits a cell");
 
 /* ---- locks ---- */
 
-enum { LOCK_BITS = 4, LOCKS = 1 << LOCK_BITS };
-/* Each on a cache line of its own.  Recursive: while a fork holds them its
- * handlers may use variables. */
-#define UNLOCKED                               \
-    {                                          \
-        PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP \
-    }
-static struct {
-    pthread_mutex_t mutex;
-} __attribute__((aligned(64)))
-locks[LOCKS] = {UNLOCKED, UNLOCKED, UNLOCKED, UNLOCKED, UNLOCKED, UNLOCKED,
-                UNLOCKED, UNLOCKED, UNLOCKED, UNLOCKED, UNLOCKED, UNLOCKED,
-                UNLOCKED, UNLOCKED, UNLOCKED, UNLOCKED};
-
-static pthread_mutex_t *lock(const void *of)
-{
-    uint32_t mixed = (uint32_t)((uintptr_t)of >> 4) * 2654435761u;
-    pthread_mutex_t *mutex = &locks[mixed >> (32 - LOCK_BITS)].mutex;
-
-    pthread_mutex_lock(mutex);
-    return mutex;
-}
-
-/* The child's only thread has another id than the one that owns the locks: libc
- * would not let it unlock them (EPERM), so they are made anew. */
-void greenlet__vars_fork(enum greenlet__fork when)
-{
-    static const pthread_mutex_t unlocked =
-        PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-    static pid_t parent;
-
-    for (int i = 0; i < LOCKS; i++) {
-        if (when == FORK_PREPARE)
-            pthread_mutex_lock(&locks[i].mutex);
-        else if (getpid() == parent)
-            pthread_mutex_unlock(&locks[i].mutex);
-        else
-            locks[i].mutex = unlocked;
-    }
-    if (when == FORK_PREPARE)
-        parent = getpid();
-}
-
 /* Lock what g's context is under, and return that; NULL if it has none. */
 static struct greenlet_context *lock_vars(struct greenlet *g,
-                                          pthread_mutex_t **mutex)
+                                          struct greenlet__varlock **lock)
 {
     for (;;) {
         struct greenlet_context *context =
             __atomic_load_n(&g->vars, __ATOMIC_ACQUIRE);
 
-        *mutex = lock(context != NULL ? (void *)context : (void *)g);
+        *lock = greenlet__varlock_take(context != NULL ? (void *)context : (void *)g);
         /* Acquire again: it may have come back, as another at its address. */
         if (likely(__atomic_load_n(&g->vars, __ATOMIC_ACQUIRE) == context))
             return context;
-        pthread_mutex_unlock(*mutex);
+        greenlet__varlock_give(*lock);
     }
 }
 
@@ -91,28 +52,66 @@ static void store_vars(struct greenlet *g, struct greenlet_context *context)
 
 /* ---- contexts ---- */
 
+/* Each OS thread counts for itself: the sum is what there is. */
+static void count_contexts(int more)
+{
+    struct greenlet__thread *self = greenlet__thread_peek();
+
+    if (likely(self != NULL))
+        greenlet__write(self->os->contexts,
+                        greenlet__read(self->os->contexts) + more);
+    else
+        __atomic_fetch_add(&greenlet__contexts_elsewhere, more,
+                           __ATOMIC_RELAXED);
+}
+
+void greenlet__cells_free(struct greenlet__os *os)
+{
+    while (os->cells != NULL) {
+        struct greenlet__cell *cell = os->cells;
+
+        os->cells = cell->next;
+        free(cell);
+    }
+}
+
 struct greenlet_context *greenlet_context_new(void)
 {
-    struct greenlet_context *context = greenlet__calloc(1, sizeof *context);
+    struct greenlet_context *context = greenlet__cell_take();
 
     if (context == NULL) {
         greenlet__vars_no_memory();
         return NULL;
     }
-    greenlet__thread_self(); /* from now on a fork holds our locks */
-    context->refs = 1;
-    __atomic_fetch_add(&contexts, 1, __ATOMIC_RELAXED);
+    *context = (struct greenlet_context){.refs = 1};
+    count_contexts(1);
     return context;
 }
 
-size_t greenlet__contexts_made(void)
+struct greenlet_context *greenlet_context_with(struct greenlet_var *var,
+                                               void *value)
 {
-    return __atomic_load_n(&contexts, __ATOMIC_RELAXED);
+    struct greenlet_context *context = greenlet_context_new();
+    struct greenlet__binding *binding =
+        context != NULL ? greenlet__binding_make(var, value) : NULL;
+
+    if (likely(binding != NULL &&
+               greenlet__varmap_of(binding, &context->map) == 0))
+        return context;
+    greenlet_context_unref(context);
+    if (binding != NULL) {
+        binding->next_dead = NULL;
+        greenlet__bindings_destroy(binding);
+    } else if (var->destroy != NULL) {
+        var->destroy(value);
+    }
+    greenlet__vars_no_memory();
+    return NULL;
 }
 
 struct greenlet_context *greenlet_context_ref(struct greenlet_context *context)
 {
-    __atomic_fetch_add(&context->refs, 1, __ATOMIC_RELAXED);
+    greenlet__count(&context->refs);
     return context;
 }
 
@@ -120,12 +119,11 @@ void greenlet_context_unref(struct greenlet_context *context)
 {
     struct greenlet__binding *dead = NULL;
 
-    if (context == NULL ||
-        __atomic_sub_fetch(&context->refs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (context == NULL || !greenlet__was_last(&context->refs))
         return;
     greenlet__varmap_drop(&context->map, &dead);
-    free(context);
-    __atomic_fetch_sub(&contexts, 1, __ATOMIC_RELAXED);
+    greenlet__cell_give(context);
+    count_contexts(-1);
     greenlet__bindings_destroy(dead);
 }
 
@@ -137,17 +135,17 @@ void greenlet__vars_free(struct greenlet_context *vars)
 /* The map as it is now, for reading without the lock; to be dropped. */
 static struct greenlet__varmap snapshot(struct greenlet_context *context)
 {
-    pthread_mutex_t *mutex = lock(context);
+    struct greenlet__varlock *lock = greenlet__varlock_take(context);
     struct greenlet__varmap map = greenlet__varmap_copy(&context->map);
 
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     return map;
 }
 
 struct greenlet_context *greenlet_context_copy(struct greenlet_context *context)
 {
     struct greenlet_context *copy = greenlet_context_new();
-    pthread_mutex_t *mutex;
+    struct greenlet__varlock *lock;
 
     if (copy == NULL)
         return NULL;
@@ -155,32 +153,32 @@ struct greenlet_context *greenlet_context_copy(struct greenlet_context *context)
         copy->map = snapshot(context);
         return copy;
     }
-    context = lock_vars(greenlet__thread_self()->current, &mutex);
+    context = lock_vars(greenlet__thread_self()->current, &lock);
     if (context != NULL)
         copy->map = greenlet__varmap_copy(&context->map);
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     return copy;
 }
 
 size_t greenlet_context_size(const struct greenlet_context *context)
 {
-    pthread_mutex_t *mutex = lock(context);
+    struct greenlet__varlock *lock = greenlet__varlock_take(context);
     size_t size = context->map.size;
 
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     return size;
 }
 
 int greenlet_context_get(const struct greenlet_context *context,
                          struct greenlet_var *var, void **value)
 {
-    pthread_mutex_t *mutex = lock(context);
+    struct greenlet__varlock *lock = greenlet__varlock_take(context);
     struct greenlet__binding *binding =
         greenlet__varmap_find(&context->map, var);
 
     if (binding != NULL)
         *value = binding->value;
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     return binding != NULL ? 0 : greenlet__vars_no_value();
 }
 
@@ -205,29 +203,49 @@ bool greenlet__vars_get(struct greenlet *g, const struct greenlet_var *var,
 {
     struct greenlet__binding *binding = NULL;
     struct greenlet_context *context;
-    pthread_mutex_t *mutex;
+    struct greenlet__varlock *lock;
 
     if (greenlet__read(g->vars) == NULL)
         return false;
-    context = lock_vars(g, &mutex);
+    context = lock_vars(g, &lock);
     if (likely(context != NULL))
         binding = greenlet__varmap_find(&context->map, var);
     if (binding != NULL)
         *value = binding->value;
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     return binding != NULL;
+}
+
+bool greenlet__vars_set_here(struct greenlet *g,
+                             struct greenlet__binding *binding,
+                             struct greenlet_context **context,
+                             struct greenlet__binding **replaced)
+{
+    struct greenlet__varlock *lock;
+    struct greenlet_context *now;
+    bool done;
+
+    if (greenlet__read(g->vars) == NULL)
+        return false;
+    now = lock_vars(g, &lock);
+    done = now != NULL &&
+           greenlet__varmap_set_here(&now->map, binding, replaced);
+    if (done && context != NULL)
+        *context = greenlet_context_ref(now);
+    greenlet__varlock_give(lock);
+    return done;
 }
 
 int greenlet__vars_begin(struct greenlet *g,
                          struct greenlet__vars_change *change)
 {
-    pthread_mutex_t *mutex;
+    struct greenlet__varlock *lock;
 
     *change = (struct greenlet__vars_change){0};
-    change->context = lock_vars(g, &mutex);
+    change->context = lock_vars(g, &lock);
     if (change->context != NULL)
         change->before = greenlet__varmap_copy(&change->context->map);
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     if (change->context != NULL)
         return 0;
     change->context = change->fresh = greenlet_context_new();
@@ -241,8 +259,8 @@ bool greenlet__vars_commit(struct greenlet *g,
                            struct greenlet_context **context)
 {
     struct greenlet__varmap map = change->before;
-    pthread_mutex_t *mutex;
-    bool same = lock_vars(g, &mutex) ==
+    struct greenlet__varlock *lock;
+    bool same = lock_vars(g, &lock) ==
                 (change->fresh != NULL ? NULL : change->context);
 
     if (same && change->fresh == NULL)
@@ -257,7 +275,7 @@ bool greenlet__vars_commit(struct greenlet *g,
             store_vars(g, change->fresh);
         change->fresh = NULL;
     }
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     return same;
 }
 
@@ -293,16 +311,16 @@ static bool runs_elsewhere(struct greenlet *g)
 
 int greenlet_get_context(struct greenlet *g, struct greenlet_context **context)
 {
-    pthread_mutex_t *mutex;
+    struct greenlet__varlock *lock;
 
     if (runs_elsewhere(g))
         return greenlet__fail(-EBUSY, &greenlet_value_class,
                               "cannot get context of a greenlet that is "
                               "running in a different thread");
-    *context = lock_vars(g, &mutex);
+    *context = lock_vars(g, &lock);
     if (*context != NULL)
         greenlet_context_ref(*context);
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     if (*context == NULL && GREENLET__BROKEN(115))
         *context = greenlet_context_new();
     if (*context != NULL && greenlet_dead(g) && GREENLET__BROKEN(121)) {
@@ -316,12 +334,18 @@ int greenlet_get_context(struct greenlet *g, struct greenlet_context **context)
 static struct greenlet_context *exchange(struct greenlet *g,
                                          struct greenlet_context *context)
 {
-    pthread_mutex_t *mutex;
-    struct greenlet_context *old = lock_vars(g, &mutex);
+    struct greenlet__varlock *lock;
+    struct greenlet_context *old = lock_vars(g, &lock);
 
     store_vars(g, context);
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     return old;
+}
+
+struct greenlet_context *
+greenlet_swap_context(struct greenlet_context *context)
+{
+    return exchange(greenlet__thread_self()->current, context);
 }
 
 int greenlet_set_context(struct greenlet *g, struct greenlet_context *context)
@@ -345,11 +369,11 @@ int greenlet_set_context(struct greenlet *g, struct greenlet_context *context)
 
 static bool enter(struct greenlet_context *context)
 {
-    pthread_mutex_t *mutex = lock(context);
+    struct greenlet__varlock *lock = greenlet__varlock_take(context);
     bool entered = context->entered;
 
     context->entered = true;
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     return !entered || GREENLET__BROKEN(120);
 }
 
@@ -359,15 +383,15 @@ static bool leave(struct greenlet *g, struct greenlet_context *context,
                   struct greenlet_context *previous,
                   struct greenlet_context **left_over)
 {
-    pthread_mutex_t *mutex;
-    bool same = lock_vars(g, &mutex) == context;
+    struct greenlet__varlock *lock;
+    bool same = lock_vars(g, &lock) == context;
 
     if (same)
         store_vars(g, previous);
-    pthread_mutex_unlock(mutex);
-    mutex = lock(context);
+    greenlet__varlock_give(lock);
+    lock = greenlet__varlock_take(context);
     context->entered = false;
-    pthread_mutex_unlock(mutex);
+    greenlet__varlock_give(lock);
     *left_over = same ? context : previous;
     return same;
 }

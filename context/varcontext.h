@@ -13,6 +13,14 @@
 bool greenlet__vars_get(struct greenlet *g, const struct greenlet_var *var,
                         void **value);
 
+/* Set a value in g's context at once, where nobody could see the map between: most
+ * sets.  True: the binding is given, *replaced is the caller's (NULL: none), and so
+ * is *context, unless that is NULL.  False: nothing was done; change it. */
+bool greenlet__vars_set_here(struct greenlet *g,
+                             struct greenlet__binding *binding,
+                             struct greenlet_context **context,
+                             struct greenlet__binding **replaced);
+
 /* A change of g's context: begin; make `after` from `before`; commit; end, in
  * every case. */
 struct greenlet__vars_change {
@@ -32,6 +40,9 @@ bool greenlet__vars_commit(struct greenlet *g,
 void greenlet__vars_end(struct greenlet__vars_change *change,
                         struct greenlet__binding **dead);
 
+/* NULL: no memory, and the value is still the caller's. */
+struct greenlet__binding *greenlet__binding_make(struct greenlet_var *var,
+                                                 void *value);
 /* Call destroy for each, and free them.  Switches if they do. */
 void greenlet__bindings_destroy(struct greenlet__binding *dead);
 /* Leave a record; return -ENOMEM, -ENODATA. */

@@ -9,11 +9,13 @@
  * binding as its only child. */
 #include "context/varmap.h"
 #include "context/testhook.h"
+#include "context/varcell.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 enum { BITS = GREENLET__VARMAP_BITS, DEPTH = GREENLET__VARMAP_DEPTH };
+enum { SMALL = 3 }; /* children of a node that is in a cell */
 
 /* A node, or a binding if the lowest bit is set. */
 typedef uintptr_t child;
@@ -21,9 +23,14 @@ typedef uintptr_t child;
 struct greenlet__varnode {
     int refs;        /* atomic */
     uint16_t bits;   /* which ways have a child; 0 below the last level */
+    uint16_t room;   /* children that there is memory for, at most WIDTH */
     uint32_t length; /* how many children */
     child children[];
 };
+
+_Static_assert(sizeof(struct greenlet__varnode) + SMALL * sizeof(child) <=
+                   GREENLET__CELL_SIZE,
+               "a small node fits a cell");
 
 /* From the root to the place where a variable is or would be. */
 struct path {
@@ -62,35 +69,24 @@ static unsigned way(uint32_t hash, unsigned level)
 /* ---- counting
  * ---------------------------------------------------------------- */
 
-/* Whoever counts up has a reference already, or a lock that keeps one: nothing
- * to order. */
-static void count(int *refs)
-{
-    __atomic_fetch_add(refs, 1, __ATOMIC_RELAXED);
-}
-
-static bool was_last(int *refs)
-{
-    return __atomic_sub_fetch(refs, 1, __ATOMIC_ACQ_REL) == 0;
-}
-
 static child child_ref(child of)
 {
-    count(is_binding(of) ? &binding_of(of)->refs : &node_of(of)->refs);
+    greenlet__count(is_binding(of) ? &binding_of(of)->refs
+                                   : &node_of(of)->refs);
     return of;
 }
 
 struct greenlet__binding *
 greenlet__binding_ref(struct greenlet__binding *binding)
 {
-    count(&binding->refs);
+    greenlet__count(&binding->refs);
     return binding;
 }
 
 void greenlet__binding_drop(struct greenlet__binding *binding,
                             struct greenlet__binding **dead)
 {
-    if (!was_last(&binding->refs))
+    if (!greenlet__was_last(&binding->refs))
         return;
     binding->next_dead = *dead;
     *dead = binding;
@@ -104,18 +100,21 @@ static void child_drop(child of, struct greenlet__binding **dead)
         greenlet__binding_drop(binding_of(of), dead);
         return;
     }
-    if (!was_last(&node->refs))
+    if (!greenlet__was_last(&node->refs))
         return;
     for (uint32_t i = 0; i < node->length; i++)
         child_drop(node->children[i], dead);
-    free(node);
+    if (node->room == SMALL)
+        greenlet__cell_give(node);
+    else
+        free(node);
 }
 
 struct greenlet__varmap
 greenlet__varmap_copy(const struct greenlet__varmap *map)
 {
     if (map->root != NULL)
-        count(&map->root->refs);
+        greenlet__count(&map->root->refs);
     return *map;
 }
 
@@ -133,7 +132,10 @@ void greenlet__varmap_drop(struct greenlet__varmap *map,
 /* Where a way's child is, or would be inserted. */
 static uint32_t position(const struct greenlet__varnode *node, unsigned to)
 {
-    return (uint32_t)__builtin_popcount(node->bits & ((1U << to) - 1));
+    unsigned before = node->bits & ((1U << to) - 1);
+
+    /* Not every machine has an instruction for it, and few are most often none. */
+    return before != 0 ? (uint32_t)__builtin_popcount(before) : 0;
 }
 
 /* In a list of variables with equal hashes; its length if it is not there. */
@@ -152,8 +154,15 @@ greenlet__varmap_find(const struct greenlet__varmap *map,
                       const struct greenlet_var *var)
 {
     const struct greenlet__varnode *node = map->root;
+    child top;
 
-    for (unsigned level = 0; node != NULL; level++) {
+    if (node == NULL || !(node->bits >> way(var->hash, 0) & 1))
+        return NULL;
+    top = node->children[position(node, way(var->hash, 0))];
+    if (likely(is_binding(top)))
+        return binding_of(top)->var == var ? binding_of(top) : NULL;
+    node = node_of(top);
+    for (unsigned level = 1; node != NULL; level++) {
         unsigned to = way(var->hash, level % DEPTH);
         uint32_t at =
             level < DEPTH ? position(node, to) : position_listed(node, var);
@@ -222,15 +231,23 @@ int greenlet__varmap_each(const struct greenlet__varmap *map,
 /* ---- making
  * ------------------------------------------------------------------ */
 
+/* A small one has room for another child, and so have every second: blocks of
+ * malloc() are as long as an odd number of children needs. */
 static struct greenlet__varnode *node_make(uint16_t bits, uint32_t length)
 {
+    uint32_t room = length <= SMALL ? SMALL : length | 1;
     struct greenlet__varnode *node =
-        greenlet__malloc(sizeof *node + length * sizeof(child));
+        length <= SMALL
+            ? greenlet__cell_take()
+            : greenlet__malloc(sizeof *node + room * sizeof(child));
 
     if (node == NULL)
         return NULL;
     node->refs = 1;
     node->bits = bits;
+    node->room = (uint16_t)(room < GREENLET__VARMAP_WIDTH
+                                ? room
+                                : GREENLET__VARMAP_WIDTH);
     node->length = length;
     return node;
 }
@@ -371,14 +388,25 @@ static child add(const struct path *path, struct greenlet__binding *binding)
     return copy;
 }
 
-static struct greenlet__varnode *first(struct greenlet__binding *binding)
+static struct greenlet__varnode *first(child binding)
 {
     struct greenlet__varnode *root =
-        node_make(bit_of(binding->var->hash, 0), 1);
+        node_make(bit_of(binding_of(binding)->var->hash, 0), 1);
 
     if (root != NULL)
-        root->children[0] = child_ref(from_binding(binding));
+        root->children[0] = binding;
     return root;
+}
+
+int greenlet__varmap_of(struct greenlet__binding *binding,
+                        struct greenlet__varmap *to)
+{
+    struct greenlet__varnode *root = first(from_binding(binding));
+
+    if (root == NULL)
+        return -ENOMEM;
+    *to = (struct greenlet__varmap){root, 1};
+    return 0;
 }
 
 int greenlet__varmap_set(const struct greenlet__varmap *from,
@@ -392,7 +420,9 @@ int greenlet__varmap_set(const struct greenlet__varmap *from,
     find_path(from, binding->var, &path);
     is_new = path.found == NULL || path.found->var != binding->var;
     if (path.length == 0) {
-        root = first(binding);
+        root = first(from_binding(binding));
+        if (root != NULL)
+            greenlet__binding_ref(binding);
     } else if (is_new) {
         child made = add(&path, binding);
 
@@ -404,6 +434,37 @@ int greenlet__varmap_set(const struct greenlet__varmap *from,
         return -ENOMEM;
     *to = (struct greenlet__varmap){root, from->size + is_new};
     return 0;
+}
+
+/* Acquire: who gave up the last other reference has read all that it wanted. */
+bool greenlet__varmap_set_here(struct greenlet__varmap *map,
+                               struct greenlet__binding *binding,
+                               struct greenlet__binding **replaced)
+{
+    struct greenlet__varnode *root = map->root;
+    unsigned to = way(binding->var->hash, 0);
+    uint32_t at;
+
+    if (root == NULL || __atomic_load_n(&root->refs, __ATOMIC_ACQUIRE) != 1)
+        return false;
+    at = position(root, to);
+    *replaced = NULL;
+    if (root->bits >> to & 1) {
+        child now = root->children[at];
+
+        if (!is_binding(now) || binding_of(now)->var != binding->var)
+            return false;
+        *replaced = binding_of(now);
+    } else {
+        if (root->length >= root->room)
+            return false;
+        for (uint32_t i = root->length++; i > at; i--)
+            root->children[i] = root->children[i - 1];
+        root->bits |= (uint16_t)(1U << to);
+        map->size++;
+    }
+    root->children[at] = from_binding(binding);
+    return true;
 }
 
 int greenlet__varmap_remove(const struct greenlet__varmap *from,

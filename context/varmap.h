@@ -1,13 +1,41 @@
 /* varmap.h - immutable maps from context variables to their values
  *
- * A map is never changed: setting or removing a variable makes another, which
+ * A map is not changed: setting or removing a variable makes another, which
  * shares all but one path with the first.  So a copy is one reference, and
- * threads may read the same map at once.  Nothing here takes a lock, calls a
+ * threads may read the same map at once.  Where nobody else has the root, nobody
+ * can tell, and it is changed in place after all.  Nothing here takes a lock, calls a
  * function of the program or recurses deeper than GREENLET__VARMAP_DEPTH. */
 #ifndef GREENLET_VARMAP_H
 #define GREENLET_VARMAP_H
 
 #include "context/contextvar.h"
+#include "context/greenlet_impl.h"
+
+/* ---- counting ---- */
+
+/* Whoever counts up has a reference already, or a lock that keeps one: nothing to
+ * order.  The bus is locked only where there is another thread. */
+static inline void greenlet__count(int *refs)
+{
+    if (likely(__libc_single_threaded))
+        __atomic_store_n(refs, *refs + 1, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_add(refs, 1, __ATOMIC_RELAXED);
+}
+
+/* Whoever has the only reference need not lock the bus: nobody else can count. */
+static inline bool greenlet__was_last(int *refs)
+{
+    int now = __atomic_load_n(refs, __ATOMIC_ACQUIRE);
+
+    if (likely(__libc_single_threaded || now == 1)) {
+        __atomic_store_n(refs, now - 1, __ATOMIC_RELAXED);
+        return now == 1;
+    }
+    return __atomic_sub_fetch(refs, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+/* ---- maps ---- */
 
 struct greenlet_var {
     int refs;      /* atomic */
@@ -56,6 +84,18 @@ int greenlet__varmap_set(const struct greenlet__varmap *from,
 int greenlet__varmap_remove(const struct greenlet__varmap *from,
                             const struct greenlet_var *var,
                             struct greenlet__varmap *to);
+
+/* The same in the map itself, if nobody else has its root and there is room in
+ * it.  Others may come by it only by what keeps them from it meanwhile: a lock.
+ * True: the binding is given to it, and *replaced is the caller's (NULL: none).
+ * False: nothing was done. */
+bool greenlet__varmap_set_here(struct greenlet__varmap *map,
+                               struct greenlet__binding *binding,
+                               struct greenlet__binding **replaced);
+/* A map of that binding alone, which is given.  Returns 0 or -ENOMEM, with the
+ * binding still the caller's. */
+int greenlet__varmap_of(struct greenlet__binding *binding,
+                        struct greenlet__varmap *to);
 
 /* Give up a map, or a binding.  Bindings that nobody has any more are put
  * before *dead, for the caller to destroy where it may call functions of the

@@ -67,23 +67,17 @@ struct http__call *http__call_of(struct http_request *request)
 
 int http__call_enter(struct http__call *call)
 {
-    struct greenlet *self = greenlet_current();
-    int rc;
+    struct greenlet_context *own;
 
     pthread_once(&current_once, make_current);
     if (current == NULL)
         return -ENOMEM;
-    rc = greenlet_get_context(self, &call->outside);
-    if (rc == 0)
-        rc = greenlet_set_context(self, NULL);
-    if (rc == 0)
-        rc = greenlet_var_set(current, http_request_ref(call->request), NULL);
-    call->entered = rc == 0;
-    if (rc < 0) {
-        greenlet_set_context(self, call->outside);
-        greenlet_context_unref(call->outside);
-    }
-    return rc;
+    own = greenlet_context_with(current, http_request_ref(call->request));
+    if (own == NULL)
+        return -ENOMEM;
+    call->outside = greenlet_swap_context(own);
+    call->entered = true;
+    return 0;
 }
 
 bool http__call_may_wait(const struct http__call *call)
@@ -120,8 +114,7 @@ void http__call_end(struct http__call *call)
     if (call->live.back != NULL)
         http__live_end(call);
     call->entered = false;
-    greenlet_set_context(greenlet_current(), call->outside);
-    greenlet_context_unref(call->outside);
+    greenlet_context_unref(greenlet_swap_context(call->outside));
 }
 
 /* ---- values ---- */

@@ -95,6 +95,8 @@ const char *http_request_json_error(const struct http_request *request)
 
 /* ---- of a response ---- */
 
+enum { ROOM = 256 }; /* of a body, until it needs more */
+
 /* A bracket, a name, a comma: pieces are short, and many. */
 static int write_piece(const char *text, size_t size, void *arg)
 {
@@ -103,6 +105,10 @@ static int write_piece(const char *text, size_t size, void *arg)
 
     if (unlikely(size > body->room - body->size))
         return http_response_write(response, text, size) < 0 ? -1 : 0;
+    if (size == 1) {
+        body->data[body->size++] = *text;
+        return 0;
+    }
     memcpy(body->data + body->size, text, size);
     body->size += size;
     return 0;
@@ -111,13 +117,16 @@ static int write_piece(const char *text, size_t size, void *arg)
 static int write_json(struct http_response *response, const json_t *value)
 {
     static const char type[] = "Content-Type: application/json\r\n";
-    int rc = http_response_write(response, "", 0);
+    int rc = response->begun ? -ESHUTDOWN : 0;
 
     if (rc == 0)
         rc = http__response_type(response, type, sizeof type - 1);
     if (rc < 0)
         return rc;
     http_response_clear(response); /* a text without bytes from here on */
+    rc = http__text_reserve(&response->body, &response->work->arena, ROOM);
+    if (rc < 0)
+        return rc;
     errno = 0;
     if (json_dump_callback(value, write_piece, response,
                            JSON_COMPACT | JSON_ENCODE_ANY) == 0)

@@ -14,6 +14,8 @@ const uint32_t http__method_get = GET, http__method_head = HEAD,
 
 uint32_t http__method_bit(const char *name, size_t length)
 {
+    if (likely(length == 3 && memcmp(name, "GET", 3) == 0))
+        return GET;
     for (unsigned i = 0; i < COUNT; i++)
         if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
             return UINT32_C(1) << i;

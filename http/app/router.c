@@ -132,14 +132,17 @@ struct text {
     size_t length;
 };
 
+enum { FEW = 16 };
+
 struct search {
     struct http__arena *arena;
-    struct text *segments;
-    unsigned count;
+    struct text *segments; /* `few`, or in the arena */
+    unsigned count, room;
     bool slash;
     uint32_t method;
     struct http__found *found;
     int error;
+    struct text few[FEW];
 };
 
 static bool find(struct search *search, const struct http__node *node,
@@ -172,10 +175,13 @@ static bool find_text(struct search *search, const struct http__node *node,
 {
     const struct text *text = &search->segments[i];
 
-    for (const struct http__node *at = node->texts; at != NULL; at = at->next)
-        if (at->segment.pieces[0].length == text->length &&
-            memcmp(at->segment.pieces[0].text, text->at, text->length) == 0)
+    for (const struct http__node *at = node->texts; at != NULL; at = at->next) {
+        const struct http__piece *piece = &at->segment.pieces[0];
+
+        if (piece->length == text->length && *piece->text == *text->at &&
+            memcmp(piece->text, text->at, text->length) == 0)
             return find(search, at, i + 1);
+    }
     return false;
 }
 
@@ -275,20 +281,38 @@ static bool find(struct search *search, const struct http__node *node,
         return false;
     if (i == search->count)
         return end(search, node);
-    return find_text(search, node, i) || find_argument(search, node, i) ||
-           find_path(search, node, i);
+    return (node->texts != NULL && find_text(search, node, i)) ||
+           (node->others != NULL && find_argument(search, node, i)) ||
+           (node->paths != NULL && find_path(search, node, i));
 }
 
 /* ---- the path that was asked for ---- */
 
-static int take_segment(struct search *search, const char *at, size_t length)
+static int make_room(struct search *search)
 {
-    struct text *text = &search->segments[search->count++];
-    ssize_t decoded = (ssize_t)length;
+    size_t size = search->room * sizeof *search->segments;
+    struct text *more = http__arena_alloc(search->arena, 2 * size);
+
+    if (more == NULL)
+        return -ENOMEM;
+    memcpy(more, search->segments, size);
+    search->segments = more;
+    search->room *= 2;
+    return 0;
+}
+
+static int take_segment(struct search *search, const char *at, size_t length,
+                        bool encoded)
+{
+    struct text *text;
+    ssize_t decoded;
     char *copy;
 
+    if (unlikely(search->count == search->room) && make_room(search) < 0)
+        return -ENOMEM;
+    text = &search->segments[search->count++];
     *text = (struct text){at, length};
-    if (memchr(at, '%', length) == NULL)
+    if (!encoded)
         return 0;
     copy = http__arena_alloc(search->arena, length + 1);
     if (copy == NULL)
@@ -303,23 +327,19 @@ static int take_segment(struct search *search, const char *at, size_t length)
 /* What follows each slash; nothing behind the last one is no segment. */
 static int split(struct search *search, const char *path)
 {
-    unsigned most = 0;
+    const char *at = path;
     int rc = 0;
 
-    for (const char *at = path; *at != '\0'; at++)
-        most += *at == '/';
-    search->segments =
-        http__arena_alloc(search->arena, (most + 1) * sizeof(struct text));
-    if (search->segments == NULL)
-        return -ENOMEM;
-    while (rc == 0 && *path == '/') {
-        size_t length = strcspn(++path, "/");
+    while (rc == 0 && *at == '/') {
+        const char *begin = ++at;
+        bool encoded = false;
 
-        if (length == 0 && path[length] == '\0')
+        for (; *at != '/' && *at != '\0'; at++)
+            encoded |= *at == '%';
+        if (at == begin && *at == '\0')
             search->slash = true;
         else
-            rc = take_segment(search, path, length);
-        path += length;
+            rc = take_segment(search, begin, (size_t)(at - begin), encoded);
     }
     return rc;
 }
@@ -328,10 +348,18 @@ int http__router_find(const struct http__node *root, struct http__arena *arena,
                       const char *path, uint32_t method,
                       struct http__found *found)
 {
-    struct search search = {.arena = arena, .method = method, .found = found};
+    struct search search; /* not all of it: `few` need not be empty */
     int rc;
 
-    memset(found, 0, sizeof *found);
+    *found = (struct http__found){.route = NULL};
+    search.arena = arena;
+    search.segments = search.few;
+    search.count = 0;
+    search.room = FEW;
+    search.slash = false;
+    search.method = method;
+    search.found = found;
+    search.error = 0;
     rc = split(&search, path);
     if (rc < 0 || root == NULL)
         return rc;

@@ -92,6 +92,17 @@ static const char *find(const char *text, size_t length, const char *wanted,
     return size == 0 ? text + length : memmem(text, length, wanted, size);
 }
 
+static int match_argument(const struct http__piece *piece, const char *text,
+                          size_t length, struct http__pair *value,
+                          struct http__arena *arena)
+{
+    if (!http__converter_takes(piece->converter, text, length))
+        return -1;
+    value->name = piece->text;
+    value->value = http__arena_copy(arena, text, length);
+    return value->value != NULL ? 1 : -ENOMEM;
+}
+
 /* Between two arguments stands text, so that each ends where that begins first,
  * or, behind the last text, at the end. */
 int http__segment_match(const struct http__segment *segment, const char *text,
@@ -99,8 +110,11 @@ int http__segment_match(const struct http__segment *segment, const char *text,
                         struct http__arena *arena)
 {
     const char *end = text + length, *stop;
-    int count = 0;
+    int count = 0, rc;
 
+    if (likely(segment->count == 1 &&
+               segment->pieces[0].converter != HTTP__TEXT))
+        return match_argument(segment->pieces, text, length, values, arena);
     for (unsigned i = 0; i < segment->count; i++) {
         const struct http__piece *piece = &segment->pieces[i];
 
@@ -119,14 +133,13 @@ int http__segment_match(const struct http__segment *segment, const char *text,
             stop = (size_t)(end - text) >= piece[1].length
                        ? end - piece[1].length
                        : NULL;
-        if (stop == NULL || !http__converter_takes(piece->converter, text,
-                                                   (size_t)(stop - text)))
+        if (stop == NULL)
             return -1;
-        values[count].name = piece->text;
-        values[count].value =
-            http__arena_copy(arena, text, (size_t)(stop - text));
-        if (values[count++].value == NULL)
-            return -ENOMEM;
+        rc = match_argument(piece, text, (size_t)(stop - text), &values[count],
+                            arena);
+        if (rc < 0)
+            return rc;
+        count++;
         text = stop;
     }
     return text == end ? count : -1;

@@ -1,4 +1,5 @@
 /* Contexts: of greenlets in every state, shared, entered (G-116 ... G-122). */
+#include "context/testhook.h"
 #include "vars.h"
 
 /* Answers each switch with its v, after setting it if it was sent a number. */
@@ -260,6 +261,92 @@ static void drop_two(void)
     greenlet_context_unref(b);
 }
 
+/* ---- swaps ---- */
+
+START_TEST(a_context_with_a_value_has_no_other)
+    {
+        struct greenlet_context *made = greenlet_context_with(v, make(3));
+
+        set(w, 4);
+        ck_assert_uint_eq(greenlet_context_size(made), 1);
+        ck_assert_int_eq(get_from(made, v), 3);
+        ck_assert_int_eq(get_from(made, w), -1);
+        ck_assert_int_eq(get(v), -1);
+        greenlet_context_unref(made);
+        ck_assert_int_eq(values, 1);
+        for (long n = 1; n <= 3; n++) {
+            greenlet_test_fail(GREENLET_TEST_ALLOCATION, n);
+            ck_assert_ptr_null(greenlet_context_with(v, make(3)));
+            greenlet_test_fail(GREENLET_TEST_ALLOCATION, 0);
+            ck_assert_int_eq(greenlet_caught_peek()->error, -ENOMEM);
+            ck_assert_int_eq(values, 1);
+        }
+    }
+END_TEST
+
+START_TEST(a_swap_gives_back_what_there_was)
+    {
+        struct greenlet_context *before, *inner;
+
+        ck_assert_ptr_null(greenlet_swap_context(NULL));
+        ck_assert_ptr_null(
+            greenlet_swap_context(greenlet_context_with(v, make(1))));
+        inner = greenlet_context_with(v, make(2));
+        before = greenlet_swap_context(greenlet_context_ref(inner));
+        ck_assert_int_eq(get(v), 2);
+        ck_assert_int_eq(get_from(before, v), 1);
+        set(v, 3); /* another has this context, and sees it */
+        ck_assert_int_eq(get_from(inner, v), 3);
+        greenlet_context_unref(greenlet_swap_context(before));
+        ck_assert_int_eq(get(v), 1);
+        ck_assert_int_eq(values, 2);
+        greenlet_context_unref(inner);
+        ck_assert_int_eq(values, 1);
+    }
+END_TEST
+
+START_TEST(a_swap_in_one_greenlet_is_not_seen_in_another)
+    {
+        struct greenlet *g = greenlet_new(keeps_v, NULL, 0);
+
+        ck_assert_int_eq(ask(g, &(int){7}), 7);
+        ck_assert_ptr_null(
+            greenlet_swap_context(greenlet_context_with(v, make(8))));
+        ck_assert_int_eq(ask(g, NULL), 7);
+        ck_assert_int_eq(get(v), 8);
+        end(g);
+        greenlet_unref(g);
+    }
+END_TEST
+
+/* A map that nobody else has is changed in place: a copy is somebody else. */
+START_TEST(g117_a_copy_of_any_moment_stays_what_it_was)
+    {
+        struct greenlet_context *copies[6];
+        struct greenlet_token *token;
+        void *old;
+
+        for (int i = 0; i < 6; i++) {
+            set(v, i);
+            set(w, 10 + i);
+            set(w, 20 + i);
+            copies[i] = greenlet_context_copy(NULL);
+        }
+        ck_assert_int_eq(greenlet_var_set(v, make(9), &token), 0);
+        ck_assert_int_eq(greenlet_token_old(token, &old), 0);
+        ck_assert_int_eq(*(int *)old, 5);
+        set(v, 8);
+        ck_assert_int_eq(greenlet_var_reset(v, token), 0);
+        ck_assert_int_eq(get(v), 5);
+        for (int i = 0; i < 6; i++) {
+            ck_assert_int_eq(get_from(copies[i], v), i);
+            ck_assert_int_eq(get_from(copies[i], w), 20 + i);
+            greenlet_context_unref(copies[i]);
+        }
+        ck_assert_int_eq(values, 2);
+    }
+END_TEST
+
 START_TEST(g120_scoped_runs_nest)
     {
         make_two();
@@ -375,6 +462,10 @@ int main(void)
     tcase_add_test(tcase, g121_a_dead_greenlet_has_its_last_context);
     tcase_add_test(tcase, g122_a_tracer_runs_in_the_targets_context);
     tcase_add_test(tcase, each_goes_through_what_there_was_at_first);
+    tcase_add_test(tcase, a_context_with_a_value_has_no_other);
+    tcase_add_test(tcase, a_swap_gives_back_what_there_was);
+    tcase_add_test(tcase, a_swap_in_one_greenlet_is_not_seen_in_another);
+    tcase_add_test(tcase, g117_a_copy_of_any_moment_stays_what_it_was);
     tcase_add_test(tcase, g120_scoped_runs_nest);
     tcase_add_test(tcase, g120_runs_of_two_greenlets_may_end_in_any_order);
     tcase_add_test(tcase, g120_an_entered_context_may_be_shared);

@@ -140,11 +140,31 @@ static void drop_all(void)
         free(vars[i]);
 }
 
+static long set_in_place;
+
+/* Where it is refused the map is as it was, which is checked as ever. */
+static bool set_here(uint32_t m, uint32_t i, struct greenlet__binding *binding)
+{
+    struct greenlet__binding *replaced = NULL;
+
+    if (!greenlet__varmap_set_here(&maps[m], binding, &replaced))
+        return false;
+    quick_assert(replaced == table[m][i]);
+    if (replaced != NULL)
+        drop_binding(replaced);
+    table_size[m] += table[m][i] == NULL;
+    table[m][i] = binding;
+    set_in_place++;
+    return true;
+}
+
 static void step_set(uint32_t m, uint32_t i)
 {
     struct greenlet__binding *binding = bind(vars[i]);
     struct greenlet__varmap to;
 
+    if (any(2) == 0 && set_here(m, i, binding))
+        return;
     quick_assert(greenlet__varmap_set(&maps[m], binding, &to) == 0);
     drop_binding(binding);
     drop_map(&maps[m]);
@@ -217,6 +237,7 @@ START_TEST(random_operations_agree_with_a_plain_table)
                 for (int k = 0; k < MAPS; k++)
                     check_map(k);
         }
+        ck_assert(set_in_place > 0 || _i > 2); /* the root has nodes alone */
         drop_all();
     }
 END_TEST
@@ -267,6 +288,38 @@ START_TEST(a_map_of_thousands_is_shallow)
             step_set(0, i);
         for (uint32_t i = 0; i < VARS; i++)
             ck_assert_int_le(depth(&maps[0], table[0][i]), 3); /* 16^3 > 3000 */
+        drop_all();
+    }
+END_TEST
+
+/* One that has the root as well would see it; one that looked and went does not
+ * matter. */
+START_TEST(in_place_is_set_only_what_nobody_else_has)
+    {
+        struct greenlet__binding *binding, *replaced = NULL;
+        struct greenlet__varmap copy;
+
+        make_vars(0);
+        binding = bind(vars[0]);
+        ck_assert(!greenlet__varmap_set_here(&maps[0], binding, &replaced));
+        ck_assert_int_eq(greenlet__varmap_of(binding, &maps[0]), 0);
+        ck_assert_uint_eq(maps[0].size, 1);
+        ck_assert_ptr_eq(greenlet__varmap_find(&maps[0], vars[0]), binding);
+        binding = bind(vars[1]);
+        copy = greenlet__varmap_copy(&maps[0]);
+        ck_assert(!greenlet__varmap_set_here(&maps[0], binding, &replaced));
+        drop_map(&copy);
+        ck_assert(greenlet__varmap_set_here(&maps[0], binding, &replaced));
+        ck_assert_ptr_null(replaced);
+        ck_assert_uint_eq(maps[0].size, 2);
+        binding = bind(vars[1]);
+        ck_assert(greenlet__varmap_set_here(&maps[0], binding, &replaced));
+        ck_assert_ptr_eq(replaced->var, vars[1]);
+        drop_binding(replaced);
+        ck_assert_uint_eq(maps[0].size, 2);
+        greenlet_test_fail(GREENLET_TEST_ALLOCATION, 1);
+        ck_assert_int_eq(greenlet__varmap_of(binding, &copy), -ENOMEM);
+        greenlet_test_fail(GREENLET_TEST_ALLOCATION, 0);
         drop_all();
     }
 END_TEST
@@ -406,6 +459,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_was_removed_leaves_no_nodes_behind, 0,
                         HASHES);
     tcase_add_test(tcase, a_map_of_thousands_is_shallow);
+    tcase_add_test(tcase, in_place_is_set_only_what_nobody_else_has);
     tcase_add_loop_test(tcase, without_memory_nothing_changes, 0, HASHES);
     tcase_add_loop_test(tcase, each_ends_when_it_is_told_to, 0, HASHES);
     tcase_add_loop_test(tcase, threads_share_nodes, 0, HASHES);

@@ -295,6 +295,59 @@ START_TEST(g143_a_fork_does_not_hang_the_child)
     }
 END_TEST
 
+/* Registered before the library's: called while it holds its locks. */
+static bool watches; /* a fork of this test */
+
+static void uses_variables(void)
+{
+    struct greenlet_context *copy;
+
+    if (!watches)
+        return;
+    set(v, get(v) + 1);
+    copy = greenlet_context_copy(NULL);
+    if (get_from(copy, v) != get(v))
+        ck_abort();
+    greenlet_context_unref(copy);
+}
+
+__attribute__((constructor(101))) static void register_first(void)
+{
+    pthread_atfork(uses_variables, NULL, uses_variables);
+}
+
+START_TEST(g143_handlers_of_a_fork_may_use_variables)
+    {
+        struct greenlet_context *shared = greenlet_context_new();
+        int status;
+        pthread_t thread;
+        pid_t pid;
+        bool alone = SANITIZED_ADDRESS; /* see child() */
+
+        make_many();
+        stop = false;
+        if (!alone)
+            start(&thread, sets_all_the_time, shared);
+        set(v, 0);
+        for (int i = 1; i <= 20; i++) {
+            watches = true;
+            pid = fork();
+            watches = false;
+            if (pid == 0)
+                _exit(get(v) == i + 1 ? 0 : 1);
+            ck_assert_int_gt(pid, 0);
+            ck_assert_int_eq(get(v), i);
+            ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+            ck_assert_int_eq(status, 0);
+        }
+        __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+        if (!alone)
+            pthread_join(thread, NULL);
+        greenlet_context_unref(shared);
+        drop_many();
+    }
+END_TEST
+
 static void *sets_and_exits(void *data)
 {
     (void)data;
@@ -322,6 +375,7 @@ int main(void)
     tcase_add_test(tcase, g117_no_set_of_a_shared_context_is_lost);
     tcase_add_test(tcase, g116_contexts_may_be_set_from_other_threads);
     tcase_add_test(tcase, g143_a_fork_does_not_hang_the_child);
+    tcase_add_test(tcase, g143_handlers_of_a_fork_may_use_variables);
     tcase_add_test(tcase, a_thread_that_exits_leaves_no_context);
     return vars_run("varthreads", tcase);
 }
