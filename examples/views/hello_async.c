@@ -22,7 +22,7 @@ static int hello(struct http_request *request, struct http_response *response,
 
     (void)request;
     if (rc == 0)
-        rc = hub_task_await(task, hub_deadline(HUB_SECOND), &word);
+        rc = hub_task_await(task, hub_deadline(5 * HUB_SECOND), &word);
     return rc < 0 ? rc
                   : http_response_printf(response, "Hello, async %s\n",
                                          (const char *)word);

@@ -25,7 +25,7 @@ static int operation(struct http_request *request,
     int rc = hub_task_create(scope, &task, risky, what, NULL);
 
     if (rc == 0)
-        rc = hub_task_await(task, hub_deadline(HUB_SECOND), &result);
+        rc = hub_task_await(task, hub_deadline(5 * HUB_SECOND), &result);
     if (rc == 0)
         return http_response_jsonf(response, "{s:s}", "result", result);
     http_app_log(http_request_app(request), HTTP_APP_ERROR,

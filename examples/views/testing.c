@@ -27,7 +27,7 @@ static int view(struct http_request *request, struct http_response *response,
     if (rc == 0)
         rc = hub_task_create(scope, &task[1], half, "second", NULL);
     if (rc == 0)
-        rc = hub_task_gather(task, 2, hub_deadline(HUB_SECOND), text);
+        rc = hub_task_gather(task, 2, hub_deadline(5 * HUB_SECOND), text);
     return rc < 0 ? rc
                   : http_response_jsonf(response, "[s,s]", text[0], text[1]);
 }
