@@ -63,8 +63,9 @@ HTTP_API void http_app_set_debug(struct http_app *app, bool debug);
 
 /* A page of what is going on, at that path [NULL: none; by --status "/-/status"], and
  * its numbers as JSON at PATH.json: requests in flight and answered, latencies,
- * connections, greenlets, memory of the hub and process that answer it.  For clients on
- * this machine alone, as above; for others there is no such path.  Copied.
+ * connections, greenlets, memory of the hub and process that answer it; and of each
+ * worker, with sums.  For clients on this machine alone, as above; for others there is
+ * no such path.  Copied.
  * Returns 0, -EINVAL, -ENOMEM; both stick. */
 HTTP_API int http_app_set_status(struct http_app *app, const char *path);
 

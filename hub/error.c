@@ -126,10 +126,31 @@ void hub__say(struct hub *hub, const char *text)
     }
 }
 
+static hub_error_about *error_about; /* atomic */
+
+void hub_set_error_about(hub_error_about *about)
+{
+    __atomic_store_n(&error_about, about, __ATOMIC_RELEASE);
+}
+
+/* " (of GET /)", or nothing. */
+static void describe_work(const struct greenlet *context, char *text,
+                          size_t size)
+{
+    hub_error_about *about = __atomic_load_n(&error_about, __ATOMIC_ACQUIRE);
+    char what[256] = "";
+
+    text[0] = '\0';
+    if (about != NULL && context != NULL)
+        about(context, what, sizeof what);
+    if (what[0] != '\0')
+        snprintf(text, size, " (of %s)", what);
+}
+
 static void print(struct hub *hub, const struct greenlet *context,
                   const struct greenlet_exception *exception)
 {
-    char who[128] = "the loop", when[32], line[512];
+    char who[128] = "the loop", work[264], when[32], line[768];
     time_t now = time(NULL);
     struct tm utc;
     int error = greenlet__error_of(exception);
@@ -138,9 +159,10 @@ static void print(struct hub *hub, const struct greenlet *context,
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     if (context != NULL)
         greenlet_describe(context, who, sizeof who);
+    describe_work(context, work, sizeof work);
     snprintf(line, sizeof line,
-             "vireo: %s %s failed with %s: %s (%s), thrown at %p\n", when, who,
-             exception->cls->name,
+             "vireo: %s %s%s failed with %s: %s (%s), thrown at %p\n", when,
+             who, work, exception->cls->name,
              exception->text != NULL ? exception->text : "", strerror(-error),
              exception->origin);
     hub__say(hub, line);

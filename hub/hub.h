@@ -188,6 +188,14 @@ typedef void hub_error_handler(struct hub *hub, const struct greenlet *context,
  * Returns 0 or -ENOMEM. */
 HUB_API int hub_set_error_handler(hub_error_handler *handler, void *data);
 
+/* Says what a greenlet that failed was at work on, for the default's line: a text, or
+ * nothing.  It must not wait. */
+typedef void hub_error_about(const struct greenlet *context, char *text,
+                             size_t size);
+
+/* Set that of all hubs of the process; NULL: none.  Thread-safe. */
+HUB_API void hub_set_error_about(hub_error_about *about);
+
 /* Where the default prints: an fd, borrowed; -1 prints nothing; 2 unless set.
  * Returns 0 or -ENOMEM. */
 HUB_API int hub_set_error_fd(int fd);

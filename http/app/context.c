@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <stdio.h>
 
 static struct greenlet_var *current;
 static pthread_once_t current_once = PTHREAD_ONCE_INIT;
@@ -16,9 +17,43 @@ static void let_go(void *value)
     http_request_unref(value);
 }
 
+/* Method and rule, and the endpoint's name; of what no rule matched, the path.
+ */
+static void say_what(struct http_request *request, char *text, size_t size)
+{
+    const struct http__call *call = request->call;
+
+    if (call != NULL && call->route != NULL)
+        snprintf(text, size, "%s %s, %s", http_request_verb(request),
+                 call->route->path, call->route->how.endpoint);
+    else
+        snprintf(text, size, "%s %s", http_request_verb(request),
+                 http_request_path(request));
+    for (; *text != '\0'; text++) /* what a client sent writes no lines */
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
+/* A task or a greenlet of a view has a copy of its context, also when it has
+ * ended. */
+static void describe(const struct greenlet *g, char *text, size_t size)
+{
+    struct greenlet_context *context;
+    void *value = NULL;
+
+    if (greenlet_get_context((struct greenlet *)(uintptr_t)g, &context) < 0 ||
+        context == NULL)
+        return;
+    if (greenlet_context_get(context, current, &value) == 0 && value != NULL)
+        say_what(value, text, size);
+    greenlet_context_unref(context);
+}
+
 static void make_current(void)
 {
     current = greenlet_var_new("http_request_current", let_go);
+    if (current != NULL)
+        hub_set_error_about(describe);
 }
 
 struct http_request *http_request_current(void)

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-static struct http__live *of(struct http_server *server)
+struct http__live *http__live_of(struct http_server *server)
 {
     if (server->live == NULL)
         server->live = http__calloc(1, sizeof *server->live);
@@ -19,7 +19,8 @@ static struct http__live *of(struct http_server *server)
 
 void http__live_begin(struct http__call *call)
 {
-    struct http__live *live = of(call->request->work->server);
+    struct http_server *server = call->request->work->server;
+    struct http__live *live = http__live_of(server);
     struct http__live_entry *entry = &call->live;
 
     if (live == NULL)
@@ -33,6 +34,7 @@ void http__live_begin(struct http__call *call)
         entry->next->back = &entry->next;
     live->first = entry;
     live->in_flight++;
+    http__live_rows_put(live, server);
 }
 
 /* What is printable, and ASCII: JSON takes no other bytes as they are. */
@@ -58,7 +60,8 @@ void http__live_describe(const struct http__call *call,
 
 void http__live_end(struct http__call *call)
 {
-    struct http__live *live = call->request->work->server->live;
+    struct http_server *server = call->request->work->server;
+    struct http__live *live = server->live;
     struct http__live_entry *entry = &call->live;
     struct http__live_done *done;
     int status = call->response->status;
@@ -77,6 +80,7 @@ void http__live_end(struct http__call *call)
     if (!call->opened) /* how long a WebSocket is open is no latency */
         live->latencies[live->latency_count++ % HTTP__LIVE_LATENCIES] =
             done->ended - done->began;
+    http__live_rows_put(live, server);
 }
 
 int http_app_set_status(struct http_app *app, const char *path)

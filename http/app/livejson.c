@@ -153,15 +153,17 @@ static json_t *all(const struct http_server *server)
         server->live != NULL ? server->live : &nothing;
     int64_t now = hub_now();
 
+    http__live_rows_put(live, server);
     return json_pack(
-        "{s:I,s:{s:I,s:I,s:I},s:o,s:o,s:{s:I,s:I},s:o,s:o,s:o}", "uptime_s",
+        "{s:I,s:{s:I,s:I,s:I},s:o,s:o,s:{s:I,s:I},s:o,s:o,s:o,s:o}", "uptime_s",
         live->began != 0 ? us(now - live->began) / 1000000 : (json_int_t)0,
         "requests", "total", (json_int_t)live->requests, "in_flight",
         (json_int_t)live->in_flight, "websockets", (json_int_t)websockets(live),
         "responses", classes(live), "latency_us", latencies(live),
         "connections", "open", (json_int_t)server->counts.connections,
         "accepted", (json_int_t)server->counts.accepted, "process", process(),
-        "in_flight", in_flight(live, now), "done", done(live, now));
+        "in_flight", in_flight(live, now), "done", done(live, now), "workers",
+        http__live_rows_json(live));
 }
 
 /* ---- the answer ---- */

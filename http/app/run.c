@@ -1,6 +1,7 @@
 /* run.c - an application as a program (V-25), and hooks around serving (V-18)
  */
 #include "http/app/app_impl.h"
+#include "http/app/live.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -50,6 +51,7 @@ int http__app_run_around(struct http_app *app,
 struct running {
     struct http_app *app;
     const struct http_serve_options *options;
+    struct http__live_rows *rows; /* NULL: there is no status page */
 };
 
 static int begin(struct http_worker *worker, struct http_server *server,
@@ -58,6 +60,9 @@ static int begin(struct http_worker *worker, struct http_server *server,
     const struct running *running = data;
     int rc = 0;
 
+    if (running->rows != NULL)
+        http__live_rows_take(running->rows, server, http_worker_index(worker),
+                             http_worker_count(worker));
     if (running->options->begin != NULL)
         rc = running->options->begin(worker, server, running->options->data);
     return rc == 0 ? http__app_run_around(running->app,
@@ -79,7 +84,7 @@ int http_app_serve(struct http_app *app,
                    const struct http_serve_options *options)
 {
     static const struct http_serve_options defaults;
-    struct running running = {app, options != NULL ? options : &defaults};
+    struct running running = {app, options != NULL ? options : &defaults, NULL};
     struct http_serve_options mine = *running.options;
     int rc = app->error;
 
@@ -88,7 +93,11 @@ int http_app_serve(struct http_app *app,
     mine.begin = begin;
     mine.end = end;
     mine.data = &running;
-    return http_serve(&mine, http_app_view(app));
+    if (app->status_path != NULL)
+        running.rows = http__live_rows_new();
+    rc = http_serve(&mine, http_app_view(app));
+    http__live_rows_free(running.rows);
+    return rc;
 }
 
 /* ---- as a program ---- */

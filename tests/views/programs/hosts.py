@@ -39,10 +39,13 @@ defaults
     timeout client 30s
     timeout server 20s
     timeout queue 2s
+    timeout check 10s
     retries 3
     option redispatch 1
     option http-buffer-request
     retry-on conn-failure empty-response
+# Without `timeout check` a host is DOWN that does not answer within `inter`: on a busy
+# machine both were, and alive.  Who is lost does not connect any more.
 frontend all
     bind 127.0.0.1:%(port)d
     stats enable
@@ -53,7 +56,7 @@ frontend all
 backend hosts
     balance roundrobin
     option httpchk GET /health
-    default-server check inter 200 fastinter 100 fall 2 rise 1
+    default-server check inter 500 fastinter 100 fall 2 rise 1
     server a %(a)s
     server b %(b)s
 """

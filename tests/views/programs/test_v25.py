@@ -4,6 +4,7 @@
 """V-25: arguments of a program, pages of errors, the status page, over real sockets."""
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -130,6 +131,35 @@ def test_what_is_going_on_is_counted():
         for i in range(200):  # more than are kept
             program.ask("/")
         assert len(numbers(program)["done"]) == 128
+
+
+def test_each_worker_has_a_row_and_there_are_sums():
+    with Program(PROGRAM, "--status", "--workers=3") as program:
+        for _ in range(60):
+            assert program.ask("/")[0] == 200
+        for _ in range(5):
+            assert program.ask("/nowhere")[0] == 404
+        slow = [threading.Thread(target=program.ask, args=("/slow",))
+                for _ in range(9)]
+        for thread in slow:
+            thread.start()
+        # Connections go to any of them; whoever is asked knows of all.
+        wait_until(lambda: numbers(program)["workers"]["sum"]["in_flight"] == 9)
+        for thread in slow:
+            thread.join()
+        wait_until(lambda: numbers(program)["workers"]["sum"]["in_flight"] == 0)
+        seen = numbers(program)["workers"]
+        assert len({row["pid"] for row in seen["each"]} - {0}) == 3, seen
+        assert seen["sum"]["total"] == 74 and seen["sum"]["4xx"] == 5, seen
+        assert seen["sum"]["2xx"] == 69, seen
+        for name in ("total", "2xx", "accepted"):
+            assert seen["sum"][name] == sum(row[name] for row in seen["each"])
+        # One that died: its row is another's, who begins anew.
+        before = {row["pid"] for row in seen["each"]}
+        os.kill(seen["each"][0]["pid"], signal.SIGKILL)
+        wait_until(lambda: {row["pid"] for row in numbers(program)["workers"]["each"]}
+                   - before)
+        assert len(numbers(program)["workers"]["each"]) == 3
 
 
 def test_it_is_for_this_machine_alone():

@@ -57,8 +57,17 @@ def test_the_status_page():
             assert picture.count('class="%s"' % kind) == 1, (kind, picture)
         assert "GET /nowhere&lt;b&gt;, 404 after " in picture, picture
         assert inside(text, "flight").count("/events") == 3, text
+        assert "<section id=\"workers\" hidden" in text, text  # there is one
         for one in following:
             one.close()
+    with Program(PROGRAM, "--status", "--workers=2") as program:
+        program.ask("/")
+        text = document(program, "/-/status", "--dump-dom")
+        assert "<section id=\"workers\"><h2>" in text, text
+        rows = re.findall(r"<tr><td>(.*?)</td><td class=\"n\">(\d+)</td>",
+                          inside(text, "crew"))
+        assert len(rows) == 3 and rows[2] == ("all", "1"), rows
+        assert sum("(above)" in name for name, _ in rows) == 1, rows
 
 
 def follow(program):
