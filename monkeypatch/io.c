@@ -1,13 +1,12 @@
 /* io.c - try, wait, try again: the life of a call that may block on an fd */
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
-#include "monkeypatch/sync_impl.h"
 
 #include "hub/watch_impl.h"
 
 unsigned mp__io_budget = MP_IO_BUDGET;
 
-void mp__io_give_turn(void)
+void mp__io_give_way(void)
 {
     int before = errno;
 
@@ -15,19 +14,6 @@ void mp__io_give_turn(void)
     if (mp__here != NULL && mp__may_park())
         mp__yield();
     errno = before;
-}
-
-/* The budget is everybody's, and who ends it may just have begun to run: it would
- * give way in the middle of what others then queue up for, and they run soon, too,
- * as it waits for something all the time. */
-void mp__io_give_way(void)
-{
-    static __thread struct sync_row ends
-        __attribute__((tls_model("initial-exec")));
-
-    mp__io_budget = MP_IO_BUDGET;
-    if (mp__here != NULL && sync_row_is_full(&ends, 2))
-        mp__io_give_turn();
 }
 
 void mp__io_open(struct mp__io *io, int fd, int events)

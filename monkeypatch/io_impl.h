@@ -120,12 +120,10 @@ int mp__io_park(int *fd, int events, int64_t deadline, unsigned flags);
 /* False where the kernel would say EFAULT. */
 bool mp__readable(const void *address, size_t len);
 
-/* Who makes this many calls in a row without having parked gives way; at the latest
- * when it has made twice as many. */
+/* Every MP_IO_BUDGET-th call in a row that did not park gives way. */
 #define MP_IO_BUDGET 64
 extern unsigned mp__io_budget;
-void mp__io_give_way(void); /* unless it has parked, or given way, meanwhile */
-void mp__io_give_turn(void);
+void mp__io_give_way(void);
 
 static inline void mp__io_begin(void)
 {

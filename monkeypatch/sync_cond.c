@@ -190,14 +190,10 @@ int sync_cond_timedwait(pthread_cond_t *user, pthread_mutex_t *mutex,
 static void give_way(bool woken)
 {
     static unsigned left[2] = {MP_IO_BUDGET, MP_IO_BUDGET};
-    static __thread struct sync_row ends[2]
-        __attribute__((tls_model("initial-exec")));
 
     if (likely(mp__here == NULL) || likely(--left[woken] != 0))
         return;
     left[woken] = MP_IO_BUDGET;
-    if (!sync_row_is_full(&ends[woken], 2))
-        return; /* it waited meanwhile: others have run without its help */
     if (sync_turn_due)
         sync_give_turn(); /* no mutex was unlocked since */
     else

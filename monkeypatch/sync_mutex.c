@@ -276,7 +276,7 @@ void sync_give_turn(void)
     if (mp__here == NULL)
         return;
     sync_turn_due = false;
-    mp__io_give_turn();
+    mp__io_give_way();
 }
 
 MP_EXPORT int pthread_mutex_unlock(pthread_mutex_t *mutex)
