@@ -99,7 +99,8 @@ static void look_at(struct http__connection *connection, int64_t turn)
         http__stream_look(connection);
     } else if (most >= 0 && idle >= most) {
         close_idle(connection);
-    } else if (!connection->trimmed && idle >= TRIM_AFTER_NS) {
+    } else if (connection->greenlet != NULL && !connection->trimmed &&
+               idle >= TRIM_AFTER_NS) {
         trim(connection->greenlet);
         connection->trimmed = true;
     }
@@ -156,6 +157,8 @@ static void sweep(struct http_server *server, int64_t turn)
                                     ? server->pool_count / 2
                                     : POOL_KEPT);
     http__work_settle(server);
+    if (server->crew != NULL)
+        hub_crew_settle(server->crew);
 }
 
 /* Returns false: it was killed. */
