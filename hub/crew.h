@@ -42,6 +42,7 @@ HUB_API int hub_crew_new(hub_crew_function *function, size_t stack_size,
 /* No post of it waits.  May be called by its function. */
 HUB_API void hub_crew_free(struct hub_crew *crew);
 
+/* Before its first use. */
 HUB_API void hub_crew_post_init(struct hub_crew_post *post,
                                 struct hub_crew *crew);
 

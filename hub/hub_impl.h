@@ -376,10 +376,6 @@ void hub__cancel_start(struct hub *hub, struct greenlet *g);
 void hub__end_link(struct greenlet *g, struct hub__link *link);
 void hub__end_unlink(struct greenlet *g, struct hub__link *link);
 int hub__run_at_once(struct hub *hub, greenlet_run *run, void *arg);
-/* The same, with a stack of that size, for those who want to know who is
- * spawned. */
-int hub__run_told_at_once(struct hub *hub, size_t stack_size,
-                          greenlet_run *run, void *arg);
 /* What g ended with, with its record left for greenlet_caught(): the first who
  * asks gets the payload. */
 int hub__raise_failure(struct greenlet *g);
