@@ -4,6 +4,7 @@
 #include "hub/hub.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ struct place {
     int ends[2];
     int calls, error;
     struct greenlet *by; /* borrowed, to compare */
+    uintptr_t deep;      /* a page of its stack */
 };
 
 static struct hub_crew *crew;
@@ -23,6 +25,16 @@ static bool waits;   /* the function does */
 static bool returns; /* to its post */
 static int distinct;
 static struct greenlet *last;
+
+/* In a page that is not the first of its stack. */
+static __attribute__((noinline)) void use_stack(struct place *place)
+{
+    volatile char much[40000];
+
+    for (size_t i = 0; i < sizeof much; i += 1000)
+        much[i] = 1;
+    place->deep = (uintptr_t)&much[sizeof much / 2] & ~(uintptr_t)4095;
+}
 
 static void be_with(struct hub_crew_post *post, int error)
 {
@@ -36,6 +48,7 @@ static void be_with(struct hub_crew_post *post, int error)
     last = place->by;
     if (error == 0)
         hub_recv(place->ends[0], &byte, 1, 0, HUB_NOWAIT);
+    use_stack(place);
     if (waits)
         hub_sleep(10 * MS);
     if (returns && error == 0)
@@ -160,6 +173,39 @@ START_TEST(the_stack_that_was_used_last_is_used_again)
 }
 END_TEST
 
+static int there(void)
+{
+    unsigned char is_there;
+    int count = 0;
+
+    for (int i = 0; i < COUNT; i++)
+        if (mincore((void *)places[i].deep, 4096, &is_there) == 0)
+            count += is_there & 1;
+    return count;
+}
+
+/* All but 16, which are kept for those to come. */
+START_TEST(stacks_that_are_not_needed_any_more_are_given_back)
+{
+    open_all();
+    waits = true;
+    for (int i = 0; i < COUNT; i++)
+        ring(i);
+    hub_sleep(50 * MS);
+    waits = false;
+    ck_assert_int_eq(there(), COUNT);
+    hub_crew_settle(crew); /* they were just in use */
+    ck_assert_int_eq(there(), COUNT);
+    hub_crew_settle(crew);
+    ck_assert_int_le(there(), 16);
+    for (int i = 0; i < COUNT; i++)
+        ring(i);
+    hub_sleep(5 * MS);
+    ck_assert_int_eq(places[0].calls, 2);
+    close_all();
+}
+END_TEST
+
 START_TEST(a_post_is_called_with_an_error)
 {
     open_all();
@@ -238,6 +284,7 @@ int main(void)
     tcase_add_test(tcase, those_who_are_ready_together_share_one);
     tcase_add_test(tcase, a_call_that_waits_has_its_own);
     tcase_add_test(tcase, the_stack_that_was_used_last_is_used_again);
+    tcase_add_test(tcase, stacks_that_are_not_needed_any_more_are_given_back);
     tcase_add_test(tcase, a_post_is_called_with_an_error);
     tcase_add_test(tcase, a_descriptor_that_is_closed_ends_the_wait);
     tcase_add_test(tcase, a_kill_is_not_for_the_next);
