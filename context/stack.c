@@ -444,6 +444,35 @@ size_t greenlet__pool_free(const struct greenlet__pool *pool)
     return count;
 }
 
+/* The owner_id in the control block of a free slot, until it is taken. */
+#define TRIMMED UINT32_MAX
+
+static void trim(struct greenlet *g)
+{
+    char *low = g->slot.base + g->slot.guard;
+    char *high = (char *)((uintptr_t)g & ~(uintptr_t)(PAGE - 1));
+    int saved = errno;
+
+    if (high > low)
+        madvise(low, (size_t)(high - low), MADV_DONTNEED);
+    errno = saved;
+    g->owner_id = TRIMMED;
+}
+
+/* Who is given goes on top: below one that was trimmed all were. */
+void greenlet__pool_trim(const struct greenlet__pool *pool, size_t keep)
+{
+    struct greenlet__link *link =
+        pool->standard != NULL ? pool->standard->free : NULL;
+
+    for (; link != NULL && keep > 0; keep--)
+        link = (struct greenlet__link *)(link->next & ~GREENLET__FREE);
+    while (link != NULL && greenlet__below(link)->owner_id != TRIMMED) {
+        trim(greenlet__below(link));
+        link = (struct greenlet__link *)(link->next & ~GREENLET__FREE);
+    }
+}
+
 size_t greenlet__slots_made(void)
 {
     return __atomic_load_n(&slots_made, __ATOMIC_RELAXED);

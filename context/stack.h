@@ -50,6 +50,9 @@ const char *greenlet__guard_kind(void);
 /* Slots cut so far in this process; free ones of one pool. */
 size_t greenlet__slots_made(void);
 size_t greenlet__pool_free(const struct greenlet__pool *pool);
+/* Of free slots of the default size all but the first page goes back to the
+ * system, except of the `keep` that would be taken first. */
+void greenlet__pool_trim(const struct greenlet__pool *pool, size_t keep);
 size_t greenlet__orphans_free(void);
 /* The orphans' lock over a fork; see greenlet__fork. */
 void greenlet__stack_fork(bool prepare);

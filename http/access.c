@@ -36,7 +36,7 @@ void http__access_refused(struct http__connection *connection, int status,
     const char *line = work->input + work->start;
     const char *end = work->input + work->end, *at;
     struct http_server_access entry = {
-        .peer = connection->peer, .status = status, .sent = sent};
+        .peer = &connection->peer, .status = status, .sent = sent};
 
     while (line < end && (*line == '\r' || *line == '\n'))
         line++;

@@ -114,7 +114,7 @@ static void begin(struct http__connection *connection)
 
     work->at = work->start + request->head.length;
     request->data = work->input + work->start;
-    request->peer = connection->peer;
+    request->peer = &connection->peer;
     request->scheme = connection->secure ? "https" : "http";
     server->counts.requests++;
     connection->requests++;
@@ -210,7 +210,7 @@ static void answer_one(struct http__connection *connection)
 /* ---- all that is there ---- */
 
 /* Where one has no memory, so have many: a line about it comes seldom. */
-static void report_starved(struct http_server *server)
+void http__report_starved(struct http_server *server)
 {
     int64_t now = hub_now();
 
@@ -227,7 +227,7 @@ static struct http__work *take_work(struct http__connection *connection)
     struct http__work *work = http__work_take(connection->server);
 
     if (work == NULL) {
-        report_starved(connection->server);
+        http__report_starved(connection->server);
         return NULL;
     }
     work->connection = connection;

@@ -1,9 +1,8 @@
-/* connection.h - a connection, as its greenlet has it
+/* connection.h - a connection, as the greenlet that is with it has it
  *
- * The struct lies on the stack of the greenlet, on its first page.  While
- * nothing is being read or answered it holds no buffer: `work`, which has them
- * all, is taken when there is something to read and given back when all is
- * answered. */
+ * While nothing is being read or answered it has no greenlet and holds no buffer:
+ * `work`, which has them all, is taken when there is something to read and given
+ * back when all is answered. */
 #ifndef HTTP_CONNECTION_H
 #define HTTP_CONNECTION_H
 

@@ -1,7 +1,7 @@
 /* http_impl.h - server, connection, request and response from the inside
  *
- * Rules: nothing is held while a connection is idle but its stack's first page;
- * all memory of a request is its `work`, which goes back to a pool of the
+ * Rules: nothing is held while a connection is idle but its struct, and a greenlet
+ * only by one that http_server_connection() was given; all memory of a request is its `work`, which goes back to a pool of the
  * server.  No clock is read for a request that nothing makes wait. */
 #ifndef HTTP_IMPL_H
 #define HTTP_IMPL_H
@@ -13,6 +13,7 @@
 #include "http/memory.h"
 #include "http/strict.h"
 
+#include "hub/crew.h"
 #include "hub/server.h"
 
 #define likely(x)         __builtin_expect(!!(x), 1)
@@ -175,16 +176,20 @@ void http__request_reset(struct http_request *request);
  * affair. */
 enum http__idling { HTTP__BUSY, HTTP__FRESH, HTTP__IDLE, HTTP__UPGRADED };
 
+/* What a request needs of it is together, and in front. */
 struct http__connection {
+    struct hub_crew_post post; /* waits for a request, if that is a listener's */
     struct http__wire wire;
     struct http_server *server;
-    struct http__work *work; /* NULL: idle */
-    struct hub_address *peer;
-    struct greenlet *greenlet;
-    struct http__connection *next, **back; /* all of the server's */
-    int64_t since;                         /* how long it idles: server->now */
-    unsigned idled;                        /* `requests` at that time */
-    uint8_t idling;                        /* enum http__idling */
+    struct http__work *work;   /* NULL: idle */
+    struct greenlet *greenlet; /* that is with it; NULL: the post waits */
+    struct hub_callback *soon; /* sends what was gathered */
+    const void *deferred;      /* greenlet_deferred() before the view */
+    int64_t since;             /* how long it idles: server->now */
+    unsigned idled;            /* `requests` at that time */
+    unsigned requests;
+    uint8_t idling; /* enum http__idling */
+    bool begun;
     bool trimmed;
     bool secure;  /* the client's scheme is https */
     bool closing; /* after what is to be sent */
@@ -192,22 +197,28 @@ struct http__connection {
     bool broken; /* nothing can be sent any more */
     bool writing; /* its greenlet sends what is in `out` */
     bool gone;    /* a stream's client */
-    unsigned requests;
-    struct hub_callback *soon; /* sends what was gathered */
-    struct hub_scope *scope;   /* of a stream's producer */
+    struct http__connection *next, **back; /* all of the server's */
+    struct http__listening *listening; /* where it came from; NULL: it was given */
+    struct hub_scope *scope;           /* of a stream's producer */
     struct hub_watcher *watcher;
-    const void *deferred; /* greenlet_deferred() before the view */
     void (*on_stop)(void *data);
     void *on_stop_data;
+    struct hub_address peer;
 };
 
-/* connection.c: all of a connection's life, in its greenlet; fd is given. */
+/* connection.c: one that was accepted, from the loop; fd is given. */
+void http__connection_accepted(struct http__listening *listening, int fd,
+                               const struct hub_address *peer);
+void http__connection_attend(struct hub_crew_post *post, int error);
+/* All of a connection's life, in the greenlet that calls; fd is given. */
 void http__connection_run(struct http_server *server,
                           const struct http_server_listener *how, int fd,
-                          struct hub_address *peer);
+                          const struct hub_address *peer);
 /* answer.c: what is there is answered, until nothing is.  Returns true: wait
  * for more; false: close. */
 bool http__answer(struct http__connection *connection);
+/* There is no memory for a connection: a line about it comes seldom. */
+void http__report_starved(struct http_server *server);
 /* After an error, or with input that nobody wants: closing at once would take
  * away what the client has not read. */
 void http__linger(struct http__connection *connection);
@@ -300,6 +311,7 @@ struct http_server {
     struct http__parser_lines *lines;
     struct http__listening *listenings, **last;
     struct http__connection *connections;
+    struct hub_crew *crew; /* NULL: it does not listen */
     struct http__slots *slots; /* works are in these */
     struct http__work *pool;
     unsigned pool_count;

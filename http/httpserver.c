@@ -117,6 +117,7 @@ void http__server_unref(struct http_server *server)
         server->listenings = listening->next;
         free_listening(listening);
     }
+    hub_crew_free(server->crew);
     http__work_trim(server, 0);
     http__out_free_all(server);
     http__slots_free(server->slots);
@@ -128,12 +129,10 @@ void http__server_unref(struct http_server *server)
 
 /* ---- listening ---- */
 
+/* In the loop. */
 static void handle(int fd, const struct hub_address *peer, void *arg)
 {
-    struct http__listening *listening = arg;
-    struct hub_address address = *peer;
-
-    http__connection_run(listening->server, &listening->how, fd, &address);
+    http__connection_accepted(arg, fd, peer);
 }
 
 static struct http__listening *
@@ -157,13 +156,19 @@ acceptor_options(const struct http_server *server,
                  const struct http_server_listener *how)
 {
     return (struct hub_server_options){.backlog = how->backlog,
-                                       .spawn = server->options.stack_size != 0
-                                                    ? HUB_SERVER_GREENLET
-                                                    : HUB_SERVER_RAW,
+                                       .spawn = HUB_SERVER_IN_HUB,
                                        .pool = server->options.connections,
-                                       .stack_size = server->options.stack_size,
                                        .listen_flags = how->listen_flags,
                                        .handler_closes = true};
+}
+
+/* By the first listener: the crew is of the hub that it is on. */
+static int make_crew(struct http_server *server)
+{
+    return server->crew != NULL
+               ? 0
+               : hub_crew_new(http__connection_attend,
+                              server->options.stack_size, &server->crew);
 }
 
 static int start_listening(struct http__listening *listening,
@@ -172,11 +177,14 @@ static int start_listening(struct http__listening *listening,
     struct http_server *server = listening->server;
     struct hub_server_options options =
         acceptor_options(server, &listening->how);
-    int rc = address != NULL ? hub_server_new(address, handle, listening,
-                                              &options, &listening->acceptor)
-                             : hub_server_of_fd(fd, handle, listening, &options,
-                                                &listening->acceptor);
+    int rc = make_crew(server);
 
+    if (rc < 0)
+        return rc;
+    rc = address != NULL ? hub_server_new(address, handle, listening, &options,
+                                          &listening->acceptor)
+                         : hub_server_of_fd(fd, handle, listening, &options,
+                                            &listening->acceptor);
     if (rc < 0)
         return rc;
     return hub_server_start(listening->acceptor);
@@ -318,7 +326,9 @@ static void kill_all(struct http_server *server)
 
     for (; connection != NULL; connection = next) {
         next = connection->next;
-        if (connection->greenlet != greenlet_current())
+        if (connection->greenlet == NULL)
+            hub_crew_call(&connection->post, -ECANCELED);
+        else if (connection->greenlet != greenlet_current())
             hub_kill(connection->greenlet);
     }
 }

@@ -30,6 +30,16 @@ static inline void *http__calloc(size_t count, size_t size)
     return HTTP__ALLOCATION_FAILS() ? NULL : calloc(count, size);
 }
 
+/* At the beginning of a cache line; all zero. */
+static inline void *http__lines(size_t size)
+{
+    size_t whole = (size + 63) & ~(size_t)63;
+    void *memory =
+        HTTP__ALLOCATION_FAILS() ? NULL : aligned_alloc(64, whole);
+
+    return memory != NULL ? memset(memory, 0, whole) : NULL;
+}
+
 static inline void *http__realloc(void *memory, size_t size)
 {
     return HTTP__ALLOCATION_FAILS() ? NULL : realloc(memory, size);

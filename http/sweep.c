@@ -10,6 +10,7 @@
 #include "hub/socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -40,9 +41,21 @@ void http__idle_end(struct http__connection *connection)
     connection->server->counts.idle--;
 }
 
+/* A request may be there already, whose turn is yet to come. */
+static bool has_come(const struct http__connection *connection)
+{
+    struct pollfd state = {.fd = connection->wire.fd, .events = POLLIN};
+    int saved = errno, rc = poll(&state, 1, 0);
+
+    errno = saved;
+    return rc > 0;
+}
+
 /* It reads the end, and closes. */
 static void close_idle(struct http__connection *connection)
 {
+    if (has_come(connection))
+        return;
     http__idle_end(connection);
     hub_shutdown(connection->wire.fd, SHUT_RDWR);
 }
@@ -99,7 +112,8 @@ static void look_at(struct http__connection *connection, int64_t turn)
         http__stream_look(connection);
     } else if (most >= 0 && idle >= most) {
         close_idle(connection);
-    } else if (!connection->trimmed && idle >= TRIM_AFTER_NS) {
+    } else if (connection->greenlet != NULL && !connection->trimmed &&
+               idle >= TRIM_AFTER_NS) {
         trim(connection->greenlet);
         connection->trimmed = true;
     }
@@ -156,6 +170,8 @@ static void sweep(struct http_server *server, int64_t turn)
                                     ? server->pool_count / 2
                                     : POOL_KEPT);
     http__work_settle(server);
+    if (server->crew != NULL)
+        hub_crew_settle(server->crew);
 }
 
 /* Returns false: it was killed. */

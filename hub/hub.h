@@ -208,6 +208,7 @@ HUB_API int hub_set_error_fd(int fd);
 #include "hub/connpool.h"
 #include "hub/console.h"
 #include "hub/counters.h"
+#include "hub/crew.h"
 #include "hub/dump.h"
 #include "hub/event.h"
 #include "hub/events.h"

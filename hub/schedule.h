@@ -189,6 +189,11 @@ hub__waiter_begin_inline(struct hub__waiter *waiter,
     return 0;
 }
 
+/* spawn.c: hub__run_at_once() with a stack of that size; who wants to know who is
+ * spawned is told. */
+int hub__run_told_at_once(struct hub *hub, size_t stack_size,
+                          greenlet_run *run, void *arg);
+
 int hub__canceled_early(struct hub__waiter *waiter, int pending);
 
 /* hub__park_cancelable() */

@@ -132,6 +132,19 @@ void hub_server_free(struct hub_server *server)
     hub__service_unref(&server->service);
 }
 
+void hub_server_hold(struct hub_server *server)
+{
+    server->service.refs++;
+    server->service.count++;
+}
+
+void hub_server_release(struct hub_server *server)
+{
+    server->service.count--;
+    hub__link_notify(&server->service.released);
+    hub__service_unref(&server->service);
+}
+
 bool hub_server_started(const struct hub_server *server)
 {
     return server->service.acceptor != NULL && !server->service.closed;

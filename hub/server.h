@@ -86,6 +86,12 @@ HUB_API void hub_server_free(struct hub_server *server);
 /* Is it accepting? */
 HUB_API bool hub_server_started(const struct hub_server *server);
 
+/* One more that counts as a handler, for who goes on with a connection when its
+ * handler has returned: for options.pool, hub_server_stop() and
+ * hub_server_connections(), until hub_server_release().  It cannot be killed. */
+HUB_API void hub_server_hold(struct hub_server *server);
+HUB_API void hub_server_release(struct hub_server *server);
+
 /* How many handlers there are. */
 HUB_API size_t hub_server_connections(const struct hub_server *server);
 

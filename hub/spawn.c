@@ -313,18 +313,38 @@ struct greenlet *hub_spawn_with(const struct hub_spawn_options *options,
 
 /* From the loop's own greenlet: the new one begins now, and when it waits or
  * ends control comes back here, before whoever else is ready. */
-int hub__run_at_once(struct hub *hub, greenlet_run *run, void *arg)
+static void run_at_once(struct hub *hub, struct greenlet *g)
 {
-    struct greenlet *g = make(hub, run, arg, 0);
     struct hub_callback back; /* on the ready list it is the loop's turn */
 
-    if (g == NULL)
-        return -ENOMEM;
     greenlet__prepare(g, g, run_task);
     hub__callback_init(&back, hub, NULL, NULL);
     hub__ready_first(hub, (struct greenlet *)(void *)&back);
     greenlet__resume(g); /* with the reference that is its own */
     hub__unready(hub, (struct greenlet *)(void *)&back);
+}
+
+int hub__run_at_once(struct hub *hub, greenlet_run *run, void *arg)
+{
+    struct greenlet *g = make(hub, run, arg, 0);
+
+    if (g == NULL)
+        return -ENOMEM;
+    run_at_once(hub, g);
+    return 0;
+}
+
+int hub__run_told_at_once(struct hub *hub, size_t stack_size,
+                          greenlet_run *run, void *arg)
+{
+    struct greenlet *g = make(hub, run, arg, stack_size);
+
+    if (g == NULL)
+        return -ENOMEM;
+    if (unlikely(hub->on_spawn != NULL))
+        hub->on_spawn(hub, g, HUB__MADE | HUB__STARTED,
+                      __builtin_return_address(0));
+    run_at_once(hub, g);
     return 0;
 }
 

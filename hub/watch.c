@@ -185,7 +185,8 @@ static void fetch_wait(const struct hub *hub, int fd)
 
     if (entry == NULL || entry->waits == NULL)
         return;
-    for (int line = -1; line <= 2; line++) /* its waiter is beside it */
+    /* Its waiter is beside it; or behind it what a post belongs to (crew.c). */
+    for (int line = -1; line <= 2; line++)
         __builtin_prefetch((const char *)entry->waits + line * 64, 1);
 }
 

@@ -5,6 +5,7 @@
 #include "http/http_impl.h"
 
 #include <errno.h>
+#include <fenv.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -371,25 +372,151 @@ static int use_stack(struct http_request *request,
     return http_response_text(response, "used");
 }
 
-START_TEST(an_idle_connection_gives_its_stack_back)
+START_TEST(an_idle_connection_has_no_greenlet)
 {
-    struct greenlet_stack_use use;
-    struct greenlet *g;
-    int fd;
+    struct greenlet_counts before, now;
+    int fds[50];
 
     serve_start(use_stack, NULL);
-    fd = serve_connect();
-    serve_send(fd, GET("/"));
-    serve_read_until(fd, "used");
-    g = serve_server->connections->greenlet;
-    greenlet_stack_use(g, &use);
-    ck_assert_uint_gt(use.high_water, 60000);
-    hub_sleep(2500 * HUB_MILLISECOND);
-    greenlet_stack_use(g, &use);
-    ck_assert_uint_le(use.high_water, 8192);
-    serve_send(fd, GET("/"));
-    serve_read_until(fd, "used");
-    hub_close(fd);
+    fds[0] = serve_connect();
+    serve_send(fds[0], GET("/"));
+    serve_read_until(fds[0], "used");
+    greenlet_count(&before);
+    for (int i = 1; i < 50; i++) {
+        fds[i] = serve_connect();
+        serve_send(fds[i], GET("/"));
+        serve_read_until(fds[i], "used");
+    }
+    for (struct http__connection *at = serve_server->connections; at != NULL;
+         at = at->next)
+        ck_assert_ptr_null(at->greenlet);
+    greenlet_count(&now);
+    ck_assert_uint_eq(now.greenlets, before.greenlets);
+    for (int i = 0; i < 50; i++) {
+        serve_send(fds[i], GET("/"));
+        serve_read_until(fds[i], "used");
+        hub_close(fds[i]);
+    }
+    serve_stop();
+}
+END_TEST
+
+/* ---- nothing of a request is left in the greenlet of the next ---- */
+
+static struct hub_local mark;
+static struct greenlet_var *var;
+static unsigned clean, waiting;
+
+/* Asking for a local makes one, so that is for those who are about it alone. */
+static bool has_local(const char *path)
+{
+    void *value = NULL;
+
+    if (strcmp(path, "/local") == 0)
+        hub_local_get(&mark, &value);
+    return value != NULL;
+}
+
+/* Is its greenlet as a new one is?  Then it is not any more. */
+static int spoil(struct http_request *request, struct http_response *response)
+{
+    struct greenlet *self = greenlet_current();
+    const char *path = http_request_path(request);
+
+    if (!has_local(path) && greenlet_name(self)[0] == '\0' &&
+        greenlet_var_get_or(var, NULL) == NULL && hub_canceled() == 0 &&
+        fegetround() == FE_TONEAREST && greenlet_deferred() == NULL)
+        clean++;
+    if (strcmp(path, "/local") == 0)
+        hub_local_set(&mark, &mark);
+    else if (strcmp(path, "/name") == 0)
+        greenlet_set_name(self, "spoilt");
+    else if (strcmp(path, "/var") == 0)
+        greenlet_var_set(var, &var, NULL);
+    else if (strcmp(path, "/round") == 0)
+        fesetround(FE_UPWARD);
+    else if (strcmp(path, "/kill") == 0)
+        hub_kill(self);
+    else if (strcmp(path, "/wait") == 0) {
+        waiting++;
+        hub_sleep(20 * HUB_MILLISECOND);
+        waiting--;
+    }
+    return http_response_text(response, "spoilt");
+}
+
+static const char *const ways[] = {"/",      "/local", "/name", "/var",
+                                   "/round", "/kill",  "/wait"};
+
+/* All are ready at once, so that they follow each other on one stack where that
+ * may be. */
+START_TEST(a_request_leaves_nothing_to_that_of_another_connection)
+{
+    char text[100];
+    int fds[20];
+
+    hub_local_init(&mark, NULL, NULL, NULL);
+    var = greenlet_var_new("spoilt", NULL);
+    serve_start(spoil, NULL);
+    for (int i = 0; i < 20; i++)
+        fds[i] = serve_connect();
+    hub_sleep(20 * HUB_MILLISECOND);
+    clean = 0;
+    snprintf(text, sizeof text, GET("%s"), ways[_i]);
+    for (int i = 0; i < 20; i++)
+        serve_send(fds[i], text);
+    for (int i = 0; i < 20; i++) {
+        if (strcmp(ways[_i], "/kill") == 0) /* it takes its connection along */
+            serve_read_all(fds[i], 5 * HUB_SECOND);
+        else
+            serve_read_until(fds[i], "spoilt");
+        hub_close(fds[i]);
+    }
+    ck_assert_uint_eq(clean, 20);
+    serve_stop();
+    hub_local_destroy(&mark);
+    greenlet_var_unref(var);
+}
+END_TEST
+
+/* Those that wait do not keep others from being answered. */
+START_TEST(requests_that_wait_have_greenlets_of_their_own)
+{
+    int fds[20];
+
+    var = greenlet_var_new("spoilt", NULL);
+    serve_start(spoil, NULL);
+    for (int i = 0; i < 20; i++)
+        fds[i] = serve_connect();
+    hub_sleep(20 * HUB_MILLISECOND);
+    for (int i = 0; i < 19; i++)
+        serve_send(fds[i], GET("/wait"));
+    serve_send(fds[19], GET("/"));
+    serve_read_until(fds[19], "spoilt");
+    ck_assert_uint_eq(waiting, 19);
+    for (int i = 0; i < 20; i++)
+        hub_close(fds[i]);
+    serve_stop();
+    greenlet_var_unref(var);
+}
+END_TEST
+
+/* It does not wait for its client any more, with a greenlet or without. */
+START_TEST(a_server_that_is_stopped_ends_idle_connections)
+{
+    struct http_server_counts counts;
+    int fds[3];
+
+    serve_start(say, NULL);
+    for (int i = 0; i < 3; i++)
+        fds[i] = serve_connect();
+    serve_send(fds[0], GET("/"));
+    serve_read_until(fds[0], "[]");
+    ck_assert_int_le(http_server_stop(serve_server, 0), 0);
+    http_server_count(serve_server, &counts);
+    ck_assert_uint_eq(counts.connections, 0);
+    for (int i = 0; i < 3; i++)
+        hub_close(fds[i]);
     serve_stop();
 }
 END_TEST
@@ -416,6 +543,11 @@ int main(void)
         tcase, what_a_refused_client_still_sends_does_not_cost_it_the_answer);
     tcase_add_test(tcase, a_client_that_goes_in_the_middle_leaves_nothing);
     tcase_add_test(tcase, an_idle_connection_holds_no_buffers);
-    tcase_add_test(tcase, an_idle_connection_gives_its_stack_back);
+    tcase_add_test(tcase, an_idle_connection_has_no_greenlet);
+    tcase_add_loop_test(tcase,
+                        a_request_leaves_nothing_to_that_of_another_connection,
+                        0, sizeof ways / sizeof *ways);
+    tcase_add_test(tcase, requests_that_wait_have_greenlets_of_their_own);
+    tcase_add_test(tcase, a_server_that_is_stopped_ends_idle_connections);
     return unit_run("connection", tcase);
 }

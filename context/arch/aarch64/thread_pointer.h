@@ -35,4 +35,10 @@ static inline void greenlet__set_fp_control(unsigned long control)
         __asm__ volatile("msr fpcr, %0" : : "r"(control));
 }
 
+/* What of the floating-point unit is a greenlet's own. */
+static inline uint32_t greenlet__control_words(void)
+{
+    return (uint32_t)greenlet__fp_control();
+}
+
 #endif

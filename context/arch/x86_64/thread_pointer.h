@@ -42,4 +42,15 @@ static inline void greenlet__set_fp_control(unsigned long control)
     (void)control;
 }
 
+/* What of the floating-point unit is a greenlet's own: rounding, precision,
+ * which exceptions trap; not which have been seen. */
+static inline uint32_t greenlet__control_words(void)
+{
+    uint32_t mxcsr;
+    uint16_t x87;
+
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
+    return (mxcsr & ~UINT32_C(0x3f)) << 10 ^ x87;
+}
+
 #endif

@@ -1,0 +1,293 @@
+/* Crews: greenlets that are there only while something can be read. */
+#include "foreign.h"
+#include "context/inspect.h"
+#include "hub/hub.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MS    HUB_MILLISECOND
+#define COUNT 20
+
+struct place {
+    struct hub_crew_post post; /* first */
+    int ends[2];
+    int calls, error;
+    struct greenlet *by; /* borrowed, to compare */
+    uintptr_t deep;      /* a page of its stack */
+};
+
+static struct hub_crew *crew;
+static struct place places[COUNT];
+static bool waits;   /* the function does */
+static bool returns; /* to its post */
+static int distinct;
+static struct greenlet *last;
+
+/* In a page that is not the first of its stack. */
+static __attribute__((noinline)) void use_stack(struct place *place)
+{
+    volatile char much[40000];
+
+    for (size_t i = 0; i < sizeof much; i += 1000)
+        much[i] = 1;
+    place->deep = (uintptr_t)&much[sizeof much / 2] & ~(uintptr_t)4095;
+}
+
+static void be_with(struct hub_crew_post *post, int error)
+{
+    struct place *place = (struct place *)(void *)post;
+    char byte;
+
+    place->calls++;
+    place->error = error;
+    place->by = greenlet_current();
+    distinct += place->by != last;
+    last = place->by;
+    if (error == 0)
+        hub_recv(place->ends[0], &byte, 1, 0, HUB_NOWAIT);
+    use_stack(place);
+    if (waits)
+        hub_sleep(10 * MS);
+    if (returns && error == 0)
+        ck_assert_int_eq(hub_crew_wait(post, place->ends[0]), 0);
+}
+
+static void open_all(void)
+{
+    ck_assert_int_eq(hub_crew_new(be_with, 0, &crew), 0);
+    waits = false;
+    returns = true;
+    for (int i = 0; i < COUNT; i++) {
+        struct place *place = &places[i];
+
+        *place = (struct place){ .calls = 0 };
+        ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, place->ends),
+                         0);
+        hub_crew_post_init(&place->post, crew);
+        ck_assert_int_eq(hub_crew_wait(&place->post, place->ends[0]), 0);
+    }
+    distinct = 0;
+    last = NULL;
+}
+
+static void close_all(void)
+{
+    returns = false;
+    for (int i = 0; i < COUNT; i++)
+        hub_crew_call(&places[i].post, -ECANCELED);
+    hub_sleep(5 * MS);
+    hub_crew_free(crew);
+    for (int i = 0; i < COUNT; i++) {
+        hub_close(places[i].ends[0]);
+        hub_close(places[i].ends[1]);
+    }
+}
+
+static void ring(int i)
+{
+    ck_assert_int_eq(hub_send(places[i].ends[1], "x", 1, 0, HUB_NOWAIT), 1);
+}
+
+START_TEST(a_post_is_called_when_something_can_be_read)
+{
+    open_all();
+    hub_sleep(5 * MS);
+    ck_assert_int_eq(places[3].calls, 0);
+    for (int i = 1; i <= 3; i++) {
+        ring(3);
+        hub_sleep(5 * MS);
+        ck_assert_int_eq(places[3].calls, i);
+        ck_assert_int_eq(places[3].error, 0);
+    }
+    ck_assert_int_eq(places[4].calls, 0);
+    close_all();
+    ck_assert_int_eq(places[3].error, -ECANCELED);
+}
+END_TEST
+
+START_TEST(those_who_wait_have_no_greenlet)
+{
+    struct greenlet_counts before, now;
+
+    hub_sleep(1);
+    greenlet_count(&before);
+    open_all();
+    hub_sleep(5 * MS);
+    greenlet_count(&now);
+    ck_assert_uint_eq(now.greenlets, before.greenlets);
+    close_all();
+}
+END_TEST
+
+START_TEST(those_who_are_ready_together_share_one)
+{
+    open_all();
+    for (int i = 0; i < COUNT; i++)
+        ring(i);
+    hub_sleep(5 * MS);
+    for (int i = 0; i < COUNT; i++)
+        ck_assert_int_eq(places[i].calls, 1);
+    ck_assert_int_eq(distinct, 1);
+    close_all();
+}
+END_TEST
+
+START_TEST(a_call_that_waits_has_its_own)
+{
+    open_all();
+    waits = true;
+    for (int i = 0; i < COUNT; i++)
+        ring(i);
+    hub_sleep(5 * MS);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(places[i].calls, 1); /* all are in it */
+        for (int k = 0; k < i; k++)
+            ck_assert_ptr_ne(places[i].by, places[k].by);
+    }
+    hub_sleep(20 * MS);
+    waits = false;
+    close_all();
+}
+END_TEST
+
+START_TEST(the_stack_that_was_used_last_is_used_again)
+{
+    struct greenlet *kept;
+
+    open_all();
+    ring(0);
+    hub_sleep(5 * MS);
+    kept = last; /* has ended; only its address is looked at */
+    for (int i = 0; i < COUNT; i++)
+        ring(i);
+    hub_sleep(5 * MS);
+    ck_assert_ptr_eq(last, kept); /* on the stack that was used last */
+    hub_crew_settle(crew);
+    ring(0);
+    hub_sleep(5 * MS);
+    ck_assert_int_eq(places[0].calls, 3);
+    close_all();
+}
+END_TEST
+
+static int there(void)
+{
+    unsigned char is_there;
+    int count = 0;
+
+    for (int i = 0; i < COUNT; i++)
+        if (mincore((void *)places[i].deep, 4096, &is_there) == 0)
+            count += is_there & 1;
+    return count;
+}
+
+/* All but 16, which are kept for those to come. */
+START_TEST(stacks_that_are_not_needed_any_more_are_given_back)
+{
+    open_all();
+    waits = true;
+    for (int i = 0; i < COUNT; i++)
+        ring(i);
+    hub_sleep(50 * MS);
+    waits = false;
+    ck_assert_int_eq(there(), COUNT);
+    hub_crew_settle(crew); /* they were just in use */
+    ck_assert_int_eq(there(), COUNT);
+    hub_crew_settle(crew);
+    ck_assert_int_le(there(), 16);
+    for (int i = 0; i < COUNT; i++)
+        ring(i);
+    hub_sleep(5 * MS);
+    ck_assert_int_eq(places[0].calls, 2);
+    close_all();
+}
+END_TEST
+
+START_TEST(a_post_is_called_with_an_error)
+{
+    open_all();
+    hub_crew_call(&places[1].post, -EINTR);
+    ring(1); /* not by this: it does not wait any more */
+    ck_assert_int_eq(places[1].calls, 0);
+    hub_sleep(5 * MS);
+    ck_assert_int_eq(places[1].calls, 1);
+    ck_assert_int_eq(places[1].error, -EINTR);
+    close_all();
+}
+END_TEST
+
+START_TEST(a_descriptor_that_is_closed_ends_the_wait)
+{
+    open_all();
+    hub_close(places[2].ends[0]);
+    hub_sleep(5 * MS);
+    ck_assert_int_eq(places[2].calls, 1);
+    ck_assert_int_eq(places[2].error, -EBADF);
+    ck_assert_int_eq(hub_crew_wait(&places[2].post, -1), -EBADF);
+    places[2].ends[0] = dup(places[2].ends[1]);
+    close_all();
+}
+END_TEST
+
+static struct greenlet *victim;
+
+static void is_killed(struct hub_crew_post *post, int error)
+{
+    (void)post;
+    (void)error;
+    places[0].calls++;
+    ck_assert_int_eq(hub_canceled(), 0);
+    if (victim == NULL) {
+        victim = greenlet_current();
+        hub_kill(victim);
+    }
+}
+
+START_TEST(a_kill_is_not_for_the_next)
+{
+    ck_assert_int_eq(hub_crew_new(is_killed, 0, &crew), 0);
+    places[0].calls = 0;
+    for (int i = 0; i < 3; i++) {
+        hub_crew_post_init(&places[i].post, crew);
+        hub_crew_call(&places[i].post, 0);
+    }
+    hub_sleep(5 * MS);
+    ck_assert_int_eq(places[0].calls, 3);
+    hub_crew_free(crew);
+}
+END_TEST
+
+/* Its owner has no use for it any more; what was called still is. */
+START_TEST(a_crew_that_is_freed_calls_who_is_due)
+{
+    ck_assert_int_eq(hub_crew_new(be_with, 64 * 1024, &crew), 0);
+    returns = waits = false;
+    hub_crew_post_init(&places[0].post, crew);
+    places[0].calls = 0;
+    hub_crew_call(&places[0].post, -ECANCELED);
+    hub_crew_free(crew);
+    hub_sleep(5 * MS);
+    ck_assert_int_eq(places[0].calls, 1);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = unit_case();
+
+    hub_sleep(1); /* makes the hub, and its greenlet */
+    tcase_add_test(tcase, a_post_is_called_when_something_can_be_read);
+    tcase_add_test(tcase, those_who_wait_have_no_greenlet);
+    tcase_add_test(tcase, those_who_are_ready_together_share_one);
+    tcase_add_test(tcase, a_call_that_waits_has_its_own);
+    tcase_add_test(tcase, the_stack_that_was_used_last_is_used_again);
+    tcase_add_test(tcase, stacks_that_are_not_needed_any_more_are_given_back);
+    tcase_add_test(tcase, a_post_is_called_with_an_error);
+    tcase_add_test(tcase, a_descriptor_that_is_closed_ends_the_wait);
+    tcase_add_test(tcase, a_kill_is_not_for_the_next);
+    tcase_add_test(tcase, a_crew_that_is_freed_calls_who_is_due);
+    return unit_run("crew", tcase);
+}
