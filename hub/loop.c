@@ -5,6 +5,7 @@
  * and left alone when it is armed for something earlier. */
 #include "hub/hub_impl.h"
 #include "hub/loopcalls.h"
+#include "hub/loopmemory.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -266,6 +267,7 @@ int hub__loop_open(struct hub *hub)
     rc = open_fds(hub, loop);
     if (rc < 0)
         goto undo;
+    ev_set_allocator(hub__loop_memory);
     calling = loop;
     loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     calling = NULL;
