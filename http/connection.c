@@ -206,8 +206,9 @@ static NOINLINE bool begin_and_wait(struct http__connection *connection)
     if (http__sweeper_start(connection->server) < 0 ||
         begin(connection, &connection->listening->how) < 0)
         return false;
-    return has_more(connection) ? answer_and_wait(connection)
-                                : stand_by(connection);
+    if (has_more(connection))
+        return answer_and_wait(connection);
+    return hub_canceled() == 0 && stand_by(connection);
 }
 
 static NOINLINE void end_accepted(struct http__connection *connection)

@@ -1,6 +1,6 @@
 /* http.h - HTTP on greenlets: servers, views, streams, WebSockets
  *
- * One greenlet serves one connection.  Link libvireo-http.
+ * A connection that is not idle has a greenlet.  Link libvireo-http.
  *
  * Functions return 0, a count, or a negative errno; deadlines are absolute, in
  * ns of hub_now(), HUB_FOREVER is none. */

@@ -1,7 +1,8 @@
 /* httpserver.h - a server of HTTP/1.1: listeners, limits, time limits, its end
  *
  * A server belongs to the hub of the thread that made it, and its calls are for
- * that thread.  Each connection has a greenlet, in which the view is called.
+ * that thread.  A connection has a greenlet, in which the view is called,
+ * while it is not idle.
  * Many cores: a server per worker (workers.h), each with listeners of its own.
  */
 #ifndef VIREO_HTTPSERVER_H

@@ -196,6 +196,8 @@ static void run_sweeper(void *arg)
     server->sweeper = NULL;
     http__work_trim(server, POOL_KEPT);
     http__work_settle(server);
+    for (int i = 0; server->crew != NULL && i < 2; i++) /* none is in use */
+        hub_crew_settle(server->crew);
     http__server_unref(server);
 }
 

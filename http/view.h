@@ -14,7 +14,7 @@ extern "C" {
 struct http_request;
 struct http_response;
 
-/* A view runs in the greenlet of its connection and may wait.  It returns
+/* A view runs in the greenlet that is with its connection and may wait.  It returns
  *   0             the response is as it was filled, 200 unless it says otherwise
  *   200 ... 599   that status; from 400 on, with no body set, a page that names it
  *   negative      an errno: 500, and a line in the log */

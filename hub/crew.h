@@ -47,7 +47,10 @@ HUB_API void hub_crew_post_init(struct hub_crew_post *post,
                                 struct hub_crew *crew);
 
 /* Have it called when fd can be read.  Ownership: the post is kept until it is.
- * Returns 0; -EBADF, -EPERM for a file that cannot be watched, -ENOMEM. */
+ * Before the hub goes it is called with -ECANCELED; in the child of a fork that keeps
+ * no greenlets it does not wait.
+ * Returns 0; -EBADF, -EPERM for a file that cannot be watched, -ENOMEM;
+ * -ECANCELED: the hub has gone. */
 HUB_API int hub_crew_wait(struct hub_crew_post *post, int fd);
 
 /* Have it called soon, with that error or 0, also when it waits.  Not while a

@@ -161,9 +161,14 @@ static int close_hub(struct hub *hub)
 
     /* Who was killed itself waits all the same. */
     hub__frame_enter(&shield, true);
-    for (int i = 0; i < ROUNDS && rc < 0 && hub_now() < until; i++)
-        if (kill_all(hub, until) == 0 && hub->ready_head == NULL)
+    for (int i = 0; i < ROUNDS && rc < 0 && hub_now() < until; i++) {
+        bool was_ready = hub->ready_head != NULL; /* and may wait since */
+        size_t killed = kill_all(hub, until);
+
+        hub__parts_tell(hub, HUB__PART_ENDS);
+        if (killed == 0 && !was_ready && hub->ready_head == NULL)
             rc = 0;
+    }
     hub__frame_leave(&shield);
     hub->closing = self;
     greenlet__resume(hub->greenlet); /* leaves its stack, and comes back */

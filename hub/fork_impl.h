@@ -23,6 +23,7 @@ enum hub__part_event {
     HUB__PART_AFTER_FORK,  /* in the parent */
     HUB__PART_ALONE,       /* in the child: only the calling greenlet is left */
     HUB__PART_ALL,         /* in the child: all are there, on a new loop */
+    HUB__PART_ENDS,        /* its greenlets are killed, maybe not the last time */
     HUB__PART_CLOSES       /* its greenlets have ended, its loop goes next */
 };
 struct hub__part {

@@ -429,6 +429,21 @@ void hub__watch_each(const struct hub *hub,
     }
 }
 
+void hub__watch_waits(const struct hub *hub,
+                      void (*each)(struct hub__fd_wait *wait, void *data),
+                      void *data)
+{
+    for (uint32_t i = 0; i < hub->fd_chunks * HUB__FD_CHUNK; i++) {
+        const struct hub__fd *entry = hub__fd_peek(hub, (int)i);
+        struct hub__fd_wait *wait = entry != NULL ? entry->waits : NULL, *next;
+
+        for (; wait != NULL; wait = next) {
+            next = wait->next;
+            each(wait, data);
+        }
+    }
+}
+
 void hub__watch_check(struct hub *hub)
 {
     for (uint32_t fd = 0; fd < hub->fd_chunks * HUB__FD_CHUNK; fd++) {

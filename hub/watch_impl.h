@@ -116,4 +116,9 @@ hub__wait_for_fd(struct hub *hub, int fd, int events, int64_t deadline_ns)
     return likely(wait.fd == fd) ? rc : hub__moved(wait.fd);
 }
 
+/* Each may end the wait. */
+void hub__watch_waits(const struct hub *hub,
+                      void (*each)(struct hub__fd_wait *wait, void *data),
+                      void *data);
+
 #endif

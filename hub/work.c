@@ -248,6 +248,8 @@ static void tell(struct hub__part *part, struct hub *hub,
     case HUB__PART_ALL:
         forked_with_all(pool, hub);
         break;
+    case HUB__PART_ENDS:
+        break;
     case HUB__PART_CLOSES:
         closes(pool, hub);
         break;

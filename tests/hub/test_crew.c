@@ -4,8 +4,10 @@
 #include "hub/hub.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MS    HUB_MILLISECOND
@@ -274,6 +276,130 @@ START_TEST(a_crew_that_is_freed_calls_who_is_due)
 }
 END_TEST
 
+/* ---- what happens to the hub ---- */
+
+static void *destroy_hub(void *arg)
+{
+    (void)arg;
+    open_all();
+    returns = false;
+    ck_assert_int_eq(hub_destroy(), 0);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(places[i].calls, 1);
+        ck_assert_int_eq(places[i].error, -ECANCELED);
+        ck_assert_int_eq(hub_crew_wait(&places[i].post, places[i].ends[0]),
+                         -ECANCELED);
+        close(places[i].ends[0]);
+        close(places[i].ends[1]);
+    }
+    hub_crew_free(crew);
+    return NULL;
+}
+
+START_TEST(who_waits_is_called_before_the_hub_goes)
+{
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, destroy_hub, NULL), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
+static int in_child(void)
+{
+    returns = false;
+    for (int i = 0; i < COUNT; i++)
+        hub_crew_call(&places[i].post, -ECANCELED);
+    if (hub_sleep(5 * MS) != 0)
+        return 1;
+    for (int i = 0; i < COUNT; i++)
+        if (places[i].calls != 1 || places[i].error != -ECANCELED)
+            return 2;
+    return hub_sleep(MS) == 0 ? 0 : 3;
+}
+
+START_TEST(in_the_child_of_a_fork_nobody_waits)
+{
+    int status;
+    pid_t child;
+
+    open_all();
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0)
+        _exit(in_child());
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    close_all();
+}
+END_TEST
+
+static struct greenlet *parents[2];
+
+static void does_nothing(void *arg)
+{
+    (void)arg;
+    hub_sleep(10 * MS);
+}
+
+static void takes_a_parent(struct hub_crew_post *post, int error)
+{
+    int at = places[0].calls++;
+
+    (void)post;
+    (void)error;
+    parents[at] = greenlet_parent(greenlet_current());
+    if (at == 0)
+        ck_assert_int_eq(greenlet_set_parent(greenlet_current(), victim), 0);
+}
+
+START_TEST(a_parent_is_not_for_the_next)
+{
+    struct hub_crew_post two[2];
+
+    ck_assert_int_eq(hub_crew_new(takes_a_parent, 0, &crew), 0);
+    victim = hub_spawn_raw(does_nothing, NULL);
+    places[0].calls = 0;
+    for (int i = 0; i < 2; i++) {
+        hub_crew_post_init(&two[i], crew);
+        hub_crew_call(&two[i], 0);
+    }
+    hub_sleep(5 * MS);
+    ck_assert_int_eq(places[0].calls, 2);
+    ck_assert_ptr_eq(parents[0], parents[1]);
+    hub_join(victim, HUB_FOREVER);
+    greenlet_unref(victim);
+    hub_crew_free(crew);
+}
+END_TEST
+
+static int kills;
+
+static void kill_some(struct greenlet *g, void *data)
+{
+    (void)data;
+    if (kills > 0 && kills-- > 0)
+        hub_kill(g);
+}
+
+/* Not for ever, and not at once again. */
+START_TEST(who_is_killed_before_it_begins_has_a_successor)
+{
+    kills = 2;
+    ck_assert_int_eq(hub_add_spawn_callback(kill_some, NULL), 0);
+    ck_assert_int_eq(hub_crew_new(be_with, 0, &crew), 0);
+    returns = waits = false;
+    places[0].calls = 0;
+    hub_crew_post_init(&places[0].post, crew);
+    hub_crew_call(&places[0].post, -ECANCELED);
+    hub_sleep(100 * MS);
+    ck_assert_int_eq(hub_remove_spawn_callback(kill_some, NULL), 0);
+    ck_assert_int_eq(kills, 0);
+    ck_assert_int_eq(places[0].calls, 1);
+    hub_crew_free(crew);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = unit_case();
@@ -289,5 +415,9 @@ int main(void)
     tcase_add_test(tcase, a_descriptor_that_is_closed_ends_the_wait);
     tcase_add_test(tcase, a_kill_is_not_for_the_next);
     tcase_add_test(tcase, a_crew_that_is_freed_calls_who_is_due);
+    tcase_add_test(tcase, who_waits_is_called_before_the_hub_goes);
+    tcase_add_test(tcase, in_the_child_of_a_fork_nobody_waits);
+    tcase_add_test(tcase, a_parent_is_not_for_the_next);
+    tcase_add_test(tcase, who_is_killed_before_it_begins_has_a_successor);
     return unit_run("crew", tcase);
 }
