@@ -1,11 +1,11 @@
 /* siglongjmp() out of a handler that comes after each instruction of a call: the
  * parent steps through a child's call, and sends the alarm there. */
 #include "conf_threads.h"
+#include "jump_once.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,17 +26,6 @@ struct stage {
 
 static struct stage *stage;
 static int ends[2], own[2];
-static sigjmp_buf escape;
-static volatile sig_atomic_t armed;
-
-static void jump_once(int number)
-{
-    (void)number;
-    if (!armed)
-        return;
-    armed = 0;
-    siglongjmp(escape, 1);
-}
 
 static void *write_on(void *argument)
 {

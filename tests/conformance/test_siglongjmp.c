@@ -1,11 +1,11 @@
 /* siglongjmp() out of a handler that interrupted a waiting call, and what a
  * handler sees of the thread it runs in. */
 #include "conf_threads.h"
+#include "jump_once.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <stdlib.h>
 #include <signal.h>
 #include <string.h>
@@ -13,7 +13,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static sigjmp_buf escape;
 static int ends[2];
 static volatile sig_atomic_t rang;
 static volatile int handler_code;
@@ -156,17 +155,6 @@ START_TEST(leaves_a_waiting_write)
     close(pair[1]);
 }
 END_TEST
-
-static volatile sig_atomic_t armed;
-
-static void jump_once(int number)
-{
-    (void)number;
-    if (!armed)
-        return;
-    armed = 0;
-    siglongjmp(escape, 1);
-}
 
 /* All that may be jumped out of: signal-safety(7). */
 static void call_what_is_safe(int round)
