@@ -161,8 +161,11 @@ void http__out_free_all(struct http_server *server);
 /* Begin a request in it; and when it was answered, end that. */
 void http__work_begin(struct http__work *work);
 void http__work_end(struct http__work *work);
+/* Those in the pool, down to so many. */
 void http__work_trim(struct http_server *server, unsigned most);
-/* Once in a while: the memory of a burst goes back to the system. */
+#define HTTP__POOL_KEPT 16u /* by an idle server */
+/* Once in a while: what nobody needed meanwhile, in part, and the memory of a
+ * burst go back to the system. */
 void http__work_settle(struct http_server *server);
 void http__response_reset(struct http_response *response);
 /* response.c: that line as Content-Type, unless there is one; 0, -ENOMEM. */
@@ -314,7 +317,7 @@ struct http_server {
     struct hub_crew *crew; /* NULL: it does not listen */
     struct http__slots *slots; /* works are in these */
     struct http__work *pool;
-    unsigned pool_count;
+    unsigned pool_count, pool_least; /* the fewest since the last trim */
     struct http__out *outs;
     unsigned out_count;
     unsigned works, works_most; /* there are; there were at once */

@@ -16,7 +16,6 @@
 
 #define TRIM_AFTER_NS HUB_SECOND
 #define TRIM_SLACK    256u /* below the stack pointer */
-#define POOL_KEPT     16u
 
 /* ---- idle connections ---- */
 
@@ -165,10 +164,6 @@ static void sweep(struct http_server *server, int64_t turn)
     http__date_refresh(server);
     for (; connection != NULL; connection = connection->next)
         look_at(connection, turn);
-    if (server->pool_count > POOL_KEPT)
-        http__work_trim(server, server->pool_count / 2 > POOL_KEPT
-                                    ? server->pool_count / 2
-                                    : POOL_KEPT);
     http__work_settle(server);
     if (server->crew != NULL)
         hub_crew_settle(server->crew);
@@ -194,7 +189,7 @@ static void run_sweeper(void *arg)
     }
     greenlet_unref(server->sweeper);
     server->sweeper = NULL;
-    http__work_trim(server, POOL_KEPT);
+    http__work_trim(server, HTTP__POOL_KEPT);
     http__work_settle(server);
     for (int i = 0; server->crew != NULL && i < 2; i++) /* none is in use */
         hub_crew_settle(server->crew);

@@ -72,7 +72,8 @@ struct http__work *http__work_take(struct http_server *server)
 
     if (likely(work != NULL)) {
         server->pool = work->next;
-        server->pool_count--;
+        if (--server->pool_count < server->pool_least)
+            server->pool_least = server->pool_count;
     } else {
         work = make(server);
     }
@@ -112,10 +113,21 @@ void http__work_trim(struct http_server *server, unsigned most)
     }
 }
 
+/* Half of those that were in the pool all the time.  Of the others there was none
+ * too many: pages that are given back between two bursts are faulted in again. */
+static void trim_unused(struct http_server *server)
+{
+    unsigned unused = server->pool_least, keep = server->pool_count - unused / 2;
+
+    http__work_trim(server, keep > HTTP__POOL_KEPT ? keep : HTTP__POOL_KEPT);
+    server->pool_least = server->pool_count;
+}
+
 /* Many requests were under way at once, and are no more.  What lies between the
  * pieces of a heap that are in use is not given back by free(). */
 void http__work_settle(struct http_server *server)
 {
+    trim_unused(server);
     if (server->works_most < 2 * server->works + BURST)
         return;
     server->works_most = server->works;

@@ -77,18 +77,25 @@ static int io_again(struct hub_watcher *watcher)
 static const struct hub__watcher_kind io_kind = {
     {"a watcher of an fd", NULL}, io_arm, io_disarm, io_again, false, true};
 
+static bool is_open(int fd)
+{
+    const struct hub *hub = hub__peek();
+    int saved = errno;
+    bool open = (hub != NULL && hub__fd_is_managed(hub, fd)) ||
+                fcntl(fd, F_GETFD) >= 0;
+
+    errno = saved;
+    return open;
+}
+
 int hub_watcher_io(int fd, int events, struct hub_watcher **watcher)
 {
     struct io_watcher *io;
-    int saved = errno, rc = 0;
 
     if ((events & ~(HUB_READ | HUB_WRITE)) != 0 || events == 0)
         return -EINVAL;
-    if (fcntl(fd, F_GETFD) < 0)
-        rc = -EBADF;
-    errno = saved;
-    if (rc < 0)
-        return rc;
+    if (!is_open(fd))
+        return -EBADF;
     *watcher = hub__watcher_new(sizeof *io, &io_kind);
     if (*watcher == NULL)
         return -ENOMEM;

@@ -361,6 +361,43 @@ START_TEST(an_idle_connection_holds_no_buffers)
 }
 END_TEST
 
+static void ask_all(const int *fds, int count)
+{
+    for (int i = 0; i < count; i++)
+        serve_send(fds[i], GET("/sleep"));
+    for (int i = 0; i < count; i++)
+        serve_read_until(fds[i], "GET /sleep []\n");
+}
+
+static void sweep_now(void)
+{
+    hub_event_set(&serve_server->hurry);
+    hub_sleep(HUB_MILLISECOND);
+}
+
+/* Burst after burst needs them: they stay, also when the sweeper has its turn
+ * between two; when no more bursts come they go. */
+START_TEST(buffers_of_bursts_stay_until_the_last)
+{
+    int fds[80];
+
+    serve_start(say, NULL);
+    for (int i = 0; i < 80; i++)
+        fds[i] = serve_connect();
+    for (int burst = 0; burst < 4; burst++) {
+        ask_all(fds, 80);
+        sweep_now();
+        ck_assert_uint_ge(serve_server->pool_count, 80);
+    }
+    for (int i = 0; i < 8; i++)
+        sweep_now();
+    ck_assert_uint_le(serve_server->pool_count, HTTP__POOL_KEPT);
+    for (int i = 0; i < 80; i++)
+        hub_close(fds[i]);
+    serve_stop();
+}
+END_TEST
+
 static int use_stack(struct http_request *request,
                      struct http_response *response)
 {
@@ -543,6 +580,7 @@ int main(void)
         tcase, what_a_refused_client_still_sends_does_not_cost_it_the_answer);
     tcase_add_test(tcase, a_client_that_goes_in_the_middle_leaves_nothing);
     tcase_add_test(tcase, an_idle_connection_holds_no_buffers);
+    tcase_add_test(tcase, buffers_of_bursts_stay_until_the_last);
     tcase_add_test(tcase, an_idle_connection_has_no_greenlet);
     tcase_add_loop_test(tcase,
                         a_request_leaves_nothing_to_that_of_another_connection,
