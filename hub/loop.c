@@ -1,8 +1,9 @@
 /* loop.c - the event loop: the only file that sees libev
  *
- * libev is given no timers: its epoll back end rounds to milliseconds.  A
- * timerfd is armed for the earliest deadline when the loop is about to sleep,
- * and left alone when it is armed for something earlier. */
+ * libev is given no timers: its epoll back end rounds to milliseconds.  When the
+ * loop is about to sleep and the earliest deadline is near, the poll is told it;
+ * else a timerfd is armed for it, and left alone when it is armed for something
+ * earlier. */
 #include "hub/hub_impl.h"
 #include "hub/loopcalls.h"
 #include "hub/loopmemory.h"
@@ -24,6 +25,14 @@
 #define CHUNK 128
 #define READY_MOST 64
 
+/* A poll ends a thousandth of its time late, or, if that is longer, by the timer slack
+ * of the thread, as any sleep does: 50 us.  Later than that no timer is to be. */
+#define NEAR (50 * HUB_MILLISECOND)
+
+#ifndef SYS_epoll_pwait2 /* since Linux 5.11 */
+#define SYS_epoll_pwait2 441
+#endif
+
 struct hub__loop {
     struct ev_loop *ev;
     ev_io wake;
@@ -33,9 +42,11 @@ struct hub__loop {
     int clock_fd; /* -1: nobody asked to be told */
     int epoll_fd;
     int64_t armed; /* HUB_FOREVER: not */
+    int64_t until; /* of the poll; HUB_FOREVER: as the timer says */
     unsigned iteration; /* libev's count of polls, before this turn */
     bool some_gone; /* fds were closed that libev knows of: see epoll_ctl() */
     bool rang;     /* timer_fd stays readable until it is set again */
+    bool only_timer;
     bool full;     /* more may be ready than the last poll was told of */
     struct hub__fd_ready ready[READY_MOST];
     unsigned ready_count;
@@ -79,6 +90,37 @@ HUB_API int vireo_epoll_ctl(int epoll, int operation, int fd,
     return 0;
 }
 
+static void set_timer(struct hub__loop *loop, int64_t when)
+{
+    struct itimerspec spec = { { 0, 0 }, { 0, 0 } };
+
+    if (when < 1)
+        when = 1; /* all zero disarms */
+    if (when == HUB_FOREVER)
+        when = 0;
+    spec.it_value.tv_sec = (time_t)(when / 1000000000);
+    spec.it_value.tv_nsec = (long)(when % 1000000000);
+    if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0)
+        loop->armed = when != 0 ? when : HUB_FOREVER;
+    loop->rang = false;
+}
+
+/* A timer would be set, ring, and be polled: three calls for one. */
+static int poll_until(struct hub__loop *loop, struct epoll_event *events,
+                      int room, int timeout)
+{
+    int64_t left = loop->until - hub_now();
+    struct timespec wait = { 0, left > 0 ? (long)left : 0 };
+    int count = (int)syscall(SYS_epoll_pwait2, loop->epoll_fd, events, room,
+                             &wait, NULL, 0);
+
+    if (count >= 0 || errno == EINTR)
+        return count;
+    loop->only_timer = true; /* an old kernel, a filter */
+    set_timer(loop, loop->until);
+    return epoll_pwait(loop->epoll_fd, events, room, timeout, NULL);
+}
+
 /* libev would take all that is ready at once.  What the kernel has just looked at of
  * the first of a thousand connections has left the caches when its turn comes, and
  * again when the kernel looks whether it is still ready: 5 % of an HTTP request. */
@@ -90,7 +132,10 @@ HUB_API int vireo_epoll_wait(int epoll, struct epoll_event *events, int room,
 
     if (ours && room > READY_MOST)
         room = READY_MOST;
-    count = epoll_pwait(epoll, events, room, timeout, NULL);
+    if (ours && timeout != 0 && calling->until != HUB_FOREVER)
+        count = poll_until(calling, events, room, timeout);
+    else
+        count = epoll_pwait(epoll, events, room, timeout, NULL);
     if (ours)
         calling->full = count == READY_MOST;
     return count;
@@ -251,6 +296,7 @@ static void start_own(struct hub *hub, struct hub__loop *loop)
     ev_io_start(loop->ev, &loop->timer);
     start_clock(hub, loop);
     loop->armed = HUB_FOREVER;
+    loop->until = HUB_FOREVER;
 }
 
 int hub__loop_open(struct hub *hub)
@@ -345,22 +391,22 @@ int hub__loop_forked(struct hub *hub)
 /* `most`: sleep no longer than that, in ns. */
 static void arm(struct hub *hub, struct hub__loop *loop, int64_t most)
 {
-    int64_t next = hub__timer_next(hub);
-    struct itimerspec spec = { { 0, 0 }, { 0, 0 } };
+    int64_t next = hub__timer_next(hub), now = hub->now;
 
-    if (most != HUB_FOREVER && next - hub->now > most)
-        next = hub_now() + most;
+    if (most != HUB_FOREVER && next - now > most) {
+        now = hub_now();
+        next = now + most;
+    }
+    loop->until = HUB_FOREVER;
     if (next >= loop->armed && !loop->rang)
         return;
-    if (next < 1)
-        next = 1; /* all zero disarms */
-    if (next == HUB_FOREVER)
-        next = 0;
-    spec.it_value.tv_sec = (time_t)(next / 1000000000);
-    spec.it_value.tv_nsec = (long)(next % 1000000000);
-    if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0)
-        loop->armed = next != 0 ? next : HUB_FOREVER;
-    loop->rang = false;
+    if (next - now >= NEAR || loop->only_timer) {
+        set_timer(loop, next);
+        return;
+    }
+    if (loop->rang)
+        set_timer(loop, HUB_FOREVER);
+    loop->until = next;
 }
 
 void hub__loop_turn(struct hub *hub, int64_t most)
