@@ -33,6 +33,10 @@
 #define SYS_epoll_pwait2 441
 #endif
 
+/* Who else has an epoll_wait() before ours (a sanitizer's) keeps libev's calls from
+ * us: a poll has to be seen first. */
+enum sleeps { BY_TIMER_YET, BY_POLL, BY_TIMER };
+
 struct hub__loop {
     struct ev_loop *ev;
     ev_io wake;
@@ -46,7 +50,7 @@ struct hub__loop {
     unsigned iteration; /* libev's count of polls, before this turn */
     bool some_gone; /* fds were closed that libev knows of: see epoll_ctl() */
     bool rang;     /* timer_fd stays readable until it is set again */
-    bool only_timer;
+    uint8_t sleeps; /* enum sleeps */
     bool full;     /* more may be ready than the last poll was told of */
     struct hub__fd_ready ready[READY_MOST];
     unsigned ready_count;
@@ -116,7 +120,7 @@ static int poll_until(struct hub__loop *loop, struct epoll_event *events,
 
     if (count >= 0 || errno == EINTR)
         return count;
-    loop->only_timer = true; /* an old kernel, a filter */
+    loop->sleeps = BY_TIMER; /* an old kernel, a filter */
     set_timer(loop, loop->until);
     return epoll_pwait(loop->epoll_fd, events, room, timeout, NULL);
 }
@@ -136,8 +140,11 @@ HUB_API int vireo_epoll_wait(int epoll, struct epoll_event *events, int room,
         count = poll_until(calling, events, room, timeout);
     else
         count = epoll_pwait(epoll, events, room, timeout, NULL);
-    if (ours)
+    if (ours) {
         calling->full = count == READY_MOST;
+        if (calling->sleeps == BY_TIMER_YET)
+            calling->sleeps = BY_POLL;
+    }
     return count;
 }
 
@@ -400,7 +407,7 @@ static void arm(struct hub *hub, struct hub__loop *loop, int64_t most)
     loop->until = HUB_FOREVER;
     if (next >= loop->armed && !loop->rang)
         return;
-    if (next - now >= NEAR || loop->only_timer) {
+    if (next - now >= NEAR || loop->sleeps != BY_POLL) {
         set_timer(loop, next);
         return;
     }

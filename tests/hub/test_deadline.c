@@ -59,14 +59,6 @@ static int sleeps_in_order(void)
     return 0;
 }
 
-static int naps(void)
-{
-    for (int i = 0; i < 50; i++)
-        if (hub_sleep(HUB_MILLISECOND) < 0)
-            return 5;
-    return 0;
-}
-
 static bool forbid(long call, int error)
 {
     struct sock_filter code[] = {
@@ -79,6 +71,18 @@ static bool forbid(long call, int error)
 
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+/* The loop sees first that it makes its own polls; and silences the timer. */
+static int naps(void)
+{
+    for (int i = 0; i < 50; i++) {
+        if (i == 3 && !forbid(SYS_timerfd_settime, EPERM))
+            return SKIPPED;
+        if (hub_sleep(HUB_MILLISECOND) < 0)
+            return 5;
+    }
+    return 0;
 }
 
 static bool has_pwait2(void)
@@ -119,8 +123,10 @@ END_TEST
 
 START_TEST(near_ones_need_no_timer)
 {
-    if (has_pwait2())
-        check(naps, SYS_timerfd_settime, EPERM);
+    if (WITH_TSAN)
+        printf("skipped: ThreadSanitizer makes the loop's calls\n");
+    else if (has_pwait2())
+        check(naps, 0, 0);
     else
         printf("skipped: no epoll_pwait2() here\n");
 }
