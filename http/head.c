@@ -1,8 +1,11 @@
 /* head.c - the head of the next request */
+#include "http/heads.h"
 #include "http/http_impl.h"
 #include "http/parser.h"
 
 #include <errno.h>
+
+#define NOINLINE __attribute__((noinline))
 
 /* Room behind what is there; a head at its limit always has some. */
 static void make_room(struct http__work *work)
@@ -34,20 +37,64 @@ static ssize_t fill(struct http__connection *connection, int64_t deadline_ns)
 }
 
 /* Returns 1, 0: there is more to come, or a status, negated. */
-static int look(struct http__connection *connection)
+static int read_on(struct http__connection *connection)
 {
     struct http__work *work = connection->work;
     const char *data = work->input + work->start;
     struct http__head *head = &work->request.head;
-    int rc = 0;
-
-    if (work->end > work->start)
-        rc = http__strict_head(&work->strict, &connection->server->limits, data,
+    int rc = http__strict_head(&work->strict, &connection->server->limits, data,
                                work->end - work->start, head);
+
     if (rc <= 0)
         return rc;
     rc = http__parser_head(connection->server->lines, data, head);
     return rc < 0 ? rc : 1;
+}
+
+/* A head that was read before comes alone, and in one piece: where there are
+ * more in the input, each would be hashed with all behind it.  0: it is none.
+ */
+static uint64_t hash_of(const struct http__connection *connection)
+{
+    const struct http__work *work = connection->work;
+
+    if (work->start > 0 || work->strict.state != HTTP__STRICT_NEW)
+        return 0;
+    return http__heads_hash(connection->server->heads, work->input, work->end);
+}
+
+static NOINLINE bool find(struct http__connection *connection, uint64_t hash)
+{
+    struct http__work *work = connection->work;
+
+    return http__heads_find(connection->server->heads, work->input, work->end,
+                            hash, &work->request.head);
+}
+
+static NOINLINE void keep(struct http__connection *connection, uint64_t hash)
+{
+    struct http__work *work = connection->work;
+
+    if (work->request.head.length == work->end)
+        http__heads_keep(connection->server->heads, work->input, hash,
+                         &work->request.head);
+}
+
+static int look(struct http__connection *connection)
+{
+    struct http__work *work = connection->work;
+    uint64_t hash;
+    int rc;
+
+    if (work->end == work->start)
+        return 0;
+    hash = hash_of(connection);
+    if (hash != 0 && find(connection, hash))
+        return 1;
+    rc = read_on(connection);
+    if (hash != 0 && rc > 0)
+        keep(connection, hash);
+    return rc;
 }
 
 /* Something of it is there: the rest has to come in time.  Returns 1: some has;

@@ -312,6 +312,7 @@ struct http_server {
     struct http_server_options options; /* with the defaults filled in */
     struct http__strict_limits limits;
     struct http__parser_lines *lines;
+    struct http__heads *heads; /* NULL: none are kept */
     struct http__listening *listenings, **last;
     struct http__connection *connections;
     struct hub_crew *crew; /* NULL: it does not listen */

@@ -1,4 +1,5 @@
 /* httpserver.c - a server: its options, its listeners, its end */
+#include "http/heads.h"
 #include "http/http_impl.h"
 #include "http/parser.h"
 #include "http/slots.h"
@@ -93,6 +94,7 @@ int http_server_new(struct http_view view,
     made->lines = http__calloc(1, http__parser_lines_size);
     if (rc == 0 && made->lines == NULL)
         rc = -ENOMEM;
+    made->heads = http__heads_new();
     if (rc < 0) {
         http__server_unref(made);
         return rc;
@@ -124,6 +126,7 @@ void http__server_unref(struct http_server *server)
     free(server->live);
     free(server->server_line);
     free(server->lines);
+    http__heads_free(server->heads);
     free(server);
 }
 

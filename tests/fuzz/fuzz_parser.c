@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "http/chunk.h"
+#include "http/heads.h"
 #include "http/parser.h"
 
 #include <http_parser.h>
@@ -172,18 +173,68 @@ static bool read_chunks(const char *text, size_t size, struct message *message)
 }
 
 static struct http__parser_lines *lines;
+static struct http__heads *heads;
+
+/* Returns whether it is one. */
+static bool read_head(const char *text, size_t size, struct http__head *head)
+{
+    struct http__strict strict = {0};
+
+    return http__strict_head(&strict, &fuzz_limits, text, size, head) == 1 &&
+           http__parser_head(lines, text, head) >= 0;
+}
+
+/* Is a head that is kept what it was when it was read? It is kept when it has
+ * come twice; a server has many, and so has a run of the fuzzer. */
+static void same_again(const char *text, size_t size, bool read,
+                       const struct http__head *head)
+{
+    struct http__field fields[FUZZ_FIELDS];
+    struct http__head kept = {.fields = fields};
+    bool found;
+
+    for (int times = 0; times < 3; times++) {
+        uint64_t hash = http__heads_hash(heads, text, size);
+
+        found = hash != 0 && http__heads_find(heads, text, size, hash, &kept);
+        if (found || hash == 0)
+            break;
+        if (read && head->length == size)
+            http__heads_keep(heads, text, hash, head);
+    }
+    if (!found)
+        return;
+    fuzz_check(read && kept.fields == fields);
+    kept.fields = head->fields;
+    fuzz_check(memcmp(&kept, head, sizeof kept) == 0);
+    fuzz_check(memcmp(fields, head->fields, head->count * sizeof *fields) == 0);
+}
+
+/* A byte of it changed is another head. */
+static void same_but_for(const char *text, size_t size, uint8_t where)
+{
+    struct http__field fields[FUZZ_FIELDS];
+    struct http__head head = {.fields = fields};
+    char *copy = fuzz_copy(text, size);
+    bool read;
+
+    copy[where % size] ^= 1;
+    read = read_head(copy, size, &head);
+    same_again(copy, size, read, &head);
+    free(copy);
+}
 
 static bool read_ours(const char *text, size_t size, struct message *message)
 {
     struct http__field fields[FUZZ_FIELDS];
     struct http__head head = {.fields = fields};
-    struct http__strict strict = {0};
+    bool read = read_head(text, size, &head);
 
     memset(message, 0, sizeof *message);
-    if (http__strict_head(&strict, &fuzz_limits, text, size, &head) != 1)
+    same_again(text, size, read, &head);
+    if (!read)
         return false;
-    if (http__parser_head(lines, text, &head) < 0)
-        return false;
+    same_again(text, head.length, true, &head); /* what a body follows */
     add(&message->target, text + head.target, head.target_length);
     add_fields(&message->fields, text, &head);
     message->length = head.length;
@@ -202,10 +253,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct message ours, theirs;
     const char *text = (const char *)data;
+    bool read;
 
-    if (lines == NULL)
+    if (lines == NULL) {
         lines = calloc(1, http__parser_lines_size);
-    if (!read_ours(text, size, &ours))
+        heads = http__heads_new();
+    }
+    read = read_ours(text, size, &ours);
+    if (size > 0)
+        same_but_for(text, size, data[size / 2]);
+    if (!read)
         return 0;
     if (!read_theirs(text, size, &theirs))
         return 0;
