@@ -1,10 +1,9 @@
 /* loop.c - the event loop: the only file that sees libev
  *
- * libev is given no timers: its epoll back end rounds to milliseconds.  When the
- * loop is about to sleep and the earliest deadline is near, the poll is told it;
- * else a timerfd is armed for it, and left alone when it is armed for something
- * earlier. */
-#include "hub/hub_impl.h"
+ * libev is given no timers: its epoll back end rounds to milliseconds.  poll.c sleeps
+ * until the earliest deadline. */
+#include "hub/edge_impl.h"
+#include "hub/poll_impl.h"
 #include "hub/loopcalls.h"
 #include "hub/loopmemory.h"
 
@@ -23,146 +22,48 @@
 #include <unistd.h>
 
 #define CHUNK 128
-#define READY_MOST 64
 
-/* A poll ends a thousandth of its time late, or, if that is longer, by the timer slack
- * of the thread, as any sleep does: 50 us.  Later than that no timer is to be. */
-#define NEAR (50 * HUB_MILLISECOND)
-
-#ifndef SYS_epoll_pwait2 /* since Linux 5.11 */
-#define SYS_epoll_pwait2 441
-#endif
-
-/* Who else has an epoll_wait() before ours (a sanitizer's) keeps libev's calls from
- * us: a poll has to be seen first. */
-enum sleeps { BY_TIMER_YET, BY_POLL, BY_TIMER };
+/* A number that it watches, or did: a cache line. */
+struct number {
+    ev_io io;
+    uint64_t data;   /* what libev has last given to epoll with it; 0: nothing */
+    uint32_t events; /* and asked for */
+} __attribute__((aligned(64)));
 
 struct hub__loop {
+    struct hub__poll poll;
     struct ev_loop *ev;
     ev_io wake;
     ev_io timer;
     ev_io clock;
-    int timer_fd;
     int clock_fd; /* -1: nobody asked to be told */
-    int epoll_fd;
-    int64_t armed; /* HUB_FOREVER: not */
-    int64_t until; /* of the poll; HUB_FOREVER: as the timer says */
     unsigned iteration; /* libev's count of polls, before this turn */
-    bool some_gone; /* fds were closed that libev knows of: see epoll_ctl() */
-    bool rang;     /* timer_fd stays readable until it is set again */
-    uint8_t sleeps; /* enum sleeps */
-    bool full;     /* more may be ready than the last poll was told of */
-    struct hub__fd_ready ready[READY_MOST];
+    struct hub__fd_ready ready[HUB__POLL_MOST];
     unsigned ready_count;
-    ev_io **ios;   /* chunks, by number; they never move while active */
+    struct number **numbers; /* chunks; they never move while active */
     uint32_t chunks;
 };
 
-/* libev finds the calls that it makes in the first library that has them: here, where
- * that comes before libc; a library of ours that may be the only one which a program
- * names has them, too, and leads to these (shared/loopcalls.c).
- *
- * It makes its epoll fd by itself, and makes it anew when it sees events of a file
- * that it cannot take out.  That fd is moved out of the program's way. */
-static __thread struct hub__loop *calling
-    __attribute__((tls_model("initial-exec")));
-
-HUB_API int vireo_epoll_create1(int flags)
+static struct number *peek(const struct hub__loop *loop, int fd)
 {
-    int fd = (int)syscall(SYS_epoll_create1, flags);
+    uint32_t chunk = (uint32_t)fd / CHUNK;
 
-    if (fd < 0 || calling == NULL)
-        return fd;
-    if (calling->epoll_fd >= 0)
-        hub__fd_forget(calling->epoll_fd);
-    calling->epoll_fd = hub__fd_to_top(fd);
-    return calling->epoll_fd;
+    if (chunk >= loop->chunks || loop->numbers[chunk] == NULL)
+        return NULL;
+    return &loop->numbers[chunk][(uint32_t)fd % CHUNK];
 }
 
-/* libev takes an fd that was closed without a word, before it was first polled,
- * for a bug of the program's and aborts.  It is told that all is well; the waits
- * end with -EBADF when it has returned. */
-HUB_API int vireo_epoll_ctl(int epoll, int operation, int fd,
-                            struct epoll_event *event)
+/* Whatever it was, it is level-triggered now. */
+void hub__loop_noted(struct hub *hub, int operation, int fd,
+                     const struct epoll_event *event)
 {
-    int rc = (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+    struct number *number = hub->loop != NULL ? peek(hub->loop, fd) : NULL;
 
-    if (rc == 0 || errno != EBADF || calling == NULL ||
-        epoll != calling->epoll_fd)
-        return rc;
-    calling->some_gone = true;
-    return 0;
-}
-
-static void set_timer(struct hub__loop *loop, int64_t when)
-{
-    struct itimerspec spec = { { 0, 0 }, { 0, 0 } };
-
-    if (when < 1)
-        when = 1; /* all zero disarms */
-    if (when == HUB_FOREVER)
-        when = 0;
-    spec.it_value.tv_sec = (time_t)(when / 1000000000);
-    spec.it_value.tv_nsec = (long)(when % 1000000000);
-    if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0)
-        loop->armed = when != 0 ? when : HUB_FOREVER;
-    loop->rang = false;
-}
-
-/* A timer would be set, ring, and be polled: three calls for one. */
-static int poll_until(struct hub__loop *loop, struct epoll_event *events,
-                      int room, int timeout)
-{
-    int64_t left = loop->until - hub_now();
-    struct timespec wait = { 0, left > 0 ? (long)left : 0 };
-    int count = (int)syscall(SYS_epoll_pwait2, loop->epoll_fd, events, room,
-                             &wait, NULL, 0);
-
-    if (count >= 0 || errno == EINTR)
-        return count;
-    loop->sleeps = BY_TIMER; /* an old kernel, a filter */
-    set_timer(loop, loop->until);
-    return epoll_pwait(loop->epoll_fd, events, room, timeout, NULL);
-}
-
-/* libev would take all that is ready at once.  What the kernel has just looked at of
- * the first of a thousand connections has left the caches when its turn comes, and
- * again when the kernel looks whether it is still ready: 5 % of an HTTP request. */
-HUB_API int vireo_epoll_wait(int epoll, struct epoll_event *events, int room,
-                             int timeout)
-{
-    bool ours = calling != NULL && epoll == calling->epoll_fd;
-    int count;
-
-    if (ours && room > READY_MOST)
-        room = READY_MOST;
-    if (ours && timeout != 0 && calling->until != HUB_FOREVER)
-        count = poll_until(calling, events, room, timeout);
-    else
-        count = epoll_pwait(epoll, events, room, timeout, NULL);
-    if (ours) {
-        calling->full = count == READY_MOST;
-        if (calling->sleeps == BY_TIMER_YET)
-            calling->sleeps = BY_POLL;
-    }
-    return count;
-}
-
-HUB_API int epoll_create1(int flags)
-{
-    return vireo_epoll_create1(flags);
-}
-
-HUB_API __attribute__((weak)) int epoll_ctl(int epoll, int operation, int fd,
-                                            struct epoll_event *event)
-{
-    return vireo_epoll_ctl(epoll, operation, fd, event);
-}
-
-HUB_API __attribute__((weak)) int epoll_wait(int epoll, struct epoll_event *events,
-                                             int room, int timeout)
-{
-    return vireo_epoll_wait(epoll, events, room, timeout);
+    if (number == NULL || (event != NULL && (event->events & EPOLLET)))
+        return;
+    number->data = operation == EPOLL_CTL_DEL ? 0 : event->data.u64;
+    number->events = operation == EPOLL_CTL_DEL ? 0 : event->events;
+    hub__edge_undone(hub, fd);
 }
 
 static void on_wake(struct ev_loop *ev, ev_io *io, int events)
@@ -182,8 +83,8 @@ static void on_timer(struct ev_loop *ev, ev_io *io, int events)
 
     (void)ev;
     (void)events;
-    hub->loop->armed = HUB_FOREVER;
-    hub->loop->rang = true;
+    hub->loop->poll.armed = HUB_FOREVER;
+    hub->loop->poll.rang = true;
 }
 
 /* Once for each time that CLOCK_REALTIME was set. */
@@ -218,7 +119,7 @@ static void on_fd(struct ev_loop *ev, ev_io *io, int events)
         (struct hub__fd_ready){ io->fd, (events & EV_READ ? HUB_READ : 0) |
                                             (events & EV_WRITE ? HUB_WRITE
                                                                : 0) };
-    if (loop->ready_count == READY_MOST)
+    if (loop->ready_count == HUB__POLL_MOST)
         tell(hub);
 }
 
@@ -265,12 +166,12 @@ static int open_fds(struct hub *hub, struct hub__loop *loop)
         return -errno;
     hub->wake_fd = hub__fd_to_top(hub->wake_fd);
     hub__fd_kept_in(&hub->wake_fd);
-    loop->timer_fd =
+    loop->poll.timer_fd =
         timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (loop->timer_fd < 0)
+    if (loop->poll.timer_fd < 0)
         return -errno;
-    loop->timer_fd = hub__fd_to_top(loop->timer_fd);
-    hub__fd_kept_in(&loop->timer_fd);
+    loop->poll.timer_fd = hub__fd_to_top(loop->poll.timer_fd);
+    hub__fd_kept_in(&loop->poll.timer_fd);
     if (hub->clock_set != NULL)
         open_clock_fd(loop);
     return 0;
@@ -296,14 +197,14 @@ static void start_clock(struct hub *hub, struct hub__loop *loop)
 static void start_own(struct hub *hub, struct hub__loop *loop)
 {
     ev_io_init(&loop->wake, on_wake, hub->wake_fd, EV_READ);
-    ev_io_init(&loop->timer, on_timer, loop->timer_fd, EV_READ);
+    ev_io_init(&loop->timer, on_timer, loop->poll.timer_fd, EV_READ);
     loop->wake.data = hub;
     loop->timer.data = hub;
     ev_io_start(loop->ev, &loop->wake);
     ev_io_start(loop->ev, &loop->timer);
     start_clock(hub, loop);
-    loop->armed = HUB_FOREVER;
-    loop->until = HUB_FOREVER;
+    loop->poll.armed = HUB_FOREVER;
+    loop->poll.until = HUB_FOREVER;
 }
 
 int hub__loop_open(struct hub *hub)
@@ -313,17 +214,18 @@ int hub__loop_open(struct hub *hub)
 
     if (loop == NULL)
         return -ENOMEM;
-    loop->timer_fd = -1;
+    loop->poll.hub = hub;
+    loop->poll.timer_fd = -1;
     loop->clock_fd = -1;
-    loop->epoll_fd = -1;
+    loop->poll.epoll_fd = -1;
     hub->wake_fd = -1;
     rc = open_fds(hub, loop);
     if (rc < 0)
         goto undo;
     ev_set_allocator(hub__loop_memory);
-    calling = loop;
+    hub__poll_calls(&loop->poll);
     loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    calling = NULL;
+    hub__poll_calls(NULL);
     if (loop->ev == NULL) {
         rc = -EMFILE;
         goto undo;
@@ -335,7 +237,7 @@ int hub__loop_open(struct hub *hub)
     return 0;
 undo:
     close_own(hub->wake_fd);
-    close_own(loop->timer_fd);
+    close_own(loop->poll.timer_fd);
     close_own(loop->clock_fd);
     free(loop);
     return rc;
@@ -365,14 +267,14 @@ void hub__loop_close(struct hub *hub)
 {
     struct hub__loop *loop = hub->loop;
 
-    hub__fd_forget(loop->epoll_fd);
+    hub__fd_forget(loop->poll.epoll_fd);
     ev_loop_destroy(loop->ev);
     close_wake_fd(hub);
-    close_own(loop->timer_fd);
+    close_own(loop->poll.timer_fd);
     close_own(loop->clock_fd);
     for (uint32_t i = 0; i < loop->chunks; i++)
-        free(loop->ios[i]);
-    free(loop->ios);
+        free(loop->numbers[i]);
+    free(loop->numbers);
     free(loop);
     hub->loop = NULL;
 }
@@ -395,68 +297,46 @@ int hub__loop_forked(struct hub *hub)
     return rc;
 }
 
-/* `most`: sleep no longer than that, in ns. */
-static void arm(struct hub *hub, struct hub__loop *loop, int64_t most)
-{
-    int64_t next = hub__timer_next(hub), now = hub->now;
-
-    if (most != HUB_FOREVER && next - now > most) {
-        now = hub_now();
-        next = now + most;
-    }
-    loop->until = HUB_FOREVER;
-    if (next >= loop->armed && !loop->rang)
-        return;
-    if (next - now >= NEAR || loop->sleeps != BY_POLL) {
-        set_timer(loop, next);
-        return;
-    }
-    if (loop->rang)
-        set_timer(loop, HUB_FOREVER);
-    loop->until = next;
-}
-
 void hub__loop_turn(struct hub *hub, int64_t most)
 {
     struct hub__loop *loop = hub->loop;
 
     hub__count(hub->polls);
     if (most > 0)
-        arm(hub, loop, most);
-    calling = loop;
+        hub__poll_arm(&loop->poll, most);
+    hub__poll_calls(&loop->poll);
     loop->iteration = ev_iteration(loop->ev);
-    loop->full = false;
+    loop->poll.full = false;
     ev_run(loop->ev, most > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
-    calling = NULL;
-    hub->poll_full = loop->full;
-    if (unlikely(loop->some_gone)) {
-        loop->some_gone = false;
+    hub__poll_calls(NULL);
+    hub->poll_full = loop->poll.full;
+    if (unlikely(loop->poll.some_gone)) {
+        loop->poll.some_gone = false;
         hub__watch_check(hub);
     }
     if (hub->heap.due_count > 0)
         hub__timer_late_is_due(hub);
 }
 
-static ev_io *io_of(struct hub__loop *loop, int fd)
+static struct number *make(struct hub__loop *loop, int fd)
 {
     uint32_t chunk = (uint32_t)fd / CHUNK;
 
     if (chunk >= loop->chunks) {
         uint32_t count = chunk * 2 + 1;
-        ev_io **ios = greenlet__realloc(loop->ios, count * sizeof(ev_io *));
+        struct number **numbers = greenlet__realloc(
+            loop->numbers, count * sizeof(struct number *));
 
-        if (ios == NULL)
+        if (numbers == NULL)
             return NULL;
-        memset(ios + loop->chunks, 0,
-               (count - loop->chunks) * sizeof(ev_io *));
-        loop->ios = ios;
+        memset(numbers + loop->chunks, 0,
+               (count - loop->chunks) * sizeof(struct number *));
+        loop->numbers = numbers;
         loop->chunks = count;
     }
-    if (loop->ios[chunk] == NULL)
-        loop->ios[chunk] = greenlet__calloc(CHUNK, sizeof(ev_io));
-    if (loop->ios[chunk] == NULL)
-        return NULL;
-    return &loop->ios[chunk][(uint32_t)fd % CHUNK];
+    if (loop->numbers[chunk] == NULL)
+        loop->numbers[chunk] = hub__lines(CHUNK * sizeof(struct number));
+    return peek(loop, fd);
 }
 
 /* libev takes a file that epoll refuses for one that is always ready; say so
@@ -471,8 +351,8 @@ static int can_be_watched(const struct hub__loop *loop, int fd)
     if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
         return 0;
     /* Message queues and files of /proc look like these: ask. */
-    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &none) == 0)
-        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    if (epoll_ctl(loop->poll.epoll_fd, EPOLL_CTL_ADD, fd, &none) == 0)
+        epoll_ctl(loop->poll.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     else if (errno != EEXIST)
         return -errno;
     return 0;
@@ -481,10 +361,12 @@ static int can_be_watched(const struct hub__loop *loop, int fd)
 int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
 {
     struct hub__loop *loop = hub->loop;
-    ev_io *io = io_of(loop, fd);
+    struct number *number = make(loop, fd);
+    ev_io *io;
 
-    if (io == NULL)
+    if (number == NULL)
         return -ENOMEM;
+    io = &number->io;
     if (io->data == NULL) {
         ev_io_init(io, on_fd, fd, 0);
         io->data = hub;
@@ -495,7 +377,7 @@ int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
         /* The file may live on under another number, or in another process:
          * then closing this one does not take it out. */
         if (fresh)
-            epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+            epoll_ctl(loop->poll.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         return 0;
     }
     if (fresh) {
@@ -509,6 +391,28 @@ int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
                   (events & HUB_WRITE ? EV_WRITE : 0));
     ev_io_start(loop->ev, io);
     return 0;
+}
+
+int hub__loop_edge(struct hub *hub, int fd, bool edge)
+{
+    const struct hub__loop *loop = hub->loop;
+    const struct number *number = peek(loop, fd);
+    struct epoll_event event = { .events = EPOLLIN };
+    int saved = errno, rc = 0;
+
+    if (!loop->poll.sees)
+        return -ENOSYS;
+    if (number == NULL || number->data == 0)
+        return -ENOENT;
+    if (edge && number->events != EPOLLIN)
+        return -EAGAIN;
+    if (edge)
+        event.events |= EPOLLET | EPOLLRDHUP | EPOLLPRI;
+    event.data.u64 = number->data;
+    if (epoll_ctl(loop->poll.epoll_fd, EPOLL_CTL_MOD, fd, &event) < 0)
+        rc = -errno;
+    errno = saved;
+    return rc;
 }
 
 /* Not by write(), which is a cancellation point: a real thread that was cancelled
@@ -561,11 +465,11 @@ int hub__loop_reopen(int fd)
     struct hub *hub = hub__peek();
     struct hub__loop *loop = hub != NULL ? hub->loop : NULL;
 
-    if (loop == NULL || fd != loop->epoll_fd)
+    if (loop == NULL || fd != loop->poll.epoll_fd)
         return -EBUSY;
-    calling = loop;
+    hub__poll_calls(&loop->poll);
     ev_loop_fork(loop->ev);
     ev_run(loop->ev, EVRUN_NOWAIT);
-    calling = NULL;
-    return fd == loop->epoll_fd ? -EBUSY : 0;
+    hub__poll_calls(NULL);
+    return fd == loop->poll.epoll_fd ? -EBUSY : 0;
 }

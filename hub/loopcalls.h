@@ -1,4 +1,4 @@
-/* loopcalls.h - the system calls of libev, as loop.c has them made
+/* loopcalls.h - the system calls of libev, as poll.c has them made
  *
  * For the program they are the system calls. */
 #ifndef HUB_LOOPCALLS_H

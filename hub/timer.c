@@ -1,7 +1,7 @@
 /* timer.c - deadlines: a heap with four children a node, the earliest on top
  *
  * libev's own timers round to a millisecond, so it is given none: the loop
- * sleeps until the top of this heap (loop.c).  Deadlines that are equal fire in
+ * sleeps until the top of this heap (poll.c).  Deadlines that are equal fire in
  * the order in which they were set.
  *
  * In one turn of the loop sleeps end first, then come fds; those who were woken

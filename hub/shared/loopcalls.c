@@ -2,7 +2,7 @@
  *
  * Names are looked up in what the program needs, then in what that needs: where it
  * does not need libvireo.so itself, libc comes before that, and libev would never
- * come to the functions of hub/loop.c. */
+ * come to the functions of hub/poll.c. */
 #include "hub/loopcalls.h"
 
 #include <sys/epoll.h>

@@ -20,7 +20,7 @@ PUBLIC = re.compile(r"^(greenlet|hub|vireo)_[a-z0-9]\w*@@VIREO_0$"
                     r"|^VIREO_0$|^epoll_(create1|ctl|wait)$")
 
 
-# What libev calls (hub/loop.c, hub/shared/loopcalls.c): in all but the preload.
+# What libev calls (hub/poll.c, hub/shared/loopcalls.c): in all but the preload.
 LOOP = {"epoll_create1", "epoll_ctl", "epoll_wait"}
 
 
