@@ -10,7 +10,7 @@
 #include "context/slot.h"
 #include "hub/fork_impl.h"
 #include "hub/schedule.h"
-#include "hub/watch_impl.h"
+#include "hub/edge_impl.h"
 #include "thread_pointer.h"
 
 #include <errno.h>
@@ -229,6 +229,10 @@ static inline bool watch_again(struct hub *hub, struct hub__fd *entry,
 {
     if (unlikely(entry == NULL || !entry->managed || entry->waits != NULL ||
                  entry->fresh || (entry->watched & HUB_READ) == 0))
+        return false;
+    if (unlikely(entry->edge != HUB__EDGE_ON ||
+                 (entry->drained & HUB_READ) == 0) &&
+        !hub__edge_wait(hub, entry, wait->fd))
         return false;
     hub__enter(hub);
     entry->strikes = 0;

@@ -19,6 +19,7 @@ void hub__fd_opened(struct hub *hub, int fd)
     entry->managed = 1;
     entry->fresh = 1;
     entry->drained = 0;
+    entry->edge = 0;
 }
 
 int hub__fd_unblock(int fd)

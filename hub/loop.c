@@ -3,7 +3,7 @@
  * libev is given no timers: its epoll back end rounds to milliseconds.  A
  * timerfd is armed for the earliest deadline when the loop is about to sleep,
  * and left alone when it is armed for something earlier. */
-#include "hub/hub_impl.h"
+#include "hub/edge_impl.h"
 #include "hub/loopcalls.h"
 #include "hub/loopmemory.h"
 
@@ -24,7 +24,15 @@
 #define CHUNK 128
 #define READY_MOST 64
 
+/* A number that it watches, or did: a cache line. */
+struct number {
+    ev_io io;
+    uint64_t data;   /* what libev has last given to epoll with it; 0: nothing */
+    uint32_t events; /* and asked for */
+} __attribute__((aligned(64)));
+
 struct hub__loop {
+    struct hub *hub;
     struct ev_loop *ev;
     ev_io wake;
     ev_io timer;
@@ -37,9 +45,10 @@ struct hub__loop {
     bool some_gone; /* fds were closed that libev knows of: see epoll_ctl() */
     bool rang;     /* timer_fd stays readable until it is set again */
     bool full;     /* more may be ready than the last poll was told of */
+    bool sees;     /* the events before libev does */
     struct hub__fd_ready ready[READY_MOST];
     unsigned ready_count;
-    ev_io **ios;   /* chunks, by number; they never move while active */
+    struct number **numbers; /* chunks; they never move while active */
     uint32_t chunks;
 };
 
@@ -64,6 +73,28 @@ HUB_API int vireo_epoll_create1(int flags)
     return calling->epoll_fd;
 }
 
+static struct number *peek(const struct hub__loop *loop, int fd)
+{
+    uint32_t chunk = (uint32_t)fd / CHUNK;
+
+    if (chunk >= loop->chunks || loop->numbers[chunk] == NULL)
+        return NULL;
+    return &loop->numbers[chunk][(uint32_t)fd % CHUNK];
+}
+
+/* Whatever it was, it is level-triggered now. */
+static void note(struct hub__loop *loop, int operation, int fd,
+                 const struct epoll_event *event)
+{
+    struct number *number = peek(loop, fd);
+
+    if (number == NULL || (event != NULL && (event->events & EPOLLET)))
+        return;
+    number->data = operation == EPOLL_CTL_DEL ? 0 : event->data.u64;
+    number->events = operation == EPOLL_CTL_DEL ? 0 : event->events;
+    hub__edge_undone(loop->hub, fd);
+}
+
 /* libev takes an fd that was closed without a word, before it was first polled,
  * for a bug of the program's and aborts.  It is told that all is well; the waits
  * end with -EBADF when it has returned. */
@@ -72,11 +103,25 @@ HUB_API int vireo_epoll_ctl(int epoll, int operation, int fd,
 {
     int rc = (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
 
-    if (rc == 0 || errno != EBADF || calling == NULL ||
-        epoll != calling->epoll_fd)
+    if (calling == NULL || epoll != calling->epoll_fd)
+        return rc;
+    if (rc == 0) {
+        note(calling, operation, fd, event);
+        return 0;
+    }
+    if (errno != EBADF)
         return rc;
     calling->some_gone = true;
     return 0;
+}
+
+static void look_for_ends(struct hub__loop *loop,
+                          const struct epoll_event *events, int count)
+{
+    loop->sees = true;
+    for (int i = 0; i < count; i++)
+        if (unlikely(events[i].events & ~(uint32_t)(EPOLLIN | EPOLLOUT)))
+            hub__edge_ended(loop->hub, (int)(uint32_t)events[i].data.u64);
 }
 
 /* libev would take all that is ready at once.  What the kernel has just looked at of
@@ -91,8 +136,10 @@ HUB_API int vireo_epoll_wait(int epoll, struct epoll_event *events, int room,
     if (ours && room > READY_MOST)
         room = READY_MOST;
     count = epoll_pwait(epoll, events, room, timeout, NULL);
-    if (ours)
+    if (ours) {
         calling->full = count == READY_MOST;
+        look_for_ends(calling, events, count);
+    }
     return count;
 }
 
@@ -260,6 +307,7 @@ int hub__loop_open(struct hub *hub)
 
     if (loop == NULL)
         return -ENOMEM;
+    loop->hub = hub;
     loop->timer_fd = -1;
     loop->clock_fd = -1;
     loop->epoll_fd = -1;
@@ -318,8 +366,8 @@ void hub__loop_close(struct hub *hub)
     close_own(loop->timer_fd);
     close_own(loop->clock_fd);
     for (uint32_t i = 0; i < loop->chunks; i++)
-        free(loop->ios[i]);
-    free(loop->ios);
+        free(loop->numbers[i]);
+    free(loop->numbers);
     free(loop);
     hub->loop = NULL;
 }
@@ -384,26 +432,25 @@ void hub__loop_turn(struct hub *hub, int64_t most)
         hub__timer_late_is_due(hub);
 }
 
-static ev_io *io_of(struct hub__loop *loop, int fd)
+static struct number *make(struct hub__loop *loop, int fd)
 {
     uint32_t chunk = (uint32_t)fd / CHUNK;
 
     if (chunk >= loop->chunks) {
         uint32_t count = chunk * 2 + 1;
-        ev_io **ios = greenlet__realloc(loop->ios, count * sizeof(ev_io *));
+        struct number **numbers = greenlet__realloc(
+            loop->numbers, count * sizeof(struct number *));
 
-        if (ios == NULL)
+        if (numbers == NULL)
             return NULL;
-        memset(ios + loop->chunks, 0,
-               (count - loop->chunks) * sizeof(ev_io *));
-        loop->ios = ios;
+        memset(numbers + loop->chunks, 0,
+               (count - loop->chunks) * sizeof(struct number *));
+        loop->numbers = numbers;
         loop->chunks = count;
     }
-    if (loop->ios[chunk] == NULL)
-        loop->ios[chunk] = greenlet__calloc(CHUNK, sizeof(ev_io));
-    if (loop->ios[chunk] == NULL)
-        return NULL;
-    return &loop->ios[chunk][(uint32_t)fd % CHUNK];
+    if (loop->numbers[chunk] == NULL)
+        loop->numbers[chunk] = hub__lines(CHUNK * sizeof(struct number));
+    return peek(loop, fd);
 }
 
 /* libev takes a file that epoll refuses for one that is always ready; say so
@@ -428,10 +475,12 @@ static int can_be_watched(const struct hub__loop *loop, int fd)
 int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
 {
     struct hub__loop *loop = hub->loop;
-    ev_io *io = io_of(loop, fd);
+    struct number *number = make(loop, fd);
+    ev_io *io;
 
-    if (io == NULL)
+    if (number == NULL)
         return -ENOMEM;
+    io = &number->io;
     if (io->data == NULL) {
         ev_io_init(io, on_fd, fd, 0);
         io->data = hub;
@@ -456,6 +505,28 @@ int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
                   (events & HUB_WRITE ? EV_WRITE : 0));
     ev_io_start(loop->ev, io);
     return 0;
+}
+
+int hub__loop_edge(struct hub *hub, int fd, bool edge)
+{
+    const struct hub__loop *loop = hub->loop;
+    const struct number *number = peek(loop, fd);
+    struct epoll_event event = { .events = EPOLLIN };
+    int saved = errno, rc = 0;
+
+    if (!loop->sees)
+        return -ENOSYS;
+    if (number == NULL || number->data == 0)
+        return -ENOENT;
+    if (edge && number->events != EPOLLIN)
+        return -EAGAIN;
+    if (edge)
+        event.events |= EPOLLET | EPOLLRDHUP | EPOLLPRI;
+    event.data.u64 = number->data;
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, fd, &event) < 0)
+        rc = -errno;
+    errno = saved;
+    return rc;
 }
 
 /* Not by write(), which is a cancellation point: a real thread that was cancelled

@@ -3,6 +3,7 @@
  * MSG_DONTWAIT goes with every call, so that none can block the thread,
  * whatever the state of the fd. */
 #include "hub/socket.h"
+#include "hub/edge_impl.h"
 #include "hub/io_impl.h"
 
 #include <poll.h>
@@ -147,12 +148,19 @@ static ssize_t all_of(int fd, void *buffer, size_t size, ssize_t first, int flag
     return receive_rest(fd, &message, 0, first, flags, deadline_ns);
 }
 
+static inline void note_urgent(int fd, int flags, ssize_t got)
+{
+    if (unlikely(flags & MSG_OOB) && got > 0)
+        hub__edge_forbid(hub__fd_peek(hub__peek(), fd));
+}
+
 static inline __attribute__((always_inline)) ssize_t
 take_note(int fd, void *buffer, size_t size, ssize_t got, int flags,
           int64_t deadline_ns)
 {
     if (got > 0 && (size_t)got < size && flags == 0)
         hub__io_drained(fd, HUB_READ);
+    note_urgent(fd, flags, got);
     if (unlikely(flags & MSG_WAITALL) && got > 0 && (size_t)got < size)
         return all_of(fd, buffer, size, got, flags, deadline_ns);
     return got;
@@ -193,6 +201,7 @@ HUB__SWITCHES ssize_t hub_recvfrom(int fd, void *buffer, size_t size, int flags,
     ssize_t got =
         hub__io(fd, HUB_READ, limit(flags, deadline_ns), try_recvfrom, &t);
 
+    note_urgent(fd, flags, got);
     if (unlikely(flags & MSG_WAITALL) && got > 0 && (size_t)got < size)
         return all_of(fd, buffer, size, got, flags, deadline_ns);
     return got;
@@ -206,6 +215,7 @@ HUB__SWITCHES ssize_t hub_recvmsg(int fd, struct msghdr *message, int flags,
     ssize_t got =
         hub__io(fd, HUB_READ, limit(flags, deadline_ns), try_recvmsg, &t);
 
+    note_urgent(fd, flags, got);
     if (unlikely(flags & MSG_WAITALL) && got > 0)
         return receive_rest(fd, message, control_room, got, flags, deadline_ns);
     return got;

@@ -3,20 +3,30 @@
  * One entry per number, with the waits that are under way on it.  The loop's
  * registration outlives a wait, so that a connection that is read from again
  * and again costs no epoll_ctl; an event that nobody waits for any more comes
- * a few times (level-triggered) before it is taken back.
+ * a few times (level-triggered) before it is taken back.  Posts of a crew are told
+ * of just once, see edge.c.
  *
  * A wait is `exclusive` when its greenlet will consume what is there: one such
  * is woken per event, like one thread of those that block in accept(). */
-#include "hub/watch_impl.h"
+#include "hub/edge_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define STRIKES 3 /* events without a waiter before the loop stops watching */
+
+void *hub__lines(size_t size)
+{
+    void *memory =
+        GREENLET__ALLOCATION_FAILS() ? NULL : aligned_alloc(64, size);
+
+    return memory != NULL ? memset(memory, 0, size) : NULL;
+}
 
 const struct hub__wait_kind hub__waits_for_fd = { "fd", NULL };
 
@@ -38,7 +48,7 @@ struct hub__fd *hub__fd_get(struct hub *hub, int fd)
     }
     if (hub->fds[chunk] == NULL)
         hub->fds[chunk] =
-            greenlet__calloc(HUB__FD_CHUNK, sizeof(struct hub__fd));
+            hub__lines(HUB__FD_CHUNK * sizeof(struct hub__fd));
     return hub__fd_peek(hub, fd);
 }
 
@@ -81,6 +91,8 @@ static int rewatch(struct hub *hub, struct hub__fd *entry, int fd, int events)
 
     if (entry->watched == events && !entry->fresh)
         return 0;
+    if (unlikely(entry->edge != HUB__EDGE_NOT))
+        hub__edge_leave(hub, entry, fd);
     rc = hub__loop_watch(hub, fd, events, entry->fresh);
     if (rc < 0)
         return rc;
@@ -110,6 +122,8 @@ int hub__watch(struct hub *hub, struct hub__fd_wait *wait)
     }
     entry->strikes = 0;
     wait->closed = entry->closed;
+    if (unlikely(entry->edge != HUB__EDGE_NOT && wait->events != 0))
+        hub__edge_leave(hub, entry, wait->fd);
     rc = wait->events != 0
              ? rewatch(hub, entry, wait->fd, entry->watched | wait->events)
              : 0;
@@ -251,6 +265,7 @@ static void move_waits(struct hub *hub, struct hub__fd *entry, int fd)
         return;
     to->moved = 1;
     to->fresh = 1;
+    to->edge = HUB__EDGE_NOT;
     to->watched = 0;
     rewatch(hub, to, copy, HUB_READ | HUB_WRITE);
 }
@@ -270,6 +285,7 @@ void hub__fd_closing(int fd)
     entry->watched = 0;
     entry->fresh = 1;
     entry->drained = 0;
+    entry->edge = HUB__EDGE_NOT;
     hub__exit(hub);
 }
 
@@ -391,7 +407,8 @@ int hub__fd_make_sure(struct hub *hub, int fd)
         hub__fd_gone(hub, fd);
     if (rc == 0) {
         entry->identity = identity;
-        entry->fresh |= shared;
+        if (shared)
+            entry->fresh = 1;
     }
     return rc;
 }
@@ -478,6 +495,7 @@ void hub__watch_anew(struct hub *hub)
         entry->watched = 0;
         entry->strikes = 0;
         entry->fresh = 1;
+        entry->edge = HUB__EDGE_NOT; /* in the new loop */
         for (struct hub__fd_wait *wait = entry->waits; wait != NULL;
              wait = wait->next)
             events |= wait->events;

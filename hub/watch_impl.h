@@ -18,10 +18,11 @@ struct hub__fd {
     struct hub__fd_wait *waits; /* the oldest first */
     uint8_t watched;            /* events the loop is asked for */
     uint8_t strikes;            /* events that nobody waited for */
-    uint8_t fresh;              /* the number may name another file now */
-    uint8_t moved;              /* a private copy: closed when `holders` is 0 */
+    uint8_t fresh : 1;          /* the number may name another file now */
+    uint8_t moved : 1;          /* a private copy: closed when `holders` is 0 */
     uint8_t managed; /* made here: nobody closes it behind our back */
     uint8_t drained; /* events that the last call found no more of */
+    uint8_t edge;    /* edge.c: is it edge-triggered? */
     uint16_t closed; /* how often: tells the files that had the number apart */
     uint32_t holders;
     uint32_t woken; /* waits that an event ended and that have not run since */
@@ -45,7 +46,9 @@ static inline bool hub__fd_is_managed(const struct hub *hub, int fd)
     return entry != NULL && entry->managed;
 }
 
-/* watch.c: made on demand; NULL: no memory. */
+/* watch.c: zeroes, from the beginning of a cache line; NULL: no memory. */
+void *hub__lines(size_t size);
+/* Made on demand; NULL: no memory. */
 struct hub__fd *hub__fd_get(struct hub *hub, int fd);
 /* fdshare.c: this hub's loop watches it now; a number for the entry.  It is about
  * to be closed by this hub, or a thread without (NULL): others that watch it will

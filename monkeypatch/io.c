@@ -2,7 +2,7 @@
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 
-#include "hub/watch_impl.h"
+#include "hub/edge_impl.h"
 
 unsigned mp__io_budget = MP_IO_BUDGET;
 
@@ -225,6 +225,14 @@ static struct hub__fd *stream(int fd)
     return hub__fd_peek(hub, fd);
 }
 
+void mp__io_urgent(int fd)
+{
+    const struct hub *hub = mp__here->identity->os->hub;
+
+    if (hub != NULL)
+        hub__edge_forbid(hub__fd_peek(hub, fd));
+}
+
 long mp__io_receive(int fd, size_t len, mp__io_call *attempt,
                     mp__io_call *native, void *call)
 {
@@ -235,6 +243,8 @@ long mp__io_receive(int fd, size_t len, mp__io_call *attempt,
     if (known != NULL && rc > 0 && (size_t)rc < len &&
         (known->watched & HUB_READ) != 0)
         known->drained |= HUB_READ;
+    if (unlikely(known != NULL && known->edge != HUB__EDGE_NOT))
+        hub__edge_forbid(known); /* a helper may have read, some time ago */
     return rc;
 }
 

@@ -98,9 +98,12 @@ long mp__io_run(int fd, int events, mp__io_call *attempt, mp__io_call *native,
 
 /* mp__io_run() to receive at most `len` bytes.  When the last call on a stream
  * got less than it asked for, nothing was left: then it waits first, for news.
- * Registrations are level-triggered, so nothing is missed if that was wrong. */
+ * Registrations are made level-triggered, so nothing is missed if that was wrong. */
 long mp__io_receive(int fd, size_t len, mp__io_call *attempt,
                     mp__io_call *native, void *call);
+
+/* An urgent byte is to be read. */
+void mp__io_urgent(int fd);
 
 /* The pieces, for calls that are no plain loop. */
 void mp__io_open(struct mp__io *io, int fd, int events);

@@ -75,6 +75,8 @@ static long mp__receive(int fd, struct receive *call)
 
     mp__io_begin();
     mp__io_open(&io, fd, HUB_READ);
+    if (unlikely(call->flags & MSG_OOB))
+        mp__io_urgent(fd);
     if ((call->flags & NEVER_WAITS) != 0)
         return plain_receive(&io, call);
     if (needs_helper(fd, call))
