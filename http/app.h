@@ -353,28 +353,62 @@ HTTP_API struct greenlet *http_request_spawn(greenlet_run *run, void *arg);
 /* From here on registrations come from that line; the macros below call it. */
 HTTP_API void http_app_at(const char *file, int line);
 
-#define http_app_route(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_route)(__VA_ARGS__)
-#define http_app_route_with(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_route_with)(__VA_ARGS__)
-#define http_app_route_class(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_route_class)(__VA_ARGS__)
-#define http_app_error_handler(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_error_handler)(__VA_ARGS__)
-#define http_blueprint_route(...) \
-    (http_app_at(__FILE__, __LINE__), http_blueprint_route)(__VA_ARGS__)
-#define http_blueprint_route_with(...) \
-    (http_app_at(__FILE__, __LINE__), http_blueprint_route_with)(__VA_ARGS__)
+#ifndef HTTP_APP_IMPL_H /* where these functions are defined */
+#define http_app_here(function) (http_app_at(__FILE__, __LINE__), function)
 
-#define http_app_websocket(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_websocket)(__VA_ARGS__)
+#define http_app_route(...)      http_app_here(http_app_route)(__VA_ARGS__)
+#define http_app_route_with(...) http_app_here(http_app_route_with)(__VA_ARGS__)
+#define http_app_route_class(...) \
+    http_app_here(http_app_route_class)(__VA_ARGS__)
+#define http_app_websocket(...) http_app_here(http_app_websocket)(__VA_ARGS__)
 #define http_app_websocket_with(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_websocket_with)(__VA_ARGS__)
+    http_app_here(http_app_websocket_with)(__VA_ARGS__)
+#define http_app_static(...) http_app_here(http_app_static)(__VA_ARGS__)
+#define http_app_before_request(...) \
+    http_app_here(http_app_before_request)(__VA_ARGS__)
+#define http_app_after_request(...) \
+    http_app_here(http_app_after_request)(__VA_ARGS__)
+#define http_app_teardown_request(...) \
+    http_app_here(http_app_teardown_request)(__VA_ARGS__)
+#define http_app_before_serving(...) \
+    http_app_here(http_app_before_serving)(__VA_ARGS__)
+#define http_app_after_serving(...) \
+    http_app_here(http_app_after_serving)(__VA_ARGS__)
+#define http_app_error_handler(...) \
+    http_app_here(http_app_error_handler)(__VA_ARGS__)
+#define http_app_set_secrets(...) \
+    http_app_here(http_app_set_secrets)(__VA_ARGS__)
+#define http_app_set_session_cookie(...) \
+    http_app_here(http_app_set_session_cookie)(__VA_ARGS__)
+#define http_app_set_status(...) http_app_here(http_app_set_status)(__VA_ARGS__)
+#define http_app_config_declare(...) \
+    http_app_here(http_app_config_declare)(__VA_ARGS__)
+#define http_app_config_file(...) \
+    http_app_here(http_app_config_file)(__VA_ARGS__)
+#define http_app_config_environment(...) \
+    http_app_here(http_app_config_environment)(__VA_ARGS__)
+#define http_app_config_set(...) http_app_here(http_app_config_set)(__VA_ARGS__)
+#define http_app_ensure_sync(...) \
+    http_app_here(http_app_ensure_sync)(__VA_ARGS__)
+#define http_view_wrap(...)     http_app_here(http_view_wrap)(__VA_ARGS__)
+#define http_blueprint_new(...) http_app_here(http_blueprint_new)(__VA_ARGS__)
+#define http_blueprint_route(...) \
+    http_app_here(http_blueprint_route)(__VA_ARGS__)
+#define http_blueprint_route_with(...) \
+    http_app_here(http_blueprint_route_with)(__VA_ARGS__)
 #define http_blueprint_websocket(...) \
-    (http_app_at(__FILE__, __LINE__), http_blueprint_websocket)(__VA_ARGS__)
-#define http_blueprint_websocket_with(...)                            \
-    (http_app_at(__FILE__, __LINE__), http_blueprint_websocket_with)( \
-        __VA_ARGS__)
+    http_app_here(http_blueprint_websocket)(__VA_ARGS__)
+#define http_blueprint_websocket_with(...) \
+    http_app_here(http_blueprint_websocket_with)(__VA_ARGS__)
+#define http_blueprint_before_request(...) \
+    http_app_here(http_blueprint_before_request)(__VA_ARGS__)
+#define http_blueprint_after_request(...) \
+    http_app_here(http_blueprint_after_request)(__VA_ARGS__)
+#define http_blueprint_teardown_request(...) \
+    http_app_here(http_blueprint_teardown_request)(__VA_ARGS__)
+#define http_blueprint_error_handler(...) \
+    http_app_here(http_blueprint_error_handler)(__VA_ARGS__)
+#endif
 
 #ifdef __cplusplus
 }

@@ -142,5 +142,5 @@ int http_app_static(struct http_app *app, const char *prefix,
     strcpy(rule + length, "/<path:name>");
     route.rule = rule;
     route.view = (struct http_view){call_static, NULL, copy};
-    return (http_app_route_with)(app, &route);
+    return http_app_route_with(app, &route);
 }
