@@ -142,7 +142,8 @@ HTTP_API int http_app_teardown_request(struct http_app *app,
                                        struct http_view view);
 
 /* In each hub before it serves, and behind its last request, with a request of
- * no client.  One before that fails ends the worker. */
+ * no client.  One before that fails ends the worker, and those after are not
+ * called. */
 HTTP_API int http_app_before_serving(struct http_app *app,
                                      struct http_view view);
 HTTP_API int http_app_after_serving(struct http_app *app,
