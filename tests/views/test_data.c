@@ -407,6 +407,11 @@ static int packs(struct http_request *request, struct http_response *response)
     ck_assert_int_eq(
         http_response_jsonf(response, "{s:o}", "a", json_string("x"), "b"), 0);
     ck_assert_int_eq(http_response_json(response, NULL), -EINVAL);
+    ck_assert_int_eq(http_response_jsonf(response, "{s:s}", "a", "\xff"),
+                     -EILSEQ);
+    ck_assert_int_eq(http_response_jsonf(response, "{s:s}", "\xff", "a"),
+                     -EILSEQ);
+    ck_assert_int_eq(http_response_jsonf(response, "!"), -EINVAL);
     http_response_text(response, "before");
     ck_assert_int_eq(http_response_jsonf(response, "[i,s]", 1, "ü\n"), 0);
     return 201;
