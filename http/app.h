@@ -6,12 +6,14 @@
  *
  * A view that has a scope is async, and that is all that async means: each runs
  * in the greenlet of its request, and may wait.  Each place that takes one kind
- * takes the other.  What a view, a hook or a handler returns: 0             as
- * it was filled, 200 unless it says otherwise; of a hook that runs before a
- * view: go on 200 ... 599   that status; from 400 on, with no body set, as by
- *                 http_request_abort()
- *   negative      an errno: the handler of that, else that of any error, else
- * 500 and a line in the log */
+ * takes the other.  What a view, a hook or a handler returns:
+ *
+ *   0            as it was filled, 200 unless it says otherwise; of a hook that
+ *                runs before a view: go on
+ *   200 ... 599  that status; from 400 on, with no body set, as by
+ *                http_request_abort()
+ *   negative     an errno: the handler of that, else that of any error, else
+ *                500 and a line in the log */
 #ifndef VIREO_APP_H
 #define VIREO_APP_H
 
