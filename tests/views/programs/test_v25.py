@@ -32,6 +32,10 @@ def test_arguments():
                 ["--debug=1"], ["--status=nowhere"], ["hello"], ["--debugging"]):
         refused = run(*bad)
         assert refused.returncode == 1 and refused.stderr, bad
+    for bad in ("127.0.0.1", "localhost:nothing", "127.0.0.1:99999"):
+        refused = run("--bind", bad)
+        assert refused.returncode == 1
+        assert bad + ": no address, as 127.0.0.1:8080" in refused.stderr, refused.stderr
 
 
 def test_an_error_says_where_it_comes_from():
