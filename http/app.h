@@ -6,12 +6,14 @@
  *
  * A view that has a scope is async, and that is all that async means: each runs
  * in the greenlet of its request, and may wait.  Each place that takes one kind
- * takes the other.  What a view, a hook or a handler returns: 0             as
- * it was filled, 200 unless it says otherwise; of a hook that runs before a
- * view: go on 200 ... 599   that status; from 400 on, with no body set, as by
- *                 http_request_abort()
- *   negative      an errno: the handler of that, else that of any error, else
- * 500 and a line in the log */
+ * takes the other.  What a view, a hook or a handler returns:
+ *
+ *   0            as it was filled, 200 unless it says otherwise; of a hook that
+ *                runs before a view: go on
+ *   200 ... 599  that status; from 400 on, with no body set, as by
+ *                http_request_abort()
+ *   negative     an errno: the handler of that, else that of any error, else
+ *                500 and a line in the log */
 #ifndef VIREO_APP_H
 #define VIREO_APP_H
 
@@ -142,7 +144,8 @@ HTTP_API int http_app_teardown_request(struct http_app *app,
                                        struct http_view view);
 
 /* In each hub before it serves, and behind its last request, with a request of
- * no client.  One before that fails ends the worker. */
+ * no client.  One before that fails ends the worker, and those after are not
+ * called. */
 HTTP_API int http_app_before_serving(struct http_app *app,
                                      struct http_view view);
 HTTP_API int http_app_after_serving(struct http_app *app,
@@ -353,28 +356,62 @@ HTTP_API struct greenlet *http_request_spawn(greenlet_run *run, void *arg);
 /* From here on registrations come from that line; the macros below call it. */
 HTTP_API void http_app_at(const char *file, int line);
 
-#define http_app_route(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_route)(__VA_ARGS__)
-#define http_app_route_with(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_route_with)(__VA_ARGS__)
-#define http_app_route_class(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_route_class)(__VA_ARGS__)
-#define http_app_error_handler(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_error_handler)(__VA_ARGS__)
-#define http_blueprint_route(...) \
-    (http_app_at(__FILE__, __LINE__), http_blueprint_route)(__VA_ARGS__)
-#define http_blueprint_route_with(...) \
-    (http_app_at(__FILE__, __LINE__), http_blueprint_route_with)(__VA_ARGS__)
+#ifndef HTTP_APP_IMPL_H /* where these functions are defined */
+#define http_app_here(function) (http_app_at(__FILE__, __LINE__), function)
 
-#define http_app_websocket(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_websocket)(__VA_ARGS__)
+#define http_app_route(...)      http_app_here(http_app_route)(__VA_ARGS__)
+#define http_app_route_with(...) http_app_here(http_app_route_with)(__VA_ARGS__)
+#define http_app_route_class(...) \
+    http_app_here(http_app_route_class)(__VA_ARGS__)
+#define http_app_websocket(...) http_app_here(http_app_websocket)(__VA_ARGS__)
 #define http_app_websocket_with(...) \
-    (http_app_at(__FILE__, __LINE__), http_app_websocket_with)(__VA_ARGS__)
+    http_app_here(http_app_websocket_with)(__VA_ARGS__)
+#define http_app_static(...) http_app_here(http_app_static)(__VA_ARGS__)
+#define http_app_before_request(...) \
+    http_app_here(http_app_before_request)(__VA_ARGS__)
+#define http_app_after_request(...) \
+    http_app_here(http_app_after_request)(__VA_ARGS__)
+#define http_app_teardown_request(...) \
+    http_app_here(http_app_teardown_request)(__VA_ARGS__)
+#define http_app_before_serving(...) \
+    http_app_here(http_app_before_serving)(__VA_ARGS__)
+#define http_app_after_serving(...) \
+    http_app_here(http_app_after_serving)(__VA_ARGS__)
+#define http_app_error_handler(...) \
+    http_app_here(http_app_error_handler)(__VA_ARGS__)
+#define http_app_set_secrets(...) \
+    http_app_here(http_app_set_secrets)(__VA_ARGS__)
+#define http_app_set_session_cookie(...) \
+    http_app_here(http_app_set_session_cookie)(__VA_ARGS__)
+#define http_app_set_status(...) http_app_here(http_app_set_status)(__VA_ARGS__)
+#define http_app_config_declare(...) \
+    http_app_here(http_app_config_declare)(__VA_ARGS__)
+#define http_app_config_file(...) \
+    http_app_here(http_app_config_file)(__VA_ARGS__)
+#define http_app_config_environment(...) \
+    http_app_here(http_app_config_environment)(__VA_ARGS__)
+#define http_app_config_set(...) http_app_here(http_app_config_set)(__VA_ARGS__)
+#define http_app_ensure_sync(...) \
+    http_app_here(http_app_ensure_sync)(__VA_ARGS__)
+#define http_view_wrap(...)     http_app_here(http_view_wrap)(__VA_ARGS__)
+#define http_blueprint_new(...) http_app_here(http_blueprint_new)(__VA_ARGS__)
+#define http_blueprint_route(...) \
+    http_app_here(http_blueprint_route)(__VA_ARGS__)
+#define http_blueprint_route_with(...) \
+    http_app_here(http_blueprint_route_with)(__VA_ARGS__)
 #define http_blueprint_websocket(...) \
-    (http_app_at(__FILE__, __LINE__), http_blueprint_websocket)(__VA_ARGS__)
-#define http_blueprint_websocket_with(...)                            \
-    (http_app_at(__FILE__, __LINE__), http_blueprint_websocket_with)( \
-        __VA_ARGS__)
+    http_app_here(http_blueprint_websocket)(__VA_ARGS__)
+#define http_blueprint_websocket_with(...) \
+    http_app_here(http_blueprint_websocket_with)(__VA_ARGS__)
+#define http_blueprint_before_request(...) \
+    http_app_here(http_blueprint_before_request)(__VA_ARGS__)
+#define http_blueprint_after_request(...) \
+    http_app_here(http_blueprint_after_request)(__VA_ARGS__)
+#define http_blueprint_teardown_request(...) \
+    http_app_here(http_blueprint_teardown_request)(__VA_ARGS__)
+#define http_blueprint_error_handler(...) \
+    http_app_here(http_blueprint_error_handler)(__VA_ARGS__)
+#endif
 
 #ifdef __cplusplus
 }

@@ -135,16 +135,17 @@ http_request_json_error(const struct http_request *request);
  * fails.  Returns 0, -EINVAL for NULL or what cannot be written, -ENOMEM. */
 HTTP_API int http_response_json(struct http_response *response,
                                 struct json_t *value);
-/* The same of what json_pack(format, ...) makes ("o" gives a value). */
+/* The same of what json_pack(format, ...) makes ("o" gives a value); -EILSEQ: a
+ * text that is no UTF-8, as what a client sends may be. */
 HTTP_API int http_response_jsonf(struct http_response *response,
                                  const char *format, ...);
 
 /* ---- the session ---- */
 
 /* Texts that a client brings back, in a cookie that it can read and not change
- * (http_app_set_secrets()).  get: borrowed until it is set; NULL: there is none.
- * set: value NULL takes it away.  Returns 0; -ENOTSUP: there are no secrets; -EINVAL:
- * no UTF-8; -ESHUTDOWN, -ENOMEM. */
+ * (http_app_set_secrets()).  get: borrowed until it is set; NULL: there is
+ * none. set: value NULL takes it away.  Returns 0; -ENOTSUP: there are no
+ * secrets; -EILSEQ: no UTF-8; -ESHUTDOWN, -ENOMEM. */
 HTTP_API const char *http_request_session_get(struct http_request *request,
                                               const char *name);
 HTTP_API int http_request_session_set(struct http_request *request,

@@ -441,7 +441,9 @@ static int open_all(struct http__master *master)
             master->options.workers * master->options.hubs, &failed);
     if (rc < 0)
         http__master_say("%s: %s", failed != NULL ? failed : "no listener",
-                         strerror(-rc));
+                         failed != NULL && rc == -EINVAL
+                             ? "no address, as 127.0.0.1:8080 or unix:/path"
+                             : strerror(-rc));
     return rc;
 }
 

@@ -38,7 +38,7 @@ bool http__is_token(const char *text)
 
 bool http__is_value(const char *text)
 {
-    return text[strcspn(text, "\r\n")] == '\0';
+    return text != NULL && text[strcspn(text, "\r\n")] == '\0';
 }
 
 /* ---- fields ---- */
@@ -364,8 +364,8 @@ int http__response_type(struct http_response *response, const char *line,
 int http_response_text(struct http_response *response, const char *text)
 {
     static const char type[] = "Content-Type: text/plain; charset=utf-8\r\n";
-    size_t size = strlen(text);
-    int rc = reserve(response, size);
+    size_t size = text != NULL ? strlen(text) : 0;
+    int rc = text != NULL ? reserve(response, size) : -EINVAL;
 
     if (rc == 0)
         rc = http__response_type(response, type, sizeof type - 1);

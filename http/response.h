@@ -37,8 +37,8 @@ HTTP_API const char *http_response_reason(int status);
  * Copied. "Connection: close" ends the connection after the response; of the
  * rest of Connection, and of what frames a message, -EPERM.  Content-Length may
  * be set for a response to HEAD, or for a stream whose length is known. Returns
- * 0; -EINVAL for a name that is no token, or a value with CR, LF or NUL,
- * -EPERM. */
+ * 0; -EINVAL for a name that is no token, or a value that is NULL or has CR or
+ * LF, -EPERM. */
 HTTP_API int http_response_set_header(struct http_response *response,
                                       const char *name, const char *value);
 HTTP_API int http_response_add_header(struct http_response *response,
@@ -66,7 +66,7 @@ HTTP_API int http_response_vprintf(struct http_response *response,
     __attribute__((format(printf, 2, 0)));
 
 /* That text (copied) as the body, and Content-Type "text/plain; charset=utf-8"
- * unless one is set.  Returns 0. */
+ * unless one is set.  Returns 0; -EINVAL for NULL. */
 HTTP_API int http_response_text(struct http_response *response,
                                 const char *text);
 

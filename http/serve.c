@@ -35,6 +35,7 @@ struct service {
     int fds[LISTENERS];
     size_t count;
     struct hub_signal *reopen[2];
+    bool begun; /* what the options' begin did is to be undone by their end */
 };
 
 struct serving {
@@ -331,6 +332,7 @@ static int begin(struct service *service, struct http_view view)
         rc = make_server(service, view);
     if (rc == 0 && options->begin != NULL)
         rc = options->begin(service->worker, service->server, options->data);
+    service->begun = rc == 0;
     if (rc == 0)
         rc = listen_all(service);
     return rc;
@@ -362,7 +364,7 @@ static void end(struct service *service)
     if (service->server != NULL) {
         http_server_stop(service->server,
                          http_worker_time_left(service->worker));
-        if (options->end != NULL)
+        if (options->end != NULL && service->begun)
             options->end(service->worker, service->server, options->data);
         http_server_free(service->server);
     }

@@ -49,7 +49,8 @@ struct http_serve_options {
     const char *trusted; /* proxies (http_trust_new()); NULL: none */
     enum http_serve_forwarded forwarded; /* what they set */
     /* Called in each hub before it accepts, and after its last connection;
-     * NULL: nothing.  An error of the first ends the worker. */
+     * NULL: nothing.  An error of the first ends the worker, without the
+     * second. */
     int (*begin)(struct http_worker *worker, struct http_server *server,
                  void *data);
     void (*end)(struct http_worker *worker, struct http_server *server,

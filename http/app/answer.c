@@ -10,7 +10,7 @@
 /* A reference, as RFC 3986 has it: printable, without blanks. */
 static bool is_location(const char *text)
 {
-    if (*text == '\0')
+    if (text == NULL || *text == '\0')
         return false;
     while (*text > ' ' && *text < 0x7f)
         text++;
@@ -119,7 +119,8 @@ int http_response_set_cookie(struct http_response *response, const char *name,
     int rc;
 
     how = how != NULL ? how : &defaults;
-    if (!http__is_token(name) || !is_value(value) || !is_same_site(how) ||
+    if (!http__is_token(name) || value == NULL || !is_value(value) ||
+        !is_same_site(how) ||
         (how->path != NULL &&
          (*how->path != '/' || !is_attribute(how->path))) ||
         (how->domain != NULL && !is_attribute(how->domain)))

@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <stddef.h>
 
-#undef http_app_route_class
-#undef http_app_route_with
-
 static const struct {
     const char *method;
     size_t offset;

@@ -22,7 +22,10 @@ void http__app_report(struct http__call *call, const char *what, int error)
     const char *endpoint = http_request_endpoint(request);
     char text[512];
 
-    if (error > 0)
+    if (request->work->connection == NULL) /* of no client: around serving */
+        snprintf(text, sizeof text, "%s failed: %s (%d)", what,
+                 error < -4095 ? "" : strerror(-error), error);
+    else if (error > 0)
         snprintf(text, sizeof text, "%s %s: %s of %s ended with %d",
                  http_request_verb(request), http_request_path(request), what,
                  endpoint != NULL ? endpoint : "no endpoint", error);

@@ -161,5 +161,7 @@ int http_response_jsonf(struct http_response *response, const char *format, ...)
     va_end(args);
     if (value == NULL && json_error_code(&error) == json_error_out_of_memory)
         return -ENOMEM;
+    if (value == NULL && json_error_code(&error) == json_error_invalid_utf8)
+        return -EILSEQ;
     return http_response_json(response, value);
 }

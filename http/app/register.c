@@ -7,17 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#undef http_app_route
-#undef http_app_route_with
-#undef http_app_route_class
-#undef http_app_websocket
-#undef http_app_websocket_with
-#undef http_app_error_handler
-#undef http_blueprint_route
-#undef http_blueprint_route_with
-#undef http_blueprint_websocket
-#undef http_blueprint_websocket_with
-
 /* Of the thread that puts the application together. */
 static const char *at_file;
 static int at_line;

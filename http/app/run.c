@@ -12,6 +12,9 @@
 static int run_hooks(struct http__call *call,
                      const struct http__hook_list *list)
 {
+    const char *what = list == &call->app->before_serving
+                           ? "a function before serving"
+                           : "a function after serving";
     int rc = 0;
 
     for (const struct http__hook *hook = list->first; hook != NULL && rc == 0;
@@ -20,7 +23,7 @@ static int run_hooks(struct http__call *call,
     if (rc > 0)
         rc = -ECANCELED; /* a status: it wants no serving */
     if (rc < 0)
-        http__app_report(call, "a hook around serving", rc);
+        http__app_report(call, what, rc);
     return rc;
 }
 
@@ -65,9 +68,12 @@ static int begin(struct http_worker *worker, struct http_server *server,
                              http_worker_count(worker));
     if (running->options->begin != NULL)
         rc = running->options->begin(worker, server, running->options->data);
-    return rc == 0 ? http__app_run_around(running->app,
-                                          &running->app->before_serving)
-                   : rc;
+    if (rc != 0)
+        return rc;
+    rc = http__app_run_around(running->app, &running->app->before_serving);
+    if (rc < 0 && running->options->end != NULL)
+        running->options->end(worker, server, running->options->data);
+    return rc;
 }
 
 static void end(struct http_worker *worker, struct http_server *server,

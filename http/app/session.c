@@ -4,6 +4,7 @@
  * with a key that is made of the secret for this and nothing else.  What does
  * not match, or is too old, is as if it had not been sent. */
 #include "http/app/app_impl.h"
+#include "http/websocket/utf8.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -196,25 +197,31 @@ static int may_change(struct http_request *request)
     return with_session(request) != NULL ? 0 : -ENOMEM;
 }
 
+/* jansson does not tell bad texts from no memory. */
+static bool is_utf8(const char *text)
+{
+    struct http__utf8 utf8 = {0};
+
+    return http__utf8_feed(&utf8, text, strlen(text)) &&
+           http__utf8_whole(&utf8);
+}
+
 int http_request_session_set(struct http_request *request, const char *name,
                              const char *value)
 {
     int rc = may_change(request);
-    json_t *text;
 
     if (rc < 0)
         return rc;
-    request->call->session_changed = true;
-    if (value == NULL) {
+    if (value == NULL)
         json_object_del(request->call->session, name);
-        return 0;
-    }
-    text = json_string(value);
-    if (text == NULL)
-        return -EINVAL;
-    return json_object_set_new(request->call->session, name, text) == 0
-               ? 0
-               : -EINVAL;
+    else if (!is_utf8(name) || !is_utf8(value))
+        return -EILSEQ;
+    else if (json_object_set_new_nocheck(request->call->session, name,
+                                         json_string_nocheck(value)) < 0)
+        return -ENOMEM;
+    request->call->session_changed = true;
+    return 0;
 }
 
 int http_request_session_clear(struct http_request *request)

@@ -129,9 +129,18 @@ http_request_websocket(const struct http_request *request)
 
 /* ---- the end ---- */
 
+/* It broke the rules, and was told so. */
+static bool is_the_clients(const struct http_websocket *socket, int rc)
+{
+    return socket != NULL && socket->end == rc &&
+           (rc == -EBADMSG || rc == -EILSEQ || rc == -EMSGSIZE);
+}
+
 /* A client that went is nobody's fault. */
 static void tell(struct http__call *call, int rc)
 {
+    if (is_the_clients(call->websocket, rc))
+        return;
     if (rc >= 500 || (rc < 0 && rc != -EPIPE && rc != -ECANCELED))
         http__app_report(call, "the view", rc);
 }

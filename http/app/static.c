@@ -95,16 +95,18 @@ static int open_file(int folder, const char *name)
 int http_response_send_from(struct http_response *response, const char *folder,
                             const char *name)
 {
-    const struct http_response_file how = {.content_type =
-                                               http__mime_type(name)};
+    struct http_response_file how = {0};
     int saved = errno, at, rc;
 
+    if (name == NULL)
+        return -EINVAL;
     if (*name == '\0' || *name == '/')
         return 404;
     at = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     rc = at < 0 ? -errno : open_file(at, name);
     if (at >= 0) {
         close(at);
+        how.content_type = http__mime_type(name);
         if (rc >= 0)
             rc = http_response_file(response, rc, &how);
         else if (is_nowhere(rc))
@@ -140,5 +142,5 @@ int http_app_static(struct http_app *app, const char *prefix,
     strcpy(rule + length, "/<path:name>");
     route.rule = rule;
     route.view = (struct http_view){call_static, NULL, copy};
-    return (http_app_route_with)(app, &route);
+    return http_app_route_with(app, &route);
 }

@@ -125,7 +125,7 @@ void http_testclient_free(struct http_testclient *client)
     http__app_run_around(client->app, &client->app->after_serving);
     free_lines(client->headers);
     free_lines(client->cookies);
-    free(client->answer);
+    free(client->answer.data);
     free(client);
 }
 
@@ -204,73 +204,66 @@ static int make_head(struct asking *asking, const char *method,
 
 /* ---- the answer ---- */
 
-static int reserve(struct http_testclient *client)
+static int reserve(struct http__testtext *text)
 {
-    size_t room = 2 * client->room + 8192;
-    char *answer;
+    size_t room = 2 * text->room + 8192;
+    char *data;
 
-    if (client->room - client->size >= 4096)
+    if (text->room - text->size >= 4096)
         return 0;
-    answer = http__realloc(client->answer, room);
-    if (answer == NULL)
+    data = http__realloc(text->data, room);
+    if (data == NULL)
         return -ENOMEM;
-    client->answer = answer;
-    client->room = room;
+    text->data = data;
+    text->room = room;
     return 0;
 }
 
-static void forget(struct http_testclient *client)
-{
-    client->size = client->head = client->body_size = 0;
-    client->body = NULL;
-}
-
 /* Byte by byte: what follows is not ours. */
-int http__testclient_read_head(struct http_testclient *client, int fd)
+int http__testclient_read_head(struct http__testtext *text, int fd)
 {
     ssize_t got = 1;
 
-    forget(client);
     while (got == 1) {
-        if (reserve(client) < 0)
+        if (reserve(text) < 0)
             return -ENOMEM;
-        got = hub_recv(fd, client->answer + client->size, 1, 0, HUB_FOREVER);
-        client->size += got == 1;
-        client->answer[client->size] = '\0';
-        if (client->size >= 4 &&
-            memcmp(client->answer + client->size - 4, "\r\n\r\n", 4) == 0)
+        got = hub_recv(fd, text->data + text->size, 1, 0, HUB_FOREVER);
+        text->size += got == 1;
+        text->data[text->size] = '\0';
+        if (text->size >= 4 &&
+            memcmp(text->data + text->size - 4, "\r\n\r\n", 4) == 0)
             return 0;
     }
     return got == 0 || got == -ECONNRESET ? -EPROTO : (int)got;
 }
 
-static int read_rest(struct http_testclient *client, int fd)
+static int read_all(struct http__testtext *text, int fd)
 {
     ssize_t got;
 
     do {
-        if (reserve(client) < 0)
+        if (reserve(text) < 0)
             return -ENOMEM;
-        got = hub_recv(fd, client->answer + client->size,
-                       client->room - client->size - 1, 0, HUB_FOREVER);
+        got = hub_recv(fd, text->data + text->size, text->room - text->size - 1,
+                       0, HUB_FOREVER);
         if (got > 0)
-            client->size += (size_t)got;
+            text->size += (size_t)got;
     } while (got > 0);
-    client->answer[client->size] = '\0';
+    text->data[text->size] = '\0';
     return got == -ECONNRESET ? 0 : (int)got;
 }
 
-static int read_all(struct http_testclient *client, int fd)
+int http__testclient_read_rest(struct http__testtext *text, int fd)
 {
-    forget(client);
-    return read_rest(client, fd);
+    return strncmp(text->data, "HTTP/1.1 101 ", 13) != 0 ? read_all(text, fd)
+                                                         : 0;
 }
 
 /* In its place: the data move over what frames them. */
 static int unchunk(struct http_testclient *client)
 {
     char *from = client->body, *to = client->body;
-    char *end = client->answer + client->size;
+    char *end = client->answer.data + client->answer.size;
     size_t line;
     uint64_t chunk;
 
@@ -296,11 +289,11 @@ static const char *field(const struct http_testclient *client, const char *name,
                          const char *after)
 {
     size_t length = strlen(name);
-    const char *line = after != NULL ? after : client->answer, *end;
+    const char *line = after != NULL ? after : client->answer.data, *end;
 
     if (client->head == 0)
         return NULL;
-    end = client->answer + client->head;
+    end = client->answer.data + client->head;
     while ((line += strlen(line) + 1) < end)
         if (strncasecmp(line, name, length) == 0 && line[length] == ':')
             return line + length + 2;
@@ -333,19 +326,20 @@ static int take_cookie(struct http_testclient *client, const char *text)
 /* Each line of the head ends with a 0 from here on. */
 static int split_head(struct http_testclient *client)
 {
-    char *end = memmem(client->answer, client->size, "\r\n\r\n", 4);
-    char *to = client->answer;
+    const struct http__testtext *answer = &client->answer;
+    char *end = memmem(answer->data, answer->size, "\r\n\r\n", 4);
+    char *to = answer->data;
     int status = 0;
 
-    if (end == NULL || sscanf(client->answer, "HTTP/1.1 %d", &status) != 1)
+    if (end == NULL || sscanf(answer->data, "HTTP/1.1 %d", &status) != 1)
         return -EPROTO;
     client->body = end + 4;
-    client->body_size = (size_t)(client->answer + client->size - client->body);
-    for (char *from = client->answer; from < end; from++)
+    client->body_size = (size_t)(answer->data + answer->size - client->body);
+    for (char *from = answer->data; from < end; from++)
         if (*from != '\r')
             *to++ = *from == '\n' ? '\0' : *from;
     *to++ = '\0';
-    client->head = (size_t)(to - client->answer);
+    client->head = (size_t)(to - answer->data);
     return status;
 }
 
@@ -354,7 +348,7 @@ static int split(struct http_testclient *client)
     const char *cookie = NULL;
     int status, rc = 0;
 
-    client->body = client->answer + client->size;
+    client->body = client->answer.data + client->answer.size;
     client->body_size = 0;
     status = split_head(client);
     if (status < 0)
@@ -366,12 +360,13 @@ static int split(struct http_testclient *client)
     return rc < 0 ? rc : status;
 }
 
-int http__testclient_take_head(struct http_testclient *client, int fd)
+int http__testclient_take(struct http_testclient *client,
+                          const struct http__testtext *text, int rc)
 {
-    int rc = 0;
-
-    if (strncmp(client->answer, "HTTP/1.1 101 ", 13) != 0)
-        rc = read_rest(client, fd);
+    free(client->answer.data);
+    client->answer = *text;
+    client->head = client->body_size = 0;
+    client->body = NULL;
     return rc == 0 ? split(client) : rc;
 }
 
@@ -381,7 +376,7 @@ static bool was_cut(const struct http_testclient *client, const char *method)
 
     return length != NULL && strcmp(method, "HEAD") != 0 &&
            strtoull(length, NULL, 10) != client->body_size &&
-           strncmp(client->answer + 9, "304", 3) != 0;
+           strncmp(client->answer.data + 9, "304", 3) != 0;
 }
 
 /* ---- both ---- */
@@ -440,6 +435,7 @@ int http_testclient_request(struct http_testclient *client, const char *method,
                             const void *body, size_t size)
 {
     struct asking asking = {.client = client, .body = body, .size = size};
+    struct http__testtext text = {0};
     int saved = errno, rc;
 
     if (!http__is_token(method) || !http__testclient_is_target(target) ||
@@ -449,11 +445,10 @@ int http_testclient_request(struct http_testclient *client, const char *method,
     if (rc == 0)
         rc = connect_to(&asking);
     if (rc == 0) {
-        rc = read_all(client, asking.fd);
+        rc = read_all(&text, asking.fd);
         finish(&asking);
     }
-    if (rc == 0)
-        rc = split(client);
+    rc = http__testclient_take(client, &text, rc);
     if (rc > 0 && was_cut(client, method))
         rc = -EPROTO;
     free(asking.head);

@@ -14,12 +14,19 @@ struct http__testline {
     char name[];
 };
 
+/* What was read: of one request, since others may be under way; then the
+ * client's. */
+struct http__testtext {
+    char *data;
+    size_t size, room;
+};
+
 struct http_testclient {
     struct http_app *app;
     struct http_server *server;
     struct http__testline *headers, *cookies;
-    char *answer; /* head and body, each with a 0 behind it */
-    size_t head, size, room;
+    struct http__testtext answer; /* head and body, each with a 0 behind it */
+    size_t head;
     char *body;
     size_t body_size;
 };
@@ -27,9 +34,12 @@ struct http_testclient {
 bool http__testclient_is_target(const char *target);
 /* Headers and cookies that are set. */
 void http__testclient_fields(FILE *to, const struct http_testclient *client);
-/* Read a head, and no byte more; then take what it says, with all that follows
- * unless it is a 101.  Returns the status, or why not. */
-int http__testclient_read_head(struct http_testclient *client, int fd);
-int http__testclient_take_head(struct http_testclient *client, int fd);
+/* Read a head, and no byte more; then all that follows, unless it is a 101. */
+int http__testclient_read_head(struct http__testtext *text, int fd);
+int http__testclient_read_rest(struct http__testtext *text, int fd);
+/* It is the client's last answer, whose memory is given back; rc of reading it.
+ * Returns the status, or why there is none.  Does not switch. */
+int http__testclient_take(struct http_testclient *client,
+                          const struct http__testtext *text, int rc);
 
 #endif

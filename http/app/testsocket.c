@@ -340,6 +340,7 @@ static int shake_hands(struct http_testsocket *socket, const char *target,
                        const char *protocols)
 {
     struct http_testclient *client = socket->client;
+    struct http__testtext text = {0};
     struct bytes head = {0};
     const char *chosen;
     int rc = make_head(client, target, protocols, &head);
@@ -349,9 +350,10 @@ static int shake_hands(struct http_testsocket *socket, const char *target,
                           HUB_FOREVER);
     free(head.data);
     if (rc == 0)
-        rc = http__testclient_read_head(client, socket->fd);
+        rc = http__testclient_read_head(&text, socket->fd);
     if (rc == 0)
-        rc = http__testclient_take_head(client, socket->fd);
+        rc = http__testclient_read_rest(&text, socket->fd);
+    rc = http__testclient_take(client, &text, rc);
     chosen = http_testclient_header(client, "Sec-WebSocket-Protocol");
     if (rc == 101 && chosen != NULL) {
         socket->protocol = http__malloc(strlen(chosen) + 1);

@@ -374,6 +374,31 @@ START_TEST(v20_redirects)
     }
 END_TEST
 
+/* What a look-up found nothing for is given on, unseen. */
+static int gives_on(struct http_request *request,
+                    struct http_response *response)
+{
+    const char *none = http_request_arg(request, "q");
+
+    ck_assert_ptr_null(none);
+    ck_assert_int_eq(http_response_text(response, none), -EINVAL);
+    ck_assert_int_eq(http_response_set_header(response, "X-Q", none), -EINVAL);
+    ck_assert_int_eq(http_response_add_header(response, "X-Q", none), -EINVAL);
+    ck_assert_int_eq(http_response_set_cookie(response, "q", none, NULL),
+                     -EINVAL);
+    ck_assert_int_eq(http_response_send_from(response, "/", none), -EINVAL);
+    return http_response_redirect(
+        response, http_request_url_for(request, "nowhere", NULL), 303);
+}
+
+START_TEST(v20_a_text_that_is_not_there_is_an_error)
+    {
+        http_app_route(app, NULL, "/", "index", http_view_sync(gives_on));
+        views_serve();
+        ck_answer(ask("/"), 500, "500 Internal Server Error\n");
+    }
+END_TEST
+
 static int packs(struct http_request *request, struct http_response *response)
 {
     (void)request;
@@ -382,6 +407,11 @@ static int packs(struct http_request *request, struct http_response *response)
     ck_assert_int_eq(
         http_response_jsonf(response, "{s:o}", "a", json_string("x"), "b"), 0);
     ck_assert_int_eq(http_response_json(response, NULL), -EINVAL);
+    ck_assert_int_eq(http_response_jsonf(response, "{s:s}", "a", "\xff"),
+                     -EILSEQ);
+    ck_assert_int_eq(http_response_jsonf(response, "{s:s}", "\xff", "a"),
+                     -EILSEQ);
+    ck_assert_int_eq(http_response_jsonf(response, "!"), -EINVAL);
     http_response_text(response, "before");
     ck_assert_int_eq(http_response_jsonf(response, "[i,s]", 1, "ü\n"), 0);
     return 201;
@@ -412,6 +442,7 @@ int main(void)
     tcase_add_test(tcase, v19_cookies_as_they_came);
     tcase_add_test(tcase, v20_cookies_are_set_with_their_flags);
     tcase_add_test(tcase, v20_redirects);
+    tcase_add_test(tcase, v20_a_text_that_is_not_there_is_an_error);
     tcase_add_test(tcase, v20_json_replaces_the_body);
     return unit_run("data", tcase);
 }

@@ -139,6 +139,51 @@ START_TEST(v21_a_rule_that_is_none_is_refused_and_the_error_sticks)
     }
 END_TEST
 
+/* What fails here says here, whatever was registered elsewhere before. */
+#define ck_sticks_here(call)                                               \
+    do {                                                                   \
+        char here_[64];                                                    \
+        const char *why_ = "nothing";                                      \
+        shop = http_blueprint_new(app, "shop", NULL);                      \
+        http_app_at("elsewhere.c", 1);                                     \
+        call;                                                              \
+        snprintf(here_, sizeof here_, "test_routing.c:%d: ", __LINE__);    \
+        http_app_error(app, &why_);                                        \
+        ck_assert_msg(strstr(why_, here_) != NULL, "%s: %s", #call, why_); \
+        http_app_free(app);                                                \
+        views_begin();                                                     \
+    } while (0)
+
+START_TEST(v21_the_error_says_the_line_of_what_failed)
+    {
+        const struct http_app_option bad = {.name = "name"};
+        const struct http_response_cookie cookie = {.path = "no slash"};
+        const struct http_view none = {0};
+        struct http_blueprint *shop;
+
+        ck_sticks_here(http_app_route(app, NULL, "x", "x", none));
+        ck_sticks_here(http_app_static(app, "x", "/"));
+        ck_sticks_here(http_app_before_request(app, none));
+        ck_sticks_here(http_app_after_request(app, none));
+        ck_sticks_here(http_app_teardown_request(app, none));
+        ck_sticks_here(http_app_before_serving(app, none));
+        ck_sticks_here(http_app_after_serving(app, none));
+        ck_sticks_here(http_app_error_handler(app, 200, none));
+        ck_sticks_here(http_app_set_secrets(app, NULL, 0));
+        ck_sticks_here(http_app_set_session_cookie(app, "a b", &cookie));
+        ck_sticks_here(http_app_set_status(app, "x"));
+        ck_sticks_here(http_app_config_declare(app, &bad, 1));
+        ck_sticks_here(http_app_config_file(app, "/nowhere/at/all"));
+        ck_sticks_here(http_app_config_set(app, "NO", "x"));
+        ck_sticks_here(http_view_wrap(app, none, NULL, NULL));
+        ck_sticks_here(http_blueprint_new(app, "a.b", NULL));
+        ck_sticks_here(http_blueprint_before_request(shop, none));
+        ck_sticks_here(http_blueprint_after_request(shop, none));
+        ck_sticks_here(http_blueprint_teardown_request(shop, none));
+        ck_sticks_here(http_blueprint_error_handler(shop, 200, none));
+    }
+END_TEST
+
 static int other(struct http_request *request, struct http_response *response)
 {
     return http_response_printf(response, "other %s",
@@ -407,6 +452,7 @@ int main(void)
     tcase_add_loop_test(tcase,
                         v21_a_rule_that_is_none_is_refused_and_the_error_sticks,
                         0, sizeof refused / sizeof *refused);
+    tcase_add_test(tcase, v21_the_error_says_the_line_of_what_failed);
     tcase_add_test(tcase, v21_two_rules_of_one_path_and_method_clash);
     tcase_add_test(tcase, v21_an_endpoint_has_one_view);
     tcase_add_test(tcase, v21_methods_405_head_and_options);

@@ -171,6 +171,22 @@ START_TEST(v23_too_much_is_not_sent)
     }
 END_TEST
 
+START_TEST(v23_what_is_no_text_is_not_kept)
+    {
+        char text[32];
+
+        snprintf(text, sizeof text, "error %d", -EILSEQ);
+        with_secrets(NEW, NULL);
+        ck_assert_str_eq(asked("/?set=%ff"), text);
+        ck_assert_ptr_null(http_testclient_header(client, "Set-Cookie"));
+        ck_assert_str_eq(asked("/?set=%c3"), text); /* the half of one */
+        ck_assert_str_eq(asked("/?set=%c3%bc"), "ü");
+        ck_assert_str_eq(asked("/?set=%ff"), text);
+        ck_assert_str_eq(asked("/"), "ü");
+        close_client();
+    }
+END_TEST
+
 START_TEST(v23_without_secrets_there_is_no_session)
     {
         char text[32];
@@ -227,6 +243,7 @@ int main(void)
     tcase_add_test(tcase, v23_secrets_are_rotated);
     tcase_add_test(tcase, v23_a_session_has_an_end);
     tcase_add_test(tcase, v23_too_much_is_not_sent);
+    tcase_add_test(tcase, v23_what_is_no_text_is_not_kept);
     tcase_add_test(tcase, v23_without_secrets_there_is_no_session);
     tcase_add_test(tcase, v23_secrets_that_are_too_short_are_refused);
     tcase_add_test(tcase, v23_base64url_has_one_text_for_a_value);

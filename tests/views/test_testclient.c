@@ -224,6 +224,60 @@ START_TEST(v33_the_body_is_read_piece_by_piece)
     }
 END_TEST
 
+/* ---- several at once ---- */
+
+static struct hub_event told;
+
+static int waits(struct http_request *request, struct http_response *response)
+{
+    int rc = hub_event_wait(&told, HUB_FOREVER);
+
+    (void)request;
+    for (int i = 0; i < 2000 && rc == 0; i++) /* more than is read at once */
+        rc = http_response_printf(response, "waited %4d\n", i);
+    return rc;
+}
+
+static int tells(struct http_request *request, struct http_response *response)
+{
+    hub_event_set(&told);
+    return http_response_text(response, http_request_path(request));
+}
+
+static void ask_for_what_waits(void *arg)
+{
+    size_t size;
+
+    ck_assert_int_eq(http_testclient_get(client, "/waits"), 200);
+    ck_assert_ptr_nonnull(strstr(http_testclient_body(client, &size), "1999"));
+    ck_assert_uint_eq(size, 2000 * strlen("waited 1999\n"));
+    ++*(int *)arg;
+}
+
+START_TEST(v24_greenlets_ask_by_one_client_at_once)
+    {
+        struct greenlet *asking[3];
+        int done = 0;
+
+        hub_event_init(&told);
+        http_app_route(app, NULL, "/waits", "waits", http_view_sync(waits));
+        http_app_route(app, NULL, "/tells", "tells", http_view_sync(tells));
+        open_client();
+        for (size_t i = 0; i < 3; i++)
+            asking[i] = hub_spawn_raw(ask_for_what_waits, &done);
+        hub_sleep(HUB_MILLISECOND);
+        ck_assert_int_eq(http_testclient_get(client, "/tells"), 200);
+        ck_assert_str_eq(http_testclient_body(client, NULL), "/tells");
+        for (size_t i = 0; i < 3; i++) {
+            hub_join(asking[i], HUB_FOREVER);
+            greenlet_unref(asking[i]);
+        }
+        ck_assert_int_eq(done, 3);
+        close_client();
+        hub_event_destroy(&told);
+    }
+END_TEST
+
 /* ---- around serving ---- */
 
 static int shared, refusal;
@@ -310,6 +364,7 @@ int main(void)
     tcase_add_test(tcase, v24_an_async_view_is_tested_without_a_socket);
     tcase_add_test(tcase, v24_what_is_no_request_is_refused);
     tcase_add_test(tcase, v24_cookies_are_kept);
+    tcase_add_test(tcase, v24_greenlets_ask_by_one_client_at_once);
     tcase_add_test(tcase, v14_a_stream_is_read_to_its_end);
     tcase_add_test(tcase, v14_a_client_that_goes_away_ends_the_producer);
     tcase_add_test(tcase, v33_the_body_is_read_piece_by_piece);

@@ -301,6 +301,38 @@ START_TEST(v36_an_errno_is_handled_before_and_closes_behind)
     }
 END_TEST
 
+static int passes_on(struct http_request *request,
+                     struct http_response *response)
+{
+    struct http_websocket_message message;
+    struct http_websocket *socket;
+    int rc = http_websocket_open(request, response, &socket);
+
+    if (rc == 0)
+        rc = http_websocket_receive(socket, &message, HUB_FOREVER);
+    return http_request_arg(request, "own") != NULL ? -EILSEQ : rc;
+}
+
+/* Else whoever likes fills the operator's log. */
+START_TEST(v36_what_a_client_does_wrong_is_no_failure_of_the_view)
+    {
+        with_failures();
+        http_app_websocket(app, "/p", "p", http_view_sync(passes_on));
+        ck_assert_int_eq(enter("/p"), 101);
+        say("\xff");
+        ck_assert_int_eq(end_code(), 1007);
+        leave();
+        ck_assert_str_eq(said, "");
+        ck_assert_int_eq(enter("/p?own"), 101);
+        say("good");
+        ck_assert_int_eq(end_code(), 1011);
+        leave();
+        ck_assert_ptr_nonnull(strstr(said, "the view of p failed"));
+        ck_assert_str_eq(notes, "teardown:-84 teardown:-84 ");
+        close_client();
+    }
+END_TEST
+
 START_TEST(v36_a_status_closes_what_is_open)
     {
         static const struct {
@@ -433,6 +465,8 @@ int main(void)
     tcase_add_test(tcase, v36_an_after_function_may_answer_instead);
     tcase_add_test(tcase, v36_errors_before_it_is_open_are_statuses);
     tcase_add_test(tcase, v36_an_errno_is_handled_before_and_closes_behind);
+    tcase_add_test(tcase,
+                   v36_what_a_client_does_wrong_is_no_failure_of_the_view);
     tcase_add_test(tcase, v36_a_status_closes_what_is_open);
     tcase_add_test(tcase, v36_a_client_that_vanishes_ends_the_view);
     tcase_add_test(tcase, v36_request_session_and_g_are_there_until_the_end);

@@ -4,6 +4,9 @@
 #include <vireo/hub.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #ifndef WORD
@@ -109,10 +112,31 @@ static int page(struct http_request *request, struct http_response *response)
         "</script>");
 }
 
+/* SERVING=fails: one of two functions before serving fails. */
+static int opens(struct http_request *request, struct http_response *response)
+{
+    const char *serving = getenv("SERVING");
+
+    (void)request;
+    (void)response;
+    return serving != NULL && strcmp(serving, "fails") == 0 ? -ENXIO : 0;
+}
+
+static int closes(struct http_request *request, struct http_response *response)
+{
+    (void)request;
+    (void)response;
+    if (getenv("SERVING") != NULL)
+        fputs("after serving\n", stderr);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct http_app *app = http_app_new();
 
+    http_app_before_serving(app, http_view_sync(opens));
+    http_app_after_serving(app, http_view_sync(closes));
     http_app_route(app, "GET", "/", "hello", http_view_sync(hello));
     http_app_route(app, "GET", "/returns", "returns", http_view_sync(returns));
     http_app_route(app, "GET", "/aborts", "aborts", http_view_sync(aborts));

@@ -32,6 +32,10 @@ def test_arguments():
                 ["--debug=1"], ["--status=nowhere"], ["hello"], ["--debugging"]):
         refused = run(*bad)
         assert refused.returncode == 1 and refused.stderr, bad
+    for bad in ("127.0.0.1", "localhost:nothing", "127.0.0.1:99999"):
+        refused = run("--bind", bad)
+        assert refused.returncode == 1
+        assert bad + ": no address, as 127.0.0.1:8080" in refused.stderr, refused.stderr
 
 
 def test_an_error_says_where_it_comes_from():
@@ -63,6 +67,25 @@ def test_an_error_says_where_it_comes_from():
 def test_who_writes_to_nobody_gets_an_error():
     with Program(PROGRAM) as program:
         assert program.ask("/pipe")[:2] == (200, "EPIPE\n")
+
+
+def test_what_was_not_opened_is_not_closed():
+    def serve(how):
+        os.environ["SERVING"] = how
+        try:
+            program = Program(PROGRAM)
+            if how != "fails":
+                assert program.ask("/")[0] == 200
+            return program.stop() if how != "fails" else program.process.wait(60), \
+                program.said()
+        finally:
+            del os.environ["SERVING"]
+
+    status, said = serve("works")
+    assert (status, said.count("after serving")) == (0, 1), said
+    status, said = serve("fails")
+    assert status == 1 and "after serving" not in said, said
+    assert "http: a function before serving failed: No such device" in said, said
 
 
 def test_without_it_nothing_is_said():
