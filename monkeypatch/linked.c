@@ -109,7 +109,24 @@ struct runtime {
     const char *strings;
 };
 
-/* Each place where ld.so has put the address of one of our wrappers. */
+/* What leads to a wrapper of ours, or may: a function of that name stands before it,
+ * a sanitizer's for one, which goes on to the next.  Of locks and their like all have
+ * to be libc's, or none. */
+static void *original_of(const char *name, const void *address)
+{
+    const struct link_map *front;
+    void *original;
+
+    if (is_ours((uintptr_t)address))
+        return mp__real_next(name);
+    if (mp__group_of_function(name) != MP_sync)
+        return NULL;
+    original = mp__real_next(name);
+    front = map_of(address);
+    return original != NULL && front != map_of(original) ? original : NULL;
+}
+
+/* Each place where ld.so has put the address of one of those. */
 static void rebind(const struct runtime *runtime, const ElfW(Rela) *place,
                    size_t size)
 {
@@ -120,9 +137,9 @@ static void rebind(const struct runtime *runtime, const ElfW(Rela) *place,
         void *original;
 
         if (ELF64_R_SYM(place[i].r_info) == 0 ||
-            symbol->st_shndx != SHN_UNDEF || !is_ours((uintptr_t)*slot))
+            symbol->st_shndx != SHN_UNDEF)
             continue;
-        original = mp__real_next(runtime->strings + symbol->st_name);
+        original = original_of(runtime->strings + symbol->st_name, *slot);
         if (original != NULL)
             *slot = original;
     }

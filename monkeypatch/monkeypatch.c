@@ -13,7 +13,7 @@ static const struct {
 #include "monkeypatch/symbols.def"
 };
 
-static unsigned group_of_function(const char *name)
+unsigned mp__group_of_function(const char *name)
 {
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strcmp(functions[i].name, name) == 0)
@@ -29,7 +29,7 @@ int monkeypatch_is_patched(const char *name)
         return -EINVAL;
     group = mp__group_of(name);
     if (group == 0)
-        group = group_of_function(name);
+        group = mp__group_of_function(name);
     return group != 0 && mp__hub != NULL &&
            (mp__options.groups & group) == group;
 }

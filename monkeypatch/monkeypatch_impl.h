@@ -145,6 +145,8 @@ void mp__runtime_calls_libc(const void *inside);
 int mp__patch_all(void);
 /* The bit of a group of that name, or 0. */
 unsigned mp__group_of(const char *name);
+/* monkeypatch.c: of a function that is wrapped; 0: it is none. */
+unsigned mp__group_of_function(const char *name);
 
 /* True in a thread that is mapped.  One branch before the first thread. */
 static inline bool mp__mapped(void) { return mp__self != NULL; }
