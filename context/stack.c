@@ -220,6 +220,20 @@ find_class(struct greenlet__pool *pool, size_t stride, size_t guard)
     return class;
 }
 
+/* What several ended threads left has a list of each; one with slots, or else the
+ * same. */
+static __attribute__((noinline)) struct greenlet__size_class *
+find_twin(const struct greenlet__pool *pool, struct greenlet__size_class *class)
+{
+    struct greenlet__size_class *twin;
+
+    for (twin = pool->classes; twin != NULL; twin = twin->next)
+        if (twin->free != NULL && twin->stride == class->stride &&
+            twin->guard == class->guard)
+            return twin;
+    return class;
+}
+
 static size_t stride_for(size_t size, size_t guard)
 {
     size_t stride = round_up(size, PAGE) + round_up(guard, PAGE);
@@ -359,6 +373,8 @@ int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
         return -ENOMEM;
     slot->size = class->stride;
     slot->guard = class->guard;
+    if (unlikely(class->free == NULL))
+        class = find_twin(pool, class);
     if (likely(class->free != NULL)) {
         slot->base = (char *)(greenlet__slot_pop(class) + 1) - class->stride;
         return 0;
