@@ -309,6 +309,7 @@ int pyg__threads_init(void)
     if (done)
         return 0;
     done = true;
+    greenlet__exit_in_greenlet = true;
     if (pthread_key_create(&exit_key, thread_exit) != 0 ||
         pthread_atfork(before_fork, after_fork, in_child) != 0) {
         PyErr_NoMemory();
