@@ -23,6 +23,7 @@
 #define PAGE          ((size_t)4096)
 #define CHUNK         ((size_t)16 * 1024) /* as the interpreter's own */
 #define SMALLEST      ((size_t)128 * 1024)
+#define ROUND         ((size_t)64 * 1024)
 #define LARGEST       ((size_t)1 << 40)
 #define USUAL_LARGEST ((size_t)8 << 20) /* where the thread's has no limit */
 /* Of the page that the two share: what the C frames of a greenlet that waits in a
@@ -62,6 +63,8 @@ static size_t of_thread(void)
     }
     if (size == 0 || size > USUAL_LARGEST)
         return USUAL_LARGEST;
+    /* Of the main thread some pages are missing, other ones each time. */
+    size = (size + ROUND - 1) / ROUND * ROUND;
     return size < SMALLEST ? SMALLEST : size;
 }
 

@@ -175,12 +175,11 @@ static PyObject *call_body(struct pyg *me, struct pyg__cargo *cargo)
     PyObject *body = me->body, *result;
 
     me->body = NULL;
-    if (cargo->kind == PYG_THROWN) { /* the body never runs (G-066) */
-        result = deliver(cargo);
-        Py_DECREF(body);
-        return result;
-    }
     Py_CLEAR(me->run); /* it may switch away (G-048) */
+    if (cargo->kind == PYG_THROWN) { /* the body never runs (G-066) */
+        Py_DECREF(body);
+        return deliver(cargo);
+    }
     if (cargo->kind == PYG_VALUE)
         result = PyObject_CallOneArg(body, cargo->value);
     else
