@@ -5,6 +5,8 @@ behaviour of the release that __version__ names; docs/python.md of Vireo has wha
 differs.
 """
 
+import sys
+
 __all__ = [
     '__version__',
     '_C_API',
@@ -16,7 +18,8 @@ __all__ = [
     'settrace',
 ]
 
-__version__ = '2.0.2'
+# The release that Debian has for this Python.
+__version__ = '2.0.2' if sys.version_info < (3, 13) else '3.1.0'
 
 from ._greenlet import _C_API
 from ._greenlet import GreenletExit

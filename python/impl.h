@@ -40,11 +40,17 @@ struct pyg__cargo {
     PyObject *value, *more, *traceback;
 };
 
+/* Not for the fast path of a switch. */
+#define ACTIVE_BUT_ODD 2
+
 struct pyg {
     PyGreenlet *object;     /* not counted */
     struct greenlet *stack; /* while active; that of a main is its thread's own */
     struct pyg__thread *thread; /* counted; NULL: new */
-    uint8_t started, active, is_main;
+    uint8_t started;
+    uint8_t active;   /* 1, or ACTIVE_BUT_ODD */
+    uint8_t is_main;
+    uint8_t unswitchable; /* see unswitchable.c */
     uint8_t checked; /* active, and seen to be of a thread that has exited */
     struct pyg__cargo cargo;    /* in transit to it */
     PyGreenlet *parent;         /* NULL: a main, or cleared by the collector */
@@ -171,6 +177,11 @@ static inline bool pyg__is_active(const struct pyg *g)
 {
     return g->active && !(g->thread != NULL && pyg__has_exited(g->thread));
 }
+
+/* ---- unswitchable.c ---- */
+int pyg__unswitchable_init(PyObject *module);
+/* 0, or -1 with an exception set. */
+int pyg__try_switch(const struct pyg *g);
 
 /* ---- accessors.c ---- */
 extern PyGetSetDef pyg__accessors[];

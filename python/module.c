@@ -44,12 +44,14 @@ static PyObject *set_thread_local(PyObject *module, PyObject *args)
     return Py_NewRef(Py_None);
 }
 
+#ifdef PYG__HAS_TRASH_NESTING
 static PyObject *trash_nesting(PyObject *module, PyObject *nothing)
 {
     (void)module;
     (void)nothing;
-    return PyLong_FromLong(pyg__state_trash_nesting(PyThreadState_Get()));
+    return PyLong_FromLong(PyThreadState_Get()->trash_delete_nesting);
 }
+#endif
 
 static PyMethodDef functions[] = {
     { "getcurrent", getcurrent, METH_NOARGS, getcurrent_doc },
@@ -65,7 +67,9 @@ static PyMethodDef functions[] = {
     { "get_clocks_used_doing_optional_cleanup", pyg__get_clocks, METH_NOARGS,
       NULL },
     { "enable_optional_cleanup", pyg__enable_optional_cleanup, METH_O, NULL },
+#ifdef PYG__HAS_TRASH_NESTING
     { "get_tstate_trash_delete_nesting", trash_nesting, METH_NOARGS, NULL },
+#endif
     { NULL, NULL, 0, NULL }
 };
 
@@ -117,7 +121,7 @@ PyMODINIT_FUNC PyInit__greenlet(void)
         return NULL;
     if (pyg__threads_init() < 0 || pyg__type_init(module) < 0 ||
         add_constants(module) < 0 || copy_to_type(module) < 0 ||
-        pyg__capi_init(module) < 0 || pyg__thread_self() == NULL)
+        pyg__capi_init(module) < 0 || pyg__unswitchable_init(module) < 0 || pyg__thread_self() == NULL)
         Py_CLEAR(module);
     return module;
 }

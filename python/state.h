@@ -3,6 +3,7 @@
  * One file for each release that differs.  Each has struct pyg__state and
  *   save(state, tstate)    the running greenlet is about to be suspended
  *   load(state, tstate, tracing) it runs again
+ *   finalizing()           the interpreter is at its end
  *   begin(...)             one runs for the first time, on a fresh stack
  *   end(state, tstate)     the running one is at its end: its context stays with it
  *   tracing(tstate)        what load() and begin() of the next one get
@@ -39,6 +40,8 @@
 
 #if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
 #include "state_311.h"
+#elif PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+#include "state_313.h"
 #else
 #error "python/state.h: no file for this release of CPython"
 #endif

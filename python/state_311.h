@@ -4,6 +4,8 @@
 
 #include <internal/pycore_frame.h>
 
+#define PYG__HAS_TRASH_NESTING 1
+
 struct pyg__state {
     _PyCFrame *cframe; /* innermost; its current_frame is the innermost frame */
     _PyErr_StackItem *exc_info;
@@ -18,6 +20,11 @@ struct pyg__state {
     _PyErr_StackItem bottom;
     _PyCFrame root;
 };
+
+static inline bool pyg__finalizing(void)
+{
+    return _Py_IsFinalizing();
+}
 
 static inline void pyg__state_save(struct pyg__state *state,
                                    PyThreadState *tstate)
@@ -67,10 +74,11 @@ static inline void pyg__state_load(struct pyg__state *state,
  * from who started it (G-153). */
 static inline void pyg__state_begin(struct pyg__state *state,
                                     PyThreadState *tstate, uint8_t tracing,
-                                    void *memory, size_t size)
+                                    void *memory, size_t size, size_t stack)
 {
     _PyStackChunk *chunk = memory;
 
+    (void)stack;
     chunk->previous = NULL;
     chunk->size = size;
     chunk->top = 0;
@@ -144,11 +152,6 @@ static inline bool pyg__state_abandon(struct pyg__state *state)
             frame->previous = NULL;
     }
     return free;
-}
-
-static inline int pyg__state_trash_nesting(const PyThreadState *tstate)
-{
-    return tstate->trash_delete_nesting;
 }
 
 #endif

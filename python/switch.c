@@ -210,8 +210,10 @@ static void first(struct greenlet *stack);
 /* A new g is as good as running from here on; the caller jumps. */
 static int start(struct pyg__thread *self, struct pyg *g, PyObject *body)
 {
-    struct greenlet *stack = pyg__stack_new(self, g, first);
+    struct greenlet *stack = NULL;
 
+    if (likely(!g->unswitchable) || pyg__try_switch(g) == 0)
+        stack = pyg__stack_new(self, g, first);
     if (stack == NULL) {
         Py_DECREF(body);
         return -1;
@@ -220,7 +222,8 @@ static int start(struct pyg__thread *self, struct pyg *g, PyObject *body)
     g->body = body;
     g->thread = self;
     self->refs++;
-    g->started = g->active = 1;
+    g->started = 1;
+    g->active = likely(!g->unswitchable) ? 1 : ACTIVE_BUT_ODD;
     return 0;
 }
 
@@ -283,7 +286,7 @@ static void first(struct greenlet *stack)
     void *chunk = pyg__stack_chunk(stack, &size);
 
     pyg__state_begin(&me->state, _PyThreadState_UncheckedGet(), self->tracing,
-                     chunk, size);
+                     chunk, size, stack->slot.size);
     take(self, me, &cargo);
     cargo.value = call_body(me, &cargo);
     if (likely(cargo.value != NULL))
@@ -326,6 +329,8 @@ send_slowly(struct pyg__thread *self, struct pyg *g, struct pyg__cargo *cargo)
         else
             Py_DECREF(target->object);
     } while (rc == 0);
+    if (rc == 0 && target->unswitchable)
+        rc = pyg__try_switch(target);
     if (rc < 0)
         pyg__cargo_clear(cargo);
     else
@@ -342,7 +347,7 @@ PyObject *pyg__send(struct pyg *g, struct pyg__cargo *cargo)
         pyg__cargo_clear(cargo);
         return NULL;
     }
-    if (likely(g->thread == self && g->active))
+    if (likely(g->thread == self && g->active == 1))
         return switch_to(self, g, cargo);
     return send_slowly(self, g, cargo);
 }

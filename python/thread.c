@@ -147,7 +147,7 @@ static void thread_exit(void *data)
     unlink_thread(self);
     queue_exited(self);
     pthread_mutex_unlock(&lock);
-    if (!Py_IsInitialized() || _Py_IsFinalizing())
+    if (!Py_IsInitialized() || pyg__finalizing())
         return;
     if (Py_AddPendingCall(clean_up, NULL) != 0) /* too many: somebody else */
         greenlet__write(pyg__attention, 1);

@@ -178,7 +178,7 @@ static bool end_active(struct pyg *g)
 {
     PyObject *object = (PyObject *)g->object;
 
-    if (g->thread == pyg__word && !_Py_IsFinalizing())
+    if (g->thread == pyg__word && !pyg__finalizing())
         return kill_it(pyg__word, g);
     if (g->thread != pyg__word && !pyg__has_exited(g->thread)) {
         Py_SET_REFCNT(object, 1);

@@ -14,6 +14,7 @@ SOURCE_DIR = os.environ.get("SOURCE_DIR") or os.path.dirname(
     os.path.dirname(HERE))
 BUILD_DIR = os.path.abspath(os.environ.get("BUILD_DIR") or os.path.join(
     SOURCE_DIR, "build"))
+CROSS = os.environ.get("CROSS", "0") == "1"
 PYTHON = "/usr/bin/python3"
 FOLDER = os.path.join(BUILD_DIR, "python")
 PACKAGE = os.path.join(FOLDER, "greenlet")
@@ -31,6 +32,35 @@ def need_package():
     if not any(name.startswith("_greenlet.") for name in names):
         skip("the package is not built: no python3-dev, or another release of "
              "CPython than python/state.h has a file for")
+    if CROSS:
+        use_emulator()
+
+
+unless_emulated = unittest.skipIf(CROSS, "memory of qemu's own, or a package of "
+                                  "Debian's")
+
+
+def use_emulator():
+    """Cross-built: the programs run on the sysroot's Python, under qemu."""
+    global PYTHON
+    sysroot = os.path.join(os.path.dirname(BUILD_DIR), "sysroot-aarch64")
+    python = os.path.join(sysroot, "usr/bin/python3.11")
+    if not os.path.exists(python):
+        skip("no Python of arm64 in " + sysroot)
+    PYTHON = os.path.join(FOLDER, "python-arm64")
+    with open(PYTHON + ".new", "w", encoding="ascii") as script:
+        script.write("#!/bin/sh\nexport PYTHONHOME=%s/usr\n"
+                     "exec qemu-aarch64-static -L %s "
+                     "${GUEST_PRELOAD:+-E LD_PRELOAD=$GUEST_PRELOAD} "
+                     "%s \"$@\"\n" %
+                     (sysroot, sysroot, python))
+    os.chmod(PYTHON + ".new", 0o755)
+    os.replace(PYTHON + ".new", PYTHON)
+
+
+def not_cross():
+    if CROSS:
+        skip("what it needs has no arm64 package in the sysroot")
 
 
 def need_modules(*names):
@@ -54,7 +84,9 @@ def run(source, *args, folder=FOLDER, timeout=120, preload=False, flags=(),
     """Run a program given as text on the package; what it did."""
     env = environment(folder, **more)
     if preload:
-        env.update(LD_PRELOAD=PRELOAD, VIREO_REQUIRE="1")
+        # Under qemu it is for the program, not for qemu and the shell.
+        env.update({"GUEST_PRELOAD" if CROSS else "LD_PRELOAD": PRELOAD},
+                   VIREO_REQUIRE="1")
     return subprocess.run([PYTHON, *flags, "-c", source, *args], env=env,
                           text=True, capture_output=True, timeout=timeout,
                           check=False)

@@ -114,6 +114,7 @@ print(greenlet.greenlet(lambda: 1).switch(), g.stack_size(0), g.stack_size())
                     "import greenlet._greenlet as g; print(g.stack_size())",
                     "%d\n" % (8 << 20), VIREO_PYTHON_STACK=value)
 
+    @support.unless_emulated
     def test_no_memory(self):
         """A greenlet that has no stack: MemoryError where it would have started, and
         it can be started later."""
@@ -135,6 +136,7 @@ print(last.switch())
 """, "MemoryError True\nFalse False\n1\n")
 
 
+@support.unless_emulated
 class Memory(support.TestCase):
     MANY = """
 import greenlet, sys, gc

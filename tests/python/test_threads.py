@@ -81,6 +81,7 @@ print(len(set(mains)))
             with self.subTest(preload=preload):
                 self.assertRuns(STORM, "[]\n", "8", "3000", preload=preload)
 
+    @support.unless_emulated
     def test_upstreams_module_under_the_preload(self):
         done = support.run("""
 import greenlet, threading
