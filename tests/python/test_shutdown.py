@@ -118,7 +118,8 @@ done.set(); thread.join()
 """
 
     def test_child_has_its_own_greenlets(self):
-        self.assertRuns(self.SOURCE, "0\n0\n0\n")
+        self.assertRuns(self.SOURCE, "0\n0\n0\n",
+                        flags=("-W", "ignore::DeprecationWarning"))
 
     def test_fork_inside_a_greenlet(self):
         self.assertRuns("""
