@@ -87,8 +87,8 @@ static void **_PyGreenlet_API = NULL;
 #define PyGreenlet_SetParent \
     PyGreenlet__SLOT(int (*)(PyGreenlet *, PyGreenlet *), PyGreenlet_SetParent)
 
-/* PyGreenlet *PyGreenlet_GetParent(PyGreenlet *g): a new reference; NULL, without an
- * exception, for a main greenlet. */
+/* PyGreenlet *PyGreenlet_GetParent(PyGreenlet *g): a new reference; NULL, without
+ * an exception, for a main greenlet. */
 #define PyGreenlet_GetParent \
     PyGreenlet__SLOT(PyGreenlet * (*)(PyGreenlet *), PyGreenlet_GET_PARENT)
 #define PyGreenlet_GET_PARENT PyGreenlet_GetParent

@@ -32,7 +32,8 @@ typedef struct pyg *implementation_ptr_t;
 enum pyg__kind {
     PYG_NOTHING,   /* nothing is on its way */
     PYG_VALUE,     /* value: the one object that the switch returns */
-    PYG_ARGUMENTS, /* value: a tuple; more: a dictionary that is not empty, or NULL */
+    PYG_ARGUMENTS, /* value: a tuple; more: a dictionary with something in it, or
+                      NULL */
     PYG_THROWN     /* value, more, traceback: a normalized exception */
 };
 struct pyg__cargo {
@@ -57,7 +58,8 @@ struct pyg {
     PyObject *run;              /* of a new one; NULL: none */
     PyObject *body;             /* from its start to the call of it */
     struct pyg *next_dropped;   /* on its thread's list */
-    struct pyg__state state;    /* good while suspended; the context: unless running */
+    struct pyg__state state;    /* good while suspended; its context: also while
+                                   new or dead */
 };
 
 /* One OS thread that uses greenlets. */

@@ -121,7 +121,8 @@ PyMODINIT_FUNC PyInit__greenlet(void)
         return NULL;
     if (pyg__threads_init() < 0 || pyg__type_init(module) < 0 ||
         add_constants(module) < 0 || copy_to_type(module) < 0 ||
-        pyg__capi_init(module) < 0 || pyg__unswitchable_init(module) < 0 || pyg__thread_self() == NULL)
+        pyg__capi_init(module) < 0 || pyg__unswitchable_init(module) < 0 ||
+        pyg__thread_self() == NULL)
         Py_CLEAR(module);
     return module;
 }

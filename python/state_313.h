@@ -76,7 +76,7 @@ static inline void pyg__state_load(struct pyg__state *state,
     tstate->recursion_headroom = state->headroom;
 }
 
-/* Calls of C: the interpreter counts down from what a stack of 8 MiB has room for. */
+/* Calls of C: the interpreter counts down from what 8 MiB have room for. */
 static inline int pyg__state_c_limit(size_t stack)
 {
     const size_t full = (size_t)8 << 20;

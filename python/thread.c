@@ -1,4 +1,4 @@
-/* thread.c - threads that use greenlets: their beginning, their end, what they leave
+/* thread.c - threads that use greenlets: their beginning, end, and what they leave
  *
  * The end of a thread is told by a key's destructor, without the GIL and when its
  * Python thread state is gone.  What it owned is given up later, by the main thread

@@ -1,7 +1,7 @@
 /* trace.c - settrace and gettrace: who is told of switches */
 #include "impl.h"
 
-/* G-133, G-134.  The interpreter's own tracers are not told of what this one does. */
+/* G-133, G-134.  The interpreter's own tracers are not told of what it does. */
 int pyg__trace(struct pyg__thread *self, enum pyg__kind kind,
                struct pyg *origin, struct pyg *target)
 {

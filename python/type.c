@@ -119,8 +119,8 @@ static int type_is_collectable(PyObject *object)
 
 /* ---- the end of an object ---- */
 
-/* The object lives on, by references that were made meanwhile.  That of its type was
- * given up, or is about to be, by who called us for a subclass. */
+/* The object lives on, by references that were made meanwhile.  That to its type
+ * was given up, or is about to be, by who called us for a subclass. */
 static void resurrect(PyObject *object)
 {
     if (Py_TYPE(object)->tp_flags & Py_TPFLAGS_HEAPTYPE)

@@ -35,11 +35,14 @@ class Users(support.TestCase):
     """`scale` is how many of everything there are."""
     scale = 0
 
-    def program(self, name, count, *args, module="gevent"):
-        probe = subprocess.run([support.PYTHON, "-c", "import " + module],
+    def need(self, modules):
+        probe = subprocess.run([support.PYTHON, "-c", "import " + modules],
                                capture_output=True, check=False)
         if probe.returncode:
-            self.skipTest("no " + module)
+            self.skipTest("no " + modules)
+
+    def program(self, name, count, *args, module="gevent"):
+        self.need(module)
         done = subprocess.run(
             [support.PYTHON, "-X", "faulthandler",
              os.path.join(PROGRAMS, name + ".py"), str(count), *args],
@@ -102,6 +105,7 @@ class Users(support.TestCase):
                              support.PACKAGE)
 
     def test_flask_under_gunicorn(self):
+        self.need("gevent, gunicorn, flask, asgiref")
         with gunicorn(self) as self.port:
             self.look_at("sync")
             # asyncio has one running loop a thread, whatever the module: one async
