@@ -198,6 +198,7 @@ start([greenlet.greenlet(body) for _ in range(200)])
         self.assertLess(left, 0.3)
 
     def test_threads_come_and_go(self):
+        """What one thread leaves the next ones use: not 1.2 MB for each of 50."""
         growth = self.number("""
 import threading
 def body(): greenlet.getcurrent().parent.switch()
@@ -209,7 +210,7 @@ before = memory()
 for _ in range(50): run()
 print(memory() - before)
 """, "100")
-        self.assertLess(growth, 2000)
+        self.assertLess(growth, 10000)
 
 
 if __name__ == "__main__":
