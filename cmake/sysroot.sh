@@ -9,7 +9,7 @@
 # arm64 to dpkg would also make libhttp-parser-dev:arm64 push out the amd64 one.)
 set -eu
 
-# The last five lines: libcurl, and what it is linked to.
+# The last lines: libcurl, and what it is linked to; Python, for python/.
 packages='libc6 libc6-dev linux-libc-dev libcrypt1 libcrypt-dev libgcc-s1
     libgcc-12-dev libstdc++6 libev4 libev-dev
     libc-ares2 libc-ares-dev libssl3 libssl-dev
@@ -20,7 +20,8 @@ packages='libc6 libc6-dev linux-libc-dev libcrypt1 libcrypt-dev libgcc-s1
     libldap-2.5-0 libnghttp2-14 libpsl5 librtmp1 libssh2-1 libzstd1
     libunistring2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1
     libsasl2-2 libgnutls30 libhogweed6 libnettle8 libgmp10 libp11-kit0 libtasn1-6
-    libffi8'
+    libffi8 libpython3.11-dev libpython3.11-minimal libpython3.11-stdlib
+    python3.11-minimal libexpat1'
 
 sysroot=${1:?usage: cmake/sysroot.sh DIRECTORY}
 here=$(cd "$(dirname "$0")" && pwd)

@@ -16,6 +16,7 @@
 extern void *__cxa_get_globals(void) __attribute__((weak));
 
 uint8_t greenlet__cxx_asks = 1;
+bool greenlet__exit_in_greenlet;
 static void *(*later_get_globals)(void); /* atomic */
 
 void greenlet__cxx_thread(struct greenlet__thread *thread)
@@ -115,6 +116,8 @@ _Unwind_Reason_Code greenlet__personality(int version, _Unwind_Action actions,
     (void)context;
     if (self->is_main)
         return _URC_CONTINUE_UNWIND;
+    if ((actions & _UA_FORCE_UNWIND) && greenlet__exit_in_greenlet)
+        return _URC_CONTINUE_UNWIND; /* libc jumps to the thread's beginning */
     if (actions & _UA_FORCE_UNWIND) {
         say_left(self, "pthread_exit() or cancellation of the thread");
         abort();

@@ -417,6 +417,10 @@ void greenlet__cxx_thread(struct greenlet__thread *thread);
 void greenlet__cxx_save(struct greenlet *from);
 void greenlet__cxx_restore(struct greenlet *to); /* with HAS_CXX */
 extern uint8_t greenlet__cxx_asks; /* atomic */
+/* A thread may exit inside a greenlet: its other stacks are left as they are.  CPython
+ * ends its daemon threads so; else the process aborts, since nothing tells what the
+ * frames that are passed over hold. */
+extern bool greenlet__exit_in_greenlet;
 
 /* ---- debug.c: what a debugger has to find ---- */
 /* Addresses of the heads of lists. */

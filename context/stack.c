@@ -227,9 +227,64 @@ static size_t stride_for(size_t size, size_t guard)
     return stride >= TWO_MIB ? round_up(stride, TWO_MIB) : stride;
 }
 
-/* The free slots of a thread that ended go to the one that asks next. */
-static struct greenlet__size_class *orphans;
+/* The free slots of threads that ended go to those that ask next, some at a time:
+ * one that took all would leave nothing to the next, which would carve new ones. */
+#define ADOPTED 64
+static struct greenlet__size_class *orphans; /* atomic; changed under the lock */
 static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool has_room(const struct greenlet__size_class *class)
+{
+    return class->slab != NULL && class->slab->carved != class->slab->end;
+}
+
+static bool same_size(const struct greenlet__size_class *a,
+                      const struct greenlet__size_class *b)
+{
+    return a->stride == b->stride && a->guard == b->guard;
+}
+
+/* At most `count` free slots of `from`, and what is left of its slab. */
+static void move_slots(struct greenlet__size_class *to,
+                       struct greenlet__size_class *from, size_t count)
+{
+    for (; count > 0 && from->free != NULL; count--)
+        greenlet__slot_push(to, greenlet__slot_pop(from));
+    if (!has_room(to) && has_room(from)) {
+        to->slab = from->slab;
+        from->slab = NULL;
+    }
+}
+
+static __attribute__((noinline)) void adopt(struct greenlet__size_class *class)
+{
+    struct greenlet__size_class *orphan;
+
+    pthread_mutex_lock(&orphans_lock);
+    for (orphan = orphans; orphan != NULL && class->free == NULL;
+         orphan = orphan->next)
+        if (same_size(orphan, class))
+            move_slots(class, orphan, ADOPTED);
+    pthread_mutex_unlock(&orphans_lock);
+}
+
+/* With the lock held.  Joined to one of its size, unless both have a slab that is
+ * not used up. */
+static void add_orphan(struct greenlet__size_class *class)
+{
+    struct greenlet__size_class *orphan = orphans;
+
+    while (orphan != NULL && (!same_size(orphan, class) ||
+                              (has_room(orphan) && has_room(class))))
+        orphan = orphan->next;
+    if (orphan != NULL) {
+        move_slots(orphan, class, SIZE_MAX);
+        free(class);
+        return;
+    }
+    class->next = orphans;
+    __atomic_store_n(&orphans, class, __ATOMIC_RELAXED);
+}
 
 /* ---- slots that no list could be made for ---- */
 
@@ -359,6 +414,9 @@ int greenlet__slot_take(struct greenlet__pool *pool, size_t size, size_t guard,
         return -ENOMEM;
     slot->size = class->stride;
     slot->guard = class->guard;
+    if (unlikely(class->free == NULL) &&
+        unlikely(__atomic_load_n(&orphans, __ATOMIC_RELAXED) != NULL))
+        adopt(class);
     if (likely(class->free != NULL)) {
         slot->base = (char *)(greenlet__slot_pop(class) + 1) - class->stride;
         return 0;
@@ -396,26 +454,15 @@ void greenlet__stack_fork(bool prepare)
 
 void greenlet__pool_close(struct greenlet__pool *pool)
 {
-    struct greenlet__size_class *last = pool->classes;
+    struct greenlet__size_class *class = pool->classes, *next;
 
-    if (last == NULL)
-        return;
-    while (last->next != NULL)
-        last = last->next;
     pthread_mutex_lock(&orphans_lock);
-    last->next = orphans;
-    orphans = pool->classes;
+    for (; class != NULL; class = next) {
+        next = class->next;
+        add_orphan(class);
+    }
     pthread_mutex_unlock(&orphans_lock);
     memset(pool, 0, sizeof *pool);
-}
-
-void greenlet__pool_open(struct greenlet__pool *pool)
-{
-    pthread_mutex_lock(&orphans_lock);
-    pool->classes = orphans;
-    orphans = NULL;
-    pthread_mutex_unlock(&orphans_lock);
-    pool->last_used = pool->standard = NULL;
 }
 
 size_t greenlet__orphans_free(void)

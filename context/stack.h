@@ -56,8 +56,7 @@ void greenlet__pool_trim(const struct greenlet__pool *pool, size_t keep);
 size_t greenlet__orphans_free(void);
 /* The orphans' lock over a fork; see greenlet__fork. */
 void greenlet__stack_fork(bool prepare);
-/* A pool begins with what ended threads left, and leaves its own behind. */
-void greenlet__pool_open(struct greenlet__pool *pool);
+/* Its thread ended: what is free is for those that find none of their own. */
 void greenlet__pool_close(struct greenlet__pool *pool);
 
 #endif

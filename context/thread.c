@@ -390,7 +390,6 @@ struct greenlet__thread *greenlet__thread_make(void)
     /* A sanitizer leaves in the last round. */
     if (own->thread.tools & (TOOL_ASAN | TOOL_TSAN))
         own->rounds_left--;
-    greenlet__pool_open(&own->os.pool);
     lock();
     own->os.next = all_os;
     all_os = &own->os;

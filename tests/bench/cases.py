@@ -10,6 +10,7 @@ import platform
 from dataclasses import dataclass, field
 
 from http_programs import built, busy, calls, idle, nginx
+import python_cases
 from postgres_programs import pgbench, views
 from programs import echo, gevent, program, upstream
 
@@ -382,8 +383,21 @@ def database_cases():
         group="http")
 
 
+def python_greenlet_cases():
+    other = python_cases.UPSTREAM
+    for name, case, count, depth, limit, title in python_cases.CASES:
+        key, unit = (("bytes", "B") if limit is None else ("cpu_ns", "ns"))
+        targets = {} if limit is None else {
+            python_cases.OURS: Target(limit, other)}
+        yield Bench("python-" + name, "greenlet for CPython: " + title,
+                    python_cases.series(case, count, depth),
+                    [Figure(key, unit, other, targets)], rounds=3,
+                    group="python")
+
+
 def all_cases():
     for group in (switch_cases, context_cases, upstream_cases, spawn_cases,
                   handover_cases, hub_cases, memory_cases, time_cases,
-                  echo_cases, http_cases, view_cases, database_cases):
+                  echo_cases, http_cases, view_cases, database_cases,
+                  python_greenlet_cases):
         yield from group()

@@ -15,12 +15,12 @@ cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 }
 ninja -C /build --quiet -j "$jobs" bin/vireo lib/libvireo.so \
     lib/libvireo-preload.so tests/conformance/all tests/monkeypatch/all \
-    tests/greenlet/all tests/programs/all \
+    tests/greenlet/all tests/programs/all python \
     tests/context/all # programs/sanitizers runs them under valgrind
 status=0
 rm -f /build/tests.xml
 env --default-signal ctest --test-dir /build -j "$jobs" -L '^ci$' \
-    -R '^(conformance|monkeypatch|greenlet|programs)/' \
+    -R '^(conformance|monkeypatch|greenlet|programs|python)/' \
     -E '^programs/demo$' --output-on-failure --no-tests=error \
     --output-junit /build/tests.xml || status=$?
 [ ! -e /build/tests.xml ] ||

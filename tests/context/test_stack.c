@@ -145,6 +145,34 @@ START_TEST(what_cannot_be_mapped_is_an_error)
 }
 END_TEST
 
+/* Threads come and go, and the next one begins before what the last one left has
+ * been collected: in the end there are as many slots as were in use at once. */
+START_TEST(what_ended_threads_leave_is_shared)
+{
+    enum { THREADS = 50, SLOTS = 100, EACH = 96 * 1024 };
+    struct greenlet__pool own[2];
+    struct greenlet__slot slots[SLOTS];
+    size_t before = 0;
+
+    memset(own, 0, sizeof own);
+    for (int i = 0; i < THREADS; i++) {
+        struct greenlet__pool *mine = &own[i % 2];
+
+        for (int j = 0; j < SLOTS; j++)
+            ck_assert_int_eq(greenlet__slot_take(mine, EACH, 4096, &slots[j]),
+                             0);
+        for (int j = 0; j < SLOTS; j++)
+            greenlet__slot_give(mine, &slots[j]);
+        greenlet__pool_close(&own[(i + 1) % 2]);
+        if (i == 2)
+            before = greenlet__slots_made();
+    }
+    ck_assert_uint_eq(greenlet__slots_made(), before);
+    greenlet__pool_close(&own[0]);
+    greenlet__pool_close(&own[1]);
+}
+END_TEST
+
 static void fresh_pool(void)
 {
     memset(&pool, 0, sizeof pool);
@@ -168,5 +196,6 @@ int main(void)
     tcase_add_test(tcase, the_guard_is_real);
     tcase_add_test(tcase, an_address_in_a_guard_is_recognised);
     tcase_add_test(tcase, what_cannot_be_mapped_is_an_error);
+    tcase_add_test(tcase, what_ended_threads_leave_is_shared);
     return unit_run("stack", tcase);
 }

@@ -76,7 +76,7 @@ def variables(root, pages):
     that is explained is read."""
     in_code = set()
     for path in tree.files(root, ".c", ".h", folders=("context", "http", "hub",
-                                                      "monkeypatch")):
+                                                      "monkeypatch", "python")):
         in_code |= set(re.findall(r"\"(VIREO_[A-Z_]+)", read(root, path)))
     # init.c looks at what comes behind the prefix.
     in_code |= {"VIREO_" + name for name in re.findall(

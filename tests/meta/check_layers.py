@@ -10,6 +10,7 @@ LAYERS = {
     "hub": {"context", "hub"},
     "http": {"context", "hub", "http"},
     "monkeypatch": {"context", "hub", "monkeypatch"},
+    "python": {"context", "python"},
     "examples": set(),
     "tests/conformance": set(),
     "tests/greenlet": set(),
@@ -92,7 +93,7 @@ def main():
         for number, line in enumerate(without_comments(text).split("\n"), 1):
             if layer:
                 problems += includes(path, layer, number, line)
-            if layer in ("context", "hub", "monkeypatch", "http"):
+            if layer in ("context", "hub", "monkeypatch", "http", "python"):
                 problems += knowledge(path, number, STRING.sub('""', line)
                                       if "include" not in line else line)
     for path in tree.files(root, ".c", ".h", ".S", ".cpp", ".def", ".py",

@@ -7,7 +7,7 @@ import re
 import sys
 
 FOLDERS = ("cmake", "context", "docs", "examples", "gdb", "http", "hub",
-           "monkeypatch", "tests")
+           "monkeypatch", "python", "tests")
 
 
 def arguments():

@@ -1,0 +1,60 @@
+#!/usr/bin/python3
+# label: long, python
+# timeout: 5400
+"""Upstream's own suite once under valgrind: no invalid access, no switch to a stack
+that it does not know."""
+import os
+import re
+import shutil
+import sys
+
+import support
+import upstream_suite
+
+ERRORS = re.compile(r"Invalid (?:read|write|free)|[Uu]ninitialised|Mismatched free"
+                    r"|client switching stacks")
+
+
+def with_fewer(package):
+    """valgrind has room for 30,000 mappings: two tests make 20,000 stacks, each with
+    a guard."""
+    path = os.path.join(package, "tests", "test_leaks.py")
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    if "ITER = 10000" not in text:
+        sys.exit("upstream's test_leaks.py is another one")
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(text.replace("ITER = 10000", "ITER = 1000"))
+
+
+def main():
+    support.not_cross()
+    support.need_package()
+    support.need_modules("objgraph", "psutil")
+    if not shutil.which("valgrind"):
+        support.skip("valgrind is not installed")
+    with support.scratch() as folder:
+        with_fewer(support.copy_with_upstream_tests(folder))
+        log = os.path.join(folder, "valgrind-%p")
+        found = upstream_suite.run_suite(
+            folder, ("valgrind", "--log-file=" + log, "--error-limit=no",
+                     support.PYTHON), timeout=5000,
+            PYTHONMALLOC="malloc", GREENLET_SKIP_LEAKCHECKS="1",
+            VIREO_PYTHON_STACK="1M") # it has 128 GB of addresses
+        logs = [name for name in os.listdir(folder)
+                if name.startswith("valgrind-")]
+        if not logs:
+            found.append("no log of valgrind's")
+        for name in logs:
+            with open(os.path.join(folder, name), encoding="utf-8") as stream:
+                text = stream.read()
+            if ERRORS.search(text):
+                print(text[:20000])
+                found.append("valgrind complains: " + name)
+    for problem in found:
+        print(problem)
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Runs upstream's own test suite on a copy of the package."""
+import re
+import subprocess
+import sys
+
+import support
+
+# The tests of 2.0.2, and those that it skips itself: contextvars are there, and there
+# is no setup.py.  Of 3.1.0, which Debian 13 has, one more: there is nothing to ask
+# CPython 3.13 about its trash can.
+TESTS, SKIPPED = (126, 2) if sys.version_info < (3, 13) else (139, 3)
+WHOSE = "import greenlet, greenlet._greenlet as c; print(greenlet.__file__); " \
+        "print(c.__file__)"
+
+
+def problems(output):
+    ran = re.search(r"^Ran (\d+) tests", output, re.M)
+    if not ran or int(ran.group(1)) != TESTS:
+        yield "not %d tests were run" % TESTS
+    if not re.search(r"^OK \(skipped=%d\)$" % SKIPPED, output, re.M):
+        yield "not all but %d passed" % SKIPPED
+
+
+def run_suite(folder, python=(support.PYTHON,), timeout=900, **more):
+    """Returns what is wrong."""
+    env = support.environment(folder, **more)
+    whose = subprocess.run([*python[-1:], "-c", WHOSE], env=env, text=True,
+                           capture_output=True, check=True, cwd=folder).stdout
+    print(whose, end="", flush=True)
+    if not all(line.startswith(folder) for line in whose.splitlines()):
+        return ["not ours: " + whose]
+    done = subprocess.run(
+        [*python, "-m", "unittest", "discover", "-v", "-s", "greenlet/tests",
+         "-t", "."], cwd=folder, env=env, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=timeout, check=False)
+    found = [*problems(done.stdout)]
+    if done.returncode:
+        found.append("status %d" % done.returncode)
+    print(done.stdout if found else "\n".join(done.stdout.splitlines()[-3:]),
+          flush=True)
+    return found
+
+
+def main(times, **more):
+    support.not_cross()
+    support.need_package()
+    support.need_modules("objgraph", "psutil")
+    found = []
+    with support.scratch() as folder:
+        support.copy_with_upstream_tests(folder)
+        for _ in range(times):
+            found += run_suite(folder, **more)
+    for problem in found:
+        print(problem)
+    sys.exit(bool(found))
