@@ -168,6 +168,18 @@ static RACES void look_whether_stuck(struct hub *hub)
         hub__stuck(hub->sight->tid, words);
 }
 
+/* For those who ask: since when it has not switched, while its loop does not poll. */
+static RACES void note_stretch(struct hub *hub, int64_t now)
+{
+    struct hub__look *look = &hub->sight->look;
+
+    if (look->since == 0 || polls(hub) ||
+        greenlet__read(hub->switches) != look->unmoved)
+        greenlet__write(look->since, now);
+    else if (now - look->since > look->longest)
+        greenlet__write(look->longest, now - look->since);
+}
+
 /* The monitor came late: the process was stopped, or the machine asleep. */
 static void forgive(struct hub *hub, int64_t late)
 {
@@ -187,6 +199,7 @@ enum hub__found hub__blocked_look(int64_t now, int64_t since_last)
         all_poll &= polls(hub);
         if (hub__lenient) {
             busy |= greenlet__read(hub->switches) != hub->sight->look.unmoved;
+            note_stretch(hub, now);
             look_whether_stuck(hub);
             continue;
         }

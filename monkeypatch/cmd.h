@@ -1,7 +1,7 @@
 /* cmd.h - what the files of the `vireo` command share
  *
- * The command links nothing of the libraries: it only prepares the environment
- * and executes the program. */
+ * The command links nothing of the libraries: it prepares the environment and
+ * executes the program, or asks one that runs. */
 #ifndef CMD_H
 #define CMD_H
 
@@ -36,6 +36,13 @@ int cmd_gate(int argc, char **argv);
 
 /* cmd_console.c: `vireo console path`, argv[0] being "console". */
 int cmd_console(int argc, char **argv);
+
+/* cmd_ps.c, cmd_dump.c, cmd_stats.c, cmd_top.c, cmd_doctor.c: argv[0] being that. */
+int cmd_ps(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
+int cmd_top(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 
 /* cmd_inspect.c */
 
