@@ -12,11 +12,9 @@
 #include "hub/hub_impl.h"
 #include "hub/print.h"
 
-/* A greenlet, as it was a moment ago. */
 struct hub__control_listed {
     const struct greenlet *greenlet;
     const void *room; /* NULL: no thread's */
-    uintptr_t sp;     /* where it was suspended */
     bool mapped;      /* it is the main one of an identity of its own */
 };
 
@@ -26,11 +24,15 @@ struct hub__control {
     const char *directory; /* NULL: the usual ones */
     const char *runtime;   /* $XDG_RUNTIME_DIR as the program began, or NULL */
     size_t room_size;
-    /* The threads that are alive, `most` at most; how many. */
-    size_t (*list)(struct hub__control_listed *to, size_t most);
-    size_t (*count)(void);
-    /* From a copy of a room. */
-    void (*describe)(const void *copy, struct control__thread *thread);
+    /* Visit some of the threads that are alive, from where the last call stopped
+     * on (`first`: from the beginning), until visit() says that it has no room for
+     * more.  The memory of each, and its stack, stays as long as the visit lasts;
+     * no thread can end meanwhile.  False: there are no more. */
+    bool (*visit)(bool first,
+                  bool (*visit)(const struct hub__control_listed *, void *),
+                  void *data);
+    /* What the room says. */
+    void (*describe)(const void *room, struct control__thread *thread);
     /* Lines of `key value`. */
     void (*stats)(char *text, size_t size);
     /* Have that OS thread, which runs, say its registers and copy its stack; how

@@ -45,35 +45,35 @@ static size_t count(void)
     return __atomic_load_n(&mp__live, __ATOMIC_RELAXED);
 }
 
-static struct hub__control_listed listed(const struct mp__thread *thread)
-{
-    const struct greenlet *g = &thread->identity->main;
-
-    return (struct hub__control_listed){
-        .greenlet = g,
-        .room = thread,
-        .sp = (uintptr_t)greenlet__read(g->context),
-        .mapped = thread->mapped != NULL
-    };
-}
-
-/* Memory of those on the list stays as long as the lock is held. */
-static size_t list(struct hub__control_listed *to, size_t most)
+static bool visit(bool first,
+                  bool (*each)(const struct hub__control_listed *, void *),
+                  void *data)
 {
     uint64_t before = mp__all_lock_elsewhere();
-    const struct mp__thread *thread = __atomic_load_n(&mp__all,
-                                                      __ATOMIC_ACQUIRE);
-    size_t found = 0;
+    bool goes_on = true;
 
-    for (; thread != NULL && found < most; thread = thread->all_next)
-        to[found++] = listed(thread);
+    if (first)
+        mp__all_cursor = __atomic_load_n(&mp__all, __ATOMIC_ACQUIRE);
+    while (mp__all_cursor != NULL && goes_on) {
+        const struct mp__thread *thread = mp__all_cursor;
+        const struct hub__control_listed listed = {
+            .greenlet = &thread->identity->main,
+            .room = thread,
+            .mapped = thread->mapped != NULL
+        };
+
+        goes_on = each(&listed, data);
+        if (goes_on)
+            mp__all_cursor = thread->all_next;
+    }
+    goes_on = mp__all_cursor != NULL;
     mp__all_unlock_elsewhere(before);
-    return found;
+    return goes_on;
 }
 
-static void describe(const void *copy, struct control__thread *to)
+static void describe(const void *room, struct control__thread *to)
 {
-    const struct mp__thread *thread = copy;
+    const struct mp__thread *thread = room;
 
     to->id = thread->id;
     to->start = (uint64_t)(uintptr_t)thread->start;
@@ -249,8 +249,7 @@ static size_t interrupt(pid_t tid, uint64_t registers[CONTROL_REGISTERS],
 /* ---- start, end ---- */
 
 static struct hub__control control = { .room_size = sizeof(struct mp__thread),
-                                       .list = list,
-                                       .count = count,
+                                       .visit = visit,
                                        .describe = describe,
                                        .stats = stats,
                                        .interrupt = interrupt };
