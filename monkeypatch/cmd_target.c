@@ -173,7 +173,7 @@ static int connect_to(pid_t pid, const struct identity *identity, int *error)
 
 static char *read_all(int fd, size_t *size)
 {
-    size_t room = 1 << 16, used = 0;
+    size_t room = 1 << 20, used = 0;
     char *text = malloc(room + 1);
     ssize_t got = 1;
 

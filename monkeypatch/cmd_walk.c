@@ -296,7 +296,8 @@ static bool step_by_table(const struct walk_stack *stack,
         return false; /* it would go round in a circle */
     set(registers, CONTROL_PC, plain(value));
     for (unsigned i = 0; i < CONTROL_REGISTERS; i++) {
-        if (i == CONTROL_PC || i == CONTROL_SP)
+        if (row->registers[i].rule == RULE_SAME || i == CONTROL_PC ||
+            i == CONTROL_SP)
             continue;
         if (recover(stack, row, &before, i, cfa, &value))
             set(registers, i, value);

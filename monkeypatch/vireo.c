@@ -1,6 +1,7 @@
 /* vireo.c - the `vireo` command: which of its commands is meant */
 #include "monkeypatch/cmd.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,15 +58,20 @@ static const char usage[] =
     "\n"
     "These exit with 0, 1 where something fails, 2 for a wrong command line.\n";
 
+void (*cmd_listener)(const char *line);
+
 void cmd_say(const char *format, ...)
 {
+    char line[PATH_MAX + 256];
     va_list list;
 
-    fputs("vireo: ", stderr);
     va_start(list, format);
-    vfprintf(stderr, format, list);
+    vsnprintf(line, sizeof line, format, list);
     va_end(list);
-    fputc('\n', stderr);
+    if (cmd_listener != NULL)
+        cmd_listener(line);
+    else
+        fprintf(stderr, "vireo: %s\n", line);
 }
 
 static int print(const char *text)
