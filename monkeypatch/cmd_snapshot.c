@@ -229,6 +229,7 @@ static int first_shown(const struct snapshot *snapshot,
         if (!is_library(symbol.file))
             break;
         snprintf(called, 48, "%s", symbol.name != NULL ? symbol.name : "");
+        called[strcspn(called, ".@")] = '\0'; /* what compilers add */
         if (strcmp(called, "on_tick") == 0) /* preempt.c */
             strcpy(called, "a system call of its own");
         first++;

@@ -231,6 +231,11 @@ static void show(struct screen *screen, const struct top *top)
 
 /* ---- again and again ---- */
 
+static bool is_gone(const struct top *top)
+{
+    return top->only != 0 && (top->count == 0 || !top->all[0].answers);
+}
+
 /* False: it is to end. */
 static bool wait_for_key(int ms)
 {
@@ -270,9 +275,9 @@ static int show_live(struct top *top)
     find_size(&screen);
     look(top);
     for (int ms = SHORT_MS; goes_on; ms = EVERY_MS) {
-        show(&screen, top);
-        if (top->only != 0 && top->count == 0)
+        if (is_gone(top))
             break;
+        show(&screen, top);
         goes_on = wait_for_key(ms);
         if (resized) {
             resized = 0;
@@ -285,7 +290,7 @@ static int show_live(struct top *top)
         signal(ending, SIG_DFL);
         raise(ending);
     }
-    if (top->only != 0 && top->count == 0)
+    if (is_gone(top))
         return target_failed(top->only, "it has ended");
     return EXIT_SUCCESS;
 }
