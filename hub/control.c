@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define BUFFER ((size_t)256 * 1024)
+#define LATER_MS 50 /* who has ended by then never had a socket */
 #define RECEIVE_S 1
 #define SEND_S 2
 
@@ -177,6 +178,7 @@ static void *run(void *unused)
     int listener;
 
     prctl(PR_SET_NAME, "vireo-control");
+    poll(NULL, 0, LATER_MS);
     if (!hub__apart_leave()) {
         hub__own_thread_ends();
         return unused;

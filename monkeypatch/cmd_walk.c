@@ -311,6 +311,40 @@ static bool step_by_table(const struct walk_stack *stack,
     return true;
 }
 
+#if defined(__aarch64__)
+/* Where a handler returns to is the kernel's own code, in no file: what was
+ * interrupted is behind what the handler was told (struct rt_sigframe). */
+static bool step_by_signal(struct hub__symbols *symbols,
+                           const struct walk_stack *stack,
+                           struct walk_registers *registers)
+{
+    const uint64_t sp = registers->value[CONTROL_SP], context = sp + 128 + 176;
+    uint64_t number, pc, word;
+
+    if (!word_at(stack, sp, &number) || (uint32_t)number == 0 ||
+        (uint32_t)number > 64 || !word_at(stack, context + 264, &pc) ||
+        !hub__symbols_is_code(symbols, (void *)(uintptr_t)pc))
+        return false;
+    for (unsigned i = 0; i <= CONTROL_SP; i++) {
+        if (!word_at(stack, context + 8 + i * 8, &word))
+            return false;
+        set(registers, i, word);
+    }
+    set(registers, CONTROL_PC, pc);
+    return true;
+}
+#else
+static bool step_by_signal(struct hub__symbols *symbols,
+                           const struct walk_stack *stack,
+                           struct walk_registers *registers)
+{
+    (void)symbols;
+    (void)stack;
+    (void)registers;
+    return false; /* there the tables have it */
+}
+#endif
+
 /* What pushes of the frame pointer leave behind. */
 static bool step_by_pointer(struct hub__symbols *symbols,
                             const struct walk_stack *stack,
@@ -395,18 +429,24 @@ static bool step_by_search(struct hub__symbols *symbols,
     return false;
 }
 
+/* *is_call: of the frame, and then of its caller. */
 static bool step(struct hub__symbols *symbols, const struct walk_stack *stack,
-                 struct walk_registers *registers, bool is_call, bool *guess)
+                 struct walk_registers *registers, bool *is_call, bool *guess)
 {
-    uint64_t pc = registers->value[CONTROL_PC] - (is_call ? 1 : 0);
+    uint64_t pc = registers->value[CONTROL_PC] - (*is_call ? 1 : 0);
     const struct walk_row *row = row_of(symbols, pc);
     bool ended = false;
 
     *guess = false;
+    *is_call = row == NULL || !row->is_signal_frame;
     if (row != NULL && step_by_table(stack, row, registers, &ended))
         return true;
     if (ended)
         return false;
+    if (row == NULL && step_by_signal(symbols, stack, registers)) {
+        *is_call = false;
+        return true;
+    }
     if (row == NULL && step_by_pointer(symbols, stack, registers))
         return true;
     *guess = true;
@@ -424,16 +464,12 @@ int walk(struct hub__symbols *symbols, const struct walk_stack *stack,
     while (count < WALK_FRAMES && now.value[CONTROL_PC] != 0 &&
            hub__symbols_is_code(symbols,
                                 (void *)(uintptr_t)now.value[CONTROL_PC])) {
-        const struct walk_row *row;
         uint64_t pc = now.value[CONTROL_PC], sp = now.value[CONTROL_SP];
 
-        frames[count++] = (struct walk_frame){ now.value[CONTROL_PC], is_call,
-                                               guess };
-        row = row_of(symbols, now.value[CONTROL_PC] - (is_call ? 1 : 0));
-        if (!step(symbols, stack, &now, is_call, &guess) ||
+        frames[count++] = (struct walk_frame){ pc, is_call, guess };
+        if (!step(symbols, stack, &now, &is_call, &guess) ||
             (now.value[CONTROL_PC] == pc && now.value[CONTROL_SP] == sp))
             break;
-        is_call = row == NULL || !row->is_signal_frame;
     }
     return count;
 }

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define ANSWERS_NS 50000000
@@ -165,26 +164,33 @@ static void take_registers(const ucontext_t *context, uint64_t *registers)
 #endif
 }
 
-/* Up to where its stack ends there is memory; how far that is, is not known here:
- * the kernel copies as much of it as there is. */
-static size_t copy_stack(uintptr_t from, char *to, size_t most)
+#define MAIN_MOST ((uintptr_t)64 << 20) /* of the main thread's stack */
+extern void *__libc_stack_end;
+
+/* How much of a stack there is from here up: of what runs now; 0: it is on another,
+ * one for handlers or of the program's own making. */
+static size_t left_of_stack(uintptr_t sp)
 {
-    const size_t page = 4096;
-    size_t done = 0;
+    const struct mp__thread *self = mp__self;
+    uintptr_t low = 0, high = (uintptr_t)__libc_stack_end;
 
-    while (done < most) {
-        size_t part = page - (from + done) % page;
-        struct iovec into = { to + done, part < most - done ? part
-                                                            : most - done };
-        struct iovec source = { (void *)(from + done), into.iov_len };
-
-        if (SYS_CALL(SYS_process_vm_readv,
-                     SYS_CALL(SYS_getpid, 0, 0, 0, 0, 0, 0), &into, 1, &source,
-                     1, 0) != (long)into.iov_len)
-            break;
-        done += into.iov_len;
+    if (self != NULL && self->mapped != NULL) {
+        low = (uintptr_t)self->identity->main.slot.base;
+        high = (uintptr_t)self->mapped->tls_start;
     }
-    return done;
+    return sp >= low && sp < high && (low != 0 || high - sp < MAIN_MOST)
+               ? high - sp
+               : 0;
+}
+
+static size_t copy_stack(uintptr_t from, void *to, size_t most)
+{
+    size_t left = left_of_stack(from);
+
+    if (left > most)
+        left = most;
+    memcpy(to, (const void *)from, left);
+    return left;
 }
 
 void mp__control_answer(const ucontext_t *context)
@@ -194,6 +200,7 @@ void mp__control_answer(const ucontext_t *context)
     if (!__atomic_compare_exchange_n(&asked.state, &expected, ANSWERS, false,
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return;
+    memset(asked.registers, 0, CONTROL_REGISTERS * sizeof *asked.registers);
     take_registers(context, asked.registers);
     asked.size = copy_stack(CONTEXT_SP(context), asked.stack, asked.most);
     __atomic_store_n(&asked.state, DONE, __ATOMIC_RELEASE);
