@@ -77,6 +77,8 @@ struct control__thread {
     uint64_t start;           /* what it began with */
     uint64_t sp;              /* of the jump that suspended it; 0: no stack */
     uint64_t low, high;       /* its stack; low 0: not known */
+    uint64_t like; /* the greenlet before it whose stack has the same return
+                      addresses at the same places; 0: its own follows */
     uint64_t object;          /* what it waits for: an fd, an address; or 0 */
     int64_t waited_ns, left_ns; /* left: -1 without a deadline */
     uint32_t id;                /* as gettid() has it; 0: none */

@@ -62,14 +62,38 @@ void control__record(struct control__dump *dump, enum control__kind kind,
         hub__control_put(dump->out, tail, more);
 }
 
+struct maps_line {
+    char text[64];
+    size_t length;
+};
+
+/* Of each line the beginning is enough. */
+static void take_maps(struct control__dump *dump, const char *text, size_t size,
+                      struct maps_line *line)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] != '\n') {
+            if (line->length + 1 < sizeof line->text)
+                line->text[line->length++] = text[i];
+            continue;
+        }
+        line->text[line->length] = '\0';
+        line->length = 0;
+        control__shape_map(&dump->shapes, line->text);
+    }
+}
+
 static void put_maps(struct control__dump *dump)
 {
     char text[4096];
+    struct maps_line line = { .length = 0 };
     ssize_t got;
     int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 
-    while (fd >= 0 && (got = read(fd, text, sizeof text)) > 0)
+    while (fd >= 0 && (got = read(fd, text, sizeof text)) > 0) {
         control__record(dump, CONTROL_MAPS, text, (size_t)got, NULL, 0);
+        take_maps(dump, text, (size_t)got, &line);
+    }
     if (fd >= 0)
         close(fd);
     hub__control_flush(dump->out);

@@ -16,6 +16,20 @@ struct control__seen {
     const struct greenlet__thread *first;
 };
 
+#define CONTROL_SHAPES 256 /* a power of two */
+#define CONTROL_CODES 256
+
+/* Stacks that look alike are sent once. */
+struct control__shapes {
+    struct {
+        uint64_t hash, greenlet;
+    } seen[CONTROL_SHAPES];
+    struct {
+        uint64_t start, end;
+    } code[CONTROL_CODES]; /* where there is code, in order */
+    int code_count;
+};
+
 struct control__dump {
     const struct hub__control *control;
     struct hub__control_out *out;
@@ -30,12 +44,22 @@ struct control__dump {
     size_t locks[CONTROL_LOCKS]; /* where in out's buffer are those who wait for
                                     one: whose it is, is not known yet */
     int lock_count;
+    struct control__shapes shapes;
 };
 
 /* ---- controldump.c ---- */
 void control__record(struct control__dump *dump, enum control__kind kind,
                      const void *head, size_t size, const void *tail,
                      size_t more);
+
+/* ---- controlshape.c ---- */
+/* A line of /proc/self/maps. */
+void control__shape_map(struct control__shapes *shapes, const char *line);
+/* Whose stack of before looks like these bytes, which were at sp, or 0: then it is
+ * the one that others may look like. */
+uint64_t control__shape_find(struct control__shapes *shapes, uint64_t greenlet,
+                             uint64_t sp, uint64_t high, const char *bytes,
+                             size_t size);
 
 /* ---- controlthread.c ---- */
 /* For hub__control.visit, whose `data` is the dump: one record more in the buffer;

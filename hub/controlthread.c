@@ -270,6 +270,12 @@ static void put(struct control__dump *dump,
     if (thread->object > UINT32_MAX && strcmp(thread->kind, "lock") == 0 &&
         dump->lock_count < CONTROL_LOCKS)
         dump->locks[dump->lock_count++] = out->used + sizeof *head;
+    if (stack > 0)
+        thread->like = control__shape_find(&dump->shapes, thread->greenlet,
+                                           thread->sp, thread->high,
+                                           (char *)(thread + 1), stack);
+    if (thread->like != 0)
+        stack = 0;
     *head = (struct control__record){ CONTROL_THREAD,
                                       (uint32_t)(sizeof *thread + stack) };
     out->used += sizeof *head + head->size;

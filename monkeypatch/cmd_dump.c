@@ -24,13 +24,13 @@ static void print_frame(const struct snapshot *snapshot, int number,
     printf("%s\n", frame->is_guess ? " ?" : "");
 }
 
-static void print_thread(const struct snapshot *snapshot,
+static void print_thread(struct snapshot *snapshot,
                          const struct seen_thread *seen)
 {
     const struct control__thread *thread = seen->thread;
-    struct walk_frame frames[WALK_FRAMES];
+    const struct walk_frame *frames;
     char name[48], called[48], wait[256], time[32];
-    int count = snapshot_frames(snapshot, seen, frames, called);
+    int count = snapshot_frames(snapshot, seen, &frames, called);
 
     snapshot_name(snapshot, seen, name, sizeof name);
     snapshot_wait(snapshot, seen, called, wait, sizeof wait);
@@ -54,7 +54,7 @@ static void print_thread(const struct snapshot *snapshot,
         print_frame(snapshot, i, &frames[i]);
 }
 
-static void print_hub(const struct snapshot *snapshot,
+static void print_hub(struct snapshot *snapshot,
                       const struct control__hub *hub)
 {
     static const char *const doings[] = {
@@ -77,12 +77,12 @@ static void print_hub(const struct snapshot *snapshot,
 }
 
 /* Its OS thread is on no stack that is known: a helper's, an alternate one. */
-static void print_loose(const struct snapshot *snapshot)
+static void print_loose(struct snapshot *snapshot)
 {
     for (int i = 0; i < snapshot->loose_count; i++) {
-        struct walk_frame frames[WALK_FRAMES];
+        const struct walk_frame *frames;
         char called[48];
-        int count = snapshot_frames(snapshot, &snapshot->loose[i], frames,
+        int count = snapshot_frames(snapshot, &snapshot->loose[i], &frames,
                                     called);
 
         printf("  hub %u runs on a stack of its own\n",

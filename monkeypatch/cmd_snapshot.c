@@ -194,6 +194,7 @@ void snapshot_free(struct snapshot *snapshot)
     free(snapshot->hubs);
     free(snapshot->threads);
     free(snapshot->loose);
+    free(snapshot->shapes);
     free(snapshot->bytes);
     free(snapshot);
 }
@@ -251,9 +252,9 @@ static int last_shown(const struct snapshot *snapshot,
     return count;
 }
 
-int snapshot_frames(const struct snapshot *snapshot,
-                    const struct seen_thread *seen,
-                    struct walk_frame frames[WALK_FRAMES], char called[48])
+static int walk_thread(const struct snapshot *snapshot,
+                       const struct seen_thread *seen,
+                       struct walk_frame frames[WALK_FRAMES], char called[48])
 {
     struct walk_registers registers;
     const struct walk_stack *stack = &seen->stack;
@@ -279,6 +280,48 @@ int snapshot_frames(const struct snapshot *snapshot,
         return 0;
     memmove(frames, frames + first, (size_t)(end - first) * sizeof *frames);
     return end - first;
+}
+
+/* Of the first thread whose stack looked so. */
+static const struct seen_shape *shape_of(struct snapshot *snapshot,
+                                         uint64_t greenlet)
+{
+    struct seen_shape *shape;
+    size_t i = 0;
+
+    for (; i < snapshot->shape_count; i++)
+        if (snapshot->shapes[i].greenlet == greenlet)
+            return &snapshot->shapes[i];
+    snapshot->shapes = grow(snapshot->shapes, snapshot->shape_count,
+                            sizeof *snapshot->shapes);
+    shape = &snapshot->shapes[snapshot->shape_count++];
+    memset(shape, 0, sizeof *shape);
+    shape->greenlet = greenlet;
+    for (i = 0; i < snapshot->count; i++)
+        if (snapshot->threads[i].thread->greenlet == greenlet) {
+            struct seen_thread seen = snapshot->threads[i];
+
+            seen.running = NULL;
+            shape->count = walk_thread(snapshot, &seen, shape->frames,
+                                       shape->called);
+            break;
+        }
+    return shape;
+}
+
+int snapshot_frames(struct snapshot *snapshot, const struct seen_thread *seen,
+                    const struct walk_frame **frames, char called[48])
+{
+    static struct walk_frame own[WALK_FRAMES];
+    const struct seen_shape *shape;
+
+    *frames = own;
+    if (seen->running != NULL || seen->thread->like == 0)
+        return walk_thread(snapshot, seen, own, called);
+    shape = shape_of(snapshot, seen->thread->like);
+    *frames = shape->frames;
+    strcpy(called, shape->called);
+    return shape->count;
 }
 
 /* ---- words ---- */

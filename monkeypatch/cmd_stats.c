@@ -126,7 +126,7 @@ static int compare(const void *a, const void *b)
 static bool count_calls(pid_t pid, struct calls *calls, const char **why)
 {
     struct snapshot *snapshot = snapshot_take(pid, LITTLE, why);
-    struct walk_frame frames[WALK_FRAMES];
+    const struct walk_frame *frames;
     char called[48];
 
     memset(calls, 0, sizeof *calls);
@@ -138,7 +138,7 @@ static bool count_calls(pid_t pid, struct calls *calls, const char **why)
         if (seen->thread->state != CONTROL_WAITS || seen->running != NULL ||
             (seen->thread->flags & CONTROL_IS_LOOP) != 0)
             continue;
-        snapshot_frames(snapshot, seen, frames, called);
+        snapshot_frames(snapshot, seen, &frames, called);
         add_call(calls, called[0] != '\0' ? called : seen->thread->kind);
     }
     qsort(calls->all, (size_t)calls->count, sizeof *calls->all, compare);

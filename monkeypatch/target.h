@@ -69,6 +69,14 @@ struct seen_thread {
     struct walk_stack running_stack;
 };
 
+/* The frames of all whose stacks look alike. */
+struct seen_shape {
+    uint64_t greenlet;
+    int count;
+    char called[48];
+    struct walk_frame frames[WALK_FRAMES];
+};
+
 struct snapshot {
     pid_t pid;
     char *bytes;
@@ -81,16 +89,17 @@ struct snapshot {
     size_t count;
     struct seen_thread *loose; /* running, and none of those: at most one a hub */
     int loose_count;
+    struct seen_shape *shapes;
+    size_t shape_count;
 };
 /* `stack`: how much of each is wanted.  NULL: *why says why. */
 struct snapshot *snapshot_take(pid_t pid, size_t stack, const char **why);
 void snapshot_free(struct snapshot *snapshot);
 
 /* Its frames; those of the library are left out but for the function that the
- * program called, which is *called (its name without a version), or "". */
-int snapshot_frames(const struct snapshot *snapshot,
-                    const struct seen_thread *seen,
-                    struct walk_frame frames[WALK_FRAMES], char called[48]);
+ * program called, which is *called (its name without a version), or "".  Good until the next call. */
+int snapshot_frames(struct snapshot *snapshot, const struct seen_thread *seen,
+                    const struct walk_frame **frames, char called[48]);
 const char *snapshot_state(const struct seen_thread *seen);
 /* In words, what it waits for; `called` as above. */
 void snapshot_wait(const struct snapshot *snapshot,
