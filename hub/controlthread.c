@@ -18,21 +18,12 @@ extern void *__libc_stack_end;
 
 /* ---- copies ---- */
 
-static RACES void copy_words(void *to, const void *from, size_t size)
-{
-    const volatile uint64_t *source = from;
-    uint64_t *target = to;
-
-    for (size_t i = 0; i < size / sizeof *target; i++)
-        target[i] = source[i];
-}
-
 /* `stays`: it is memory for certain. */
-static bool copy(void *to, const void *from, size_t size, bool stays)
+static RACES bool copy(void *to, const void *from, size_t size, bool stays)
 {
     if (!stays)
         return hub__scan_copy(to, from, size);
-    copy_words(to, from, size);
+    memcpy(to, from, size);
     return true;
 }
 
@@ -47,10 +38,6 @@ struct copied {
     _Alignas(16) struct greenlet__mapped whole;
     uint64_t low, high; /* its stack; low 0: not known */
 };
-_Static_assert(sizeof(struct greenlet__mapped) % 8 == 0 &&
-                   sizeof(struct greenlet) % 8 == 0,
-               "copied by words");
-
 static void find_bounds(const struct hub__control_listed *listed,
                         struct copied *copied)
 {
