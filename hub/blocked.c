@@ -168,16 +168,27 @@ static RACES void look_whether_stuck(struct hub *hub)
         hub__stuck(hub->sight->tid, words);
 }
 
-/* For those who ask: since when it has not switched, while its loop does not poll. */
+/* For those who ask: since when it has not switched, while its loop does not poll;
+ * time that it waited for a CPU does not count. */
 static RACES void note_stretch(struct hub *hub, int64_t now)
 {
     struct hub__look *look = &hub->sight->look;
+    int64_t delay;
 
     if (look->since == 0 || polls(hub) ||
-        greenlet__read(hub->switches) != look->unmoved)
+        greenlet__read(hub->switches) != look->unmoved) {
         greenlet__write(look->since, now);
-    else if (now - look->since > look->longest)
-        greenlet__write(look->longest, now - look->since);
+        look->delayed = -1;
+        return;
+    }
+    if (now - look->since <= look->longest)
+        return;
+    delay = hub__scan_delay(hub->sight->tid);
+    if (look->delayed < 0)
+        look->delayed = delay;
+    delay = now - look->since - (delay - look->delayed);
+    if (delay > look->longest)
+        greenlet__write(look->longest, delay);
 }
 
 /* The monitor came late: the process was stopped, or the machine asleep. */

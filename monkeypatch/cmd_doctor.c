@@ -36,11 +36,15 @@ static bool has_word(const char *list, const char *word)
 {
     size_t length = strlen(word);
 
-    for (; list != NULL; list = strchr(list, ','), list += list != NULL)
+    for (;;) {
         if (strncmp(list, word, length) == 0 &&
             (list[length] == ',' || list[length] == '\0'))
             return true;
-    return false;
+        list = strchr(list, ',');
+        if (list == NULL)
+            return false;
+        list++;
+    }
 }
 
 static void look_at_options(void)
