@@ -40,6 +40,8 @@ void hub__control_flush(struct hub__control_out *out)
 void hub__control_put(struct hub__control_out *out, const void *bytes,
                       size_t size)
 {
+    if (size == 0)
+        return;
     if (size > out->size - out->used)
         hub__control_flush(out);
     if (size > out->size) {
