@@ -1,4 +1,4 @@
-/* apart.c - the monitor's own table of descriptors
+/* apart.c - tables of descriptors of their own for threads that only look
  *
  * In a table that threads share each call on a descriptor counts a reference to
  * its file, with the bus locked, on a line that may be in no cache: with two calls
@@ -22,7 +22,7 @@
 
 static uint32_t apart; /* atomic: the monitor has left the process's table */
 
-static int copy_of(int fd)
+int hub__apart_copy(int fd)
 {
     long process = syscall(SYS_pidfd_open, (long)getpid(), 0L), copy;
 
@@ -38,14 +38,20 @@ void hub__apart_end(void)
     __atomic_store_n(&apart, 0, __ATOMIC_RELAXED);
 }
 
+bool hub__apart_leave(void)
+{
+    int before = errno;
+    bool left = syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0;
+
+    errno = before;
+    return left;
+}
+
 bool hub__apart_begin(void)
 {
-    bool left;
-    int before = errno;
+    bool left = hub__apart_leave();
 
-    left = syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0;
     __atomic_store_n(&apart, left, __ATOMIC_RELAXED);
-    errno = before;
     return left;
 }
 
@@ -71,7 +77,7 @@ int hub__apart_borrow(int fd)
     int before = errno;
 
     if (fd >= 0 && __atomic_load_n(&apart, __ATOMIC_RELAXED))
-        fd = copy_of(fd);
+        fd = hub__apart_copy(fd);
     errno = before;
     return fd;
 }

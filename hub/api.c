@@ -143,6 +143,9 @@ static const struct hub__api table = {
     .can_park = can_park,
     .owner_id = owner_id,
     .watch_stuck = watch_stuck,
+    .control_start = hub__control_start,
+    .control_end = hub__control_end,
+    .control_forked = hub__control_forked,
     .count = greenlet_count,
     .guard_kind = greenlet__guard_kind,
 };

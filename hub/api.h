@@ -6,9 +6,10 @@
 #ifndef HUB_API_TABLE_H
 #define HUB_API_TABLE_H
 
+#include "hub/control.h"
 #include "hub/hub_impl.h"
 
-#define HUB__API_VERSION 4
+#define HUB__API_VERSION 5
 
 struct hub__api {
     unsigned version, size;
@@ -84,6 +85,10 @@ struct hub__api {
      * that a hub's thread has slept in for a while: number, six arguments, stack
      * pointer, program counter. */
     void (*watch_stuck)(void (*stuck)(pid_t tid, const uint64_t words[9]));
+    /* control.h */
+    void (*control_start)(const struct hub__control *control);
+    void (*control_end)(void);
+    void (*control_forked)(void);
     /* statistics */
     void (*count)(struct greenlet_counts *);
     const char *(*guard_kind)(void);

@@ -168,6 +168,29 @@ static RACES void look_whether_stuck(struct hub *hub)
         hub__stuck(hub->sight->tid, words);
 }
 
+/* For those who ask: since when it has not switched, while its loop does not poll;
+ * time that it waited for a CPU does not count. */
+static RACES void note_stretch(struct hub *hub, int64_t now)
+{
+    struct hub__look *look = &hub->sight->look;
+    int64_t delay;
+
+    if (look->since == 0 || polls(hub) ||
+        greenlet__read(hub->switches) != look->unmoved) {
+        greenlet__write(look->since, now);
+        look->delayed = -1;
+        return;
+    }
+    if (now - look->since <= look->longest)
+        return;
+    delay = hub__scan_delay(hub->sight->tid);
+    if (look->delayed < 0)
+        look->delayed = delay;
+    delay = now - look->since - (delay - look->delayed);
+    if (delay > look->longest)
+        greenlet__write(look->longest, delay);
+}
+
 /* The monitor came late: the process was stopped, or the machine asleep. */
 static void forgive(struct hub *hub, int64_t late)
 {
@@ -187,6 +210,7 @@ enum hub__found hub__blocked_look(int64_t now, int64_t since_last)
         all_poll &= polls(hub);
         if (hub__lenient) {
             busy |= greenlet__read(hub->switches) != hub->sight->look.unmoved;
+            note_stretch(hub, now);
             look_whether_stuck(hub);
             continue;
         }

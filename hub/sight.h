@@ -41,6 +41,7 @@ struct hub__look {
     int64_t next_report; /* of this stretch: how long it must be blocked */
     unsigned held_back;  /* reports, since */
     uint64_t unmoved;    /* switches at the last look */
+    int64_t longest;     /* that it has not switched, as far as was seen */
 };
 
 /* One for each hub, and as long as it. */
@@ -114,6 +115,10 @@ bool hub__apart_begin(void);
 void hub__apart_try(void);
 /* Its thread has ended. */
 void hub__apart_end(void);
+/* The calling thread does so; false: the kernel cannot. */
+bool hub__apart_leave(void);
+/* A copy of what the process has as `fd`, in the caller's own table; -1: none. */
+int hub__apart_copy(int fd);
 /* What the process has as `fd`, for the monitor to write to; -1: nothing. */
 int hub__apart_borrow(int fd);
 void hub__apart_return(int fd);

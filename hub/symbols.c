@@ -26,6 +26,7 @@ struct hub__symbols {
     struct map maps[MAPS]; /* those with code */
     int count;
     const struct map *own, *program;
+    const char *root; /* in front of all paths */
     struct {
         const void *address;
         struct hub__symbol symbol;
@@ -130,27 +131,43 @@ static int open_raw(const char *path)
     return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
-struct hub__symbols *hub__symbols_open(void)
+/* What `fd` says, which it closes. */
+static struct hub__symbols *read_maps(int fd)
 {
-    int before = errno;
     struct hub__symbols *symbols =
         mmap(NULL, sizeof *symbols, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct lines lines = { .at = 0, .filled = 0 };
+    struct lines lines = { .fd = fd, .at = 0, .filled = 0 };
     char line[512];
 
-    if (symbols == MAP_FAILED) {
-        errno = before;
-        return NULL;
-    }
-    lines.fd = open_raw("/proc/self/maps");
-    while (lines.fd >= 0 && next_line(&lines, line, sizeof line))
+    while (symbols != MAP_FAILED && fd >= 0 &&
+           next_line(&lines, line, sizeof line))
         take_line(symbols, line);
-    if (lines.fd >= 0)
-        syscall(SYS_close, lines.fd);
-    symbols->own = map_of(symbols, (uintptr_t)hub__symbols_open);
-    symbols->program = map_of(symbols, getauxval(AT_ENTRY));
+    if (fd >= 0)
+        syscall(SYS_close, fd);
+    return symbols != MAP_FAILED ? symbols : NULL;
+}
+
+struct hub__symbols *hub__symbols_open(void)
+{
+    int before = errno;
+    struct hub__symbols *symbols = read_maps(open_raw("/proc/self/maps"));
+
+    if (symbols != NULL) {
+        symbols->root = "";
+        symbols->own = map_of(symbols, (uintptr_t)hub__symbols_open);
+        symbols->program = map_of(symbols, getauxval(AT_ENTRY));
+    }
     errno = before;
+    return symbols;
+}
+
+struct hub__symbols *hub__symbols_open_of(int maps, const char *root)
+{
+    struct hub__symbols *symbols = read_maps(maps);
+
+    if (symbols != NULL)
+        symbols->root = root;
     return symbols;
 }
 
@@ -179,7 +196,17 @@ static bool is_elf(const char *image, size_t size)
            head->e_phnum < (size - head->e_phoff) / sizeof(Elf64_Phdr);
 }
 
-static void load(struct map *map)
+static int open_below(const char *root, const char *name)
+{
+    char path[4096];
+
+    if (root[0] == '\0' || strlen(root) + strlen(name) >= sizeof path)
+        return open_raw(name);
+    strcpy(path, root);
+    return open_raw(strcat(path, name));
+}
+
+static void load(const struct hub__symbols *symbols, struct map *map)
 {
     long size;
     void *image;
@@ -188,7 +215,7 @@ static void load(struct map *map)
     map->tried = true;
     if (strcmp(map->path, "[vdso]") == 0 || map->path[0] != '/')
         return;
-    fd = open_raw(map->path);
+    fd = open_below(symbols->root, map->path);
     if (fd < 0)
         return;
     size = syscall(SYS_lseek, fd, 0L, SEEK_END);
@@ -315,7 +342,7 @@ static void look_up(struct hub__symbols *symbols, const void *address,
     symbol->offset = in_file;
     symbol->file = last_component(map->path);
     if (!map->tried)
-        load(map);
+        load(symbols, map);
     if (map->image != NULL && to_virtual(map, in_file, &wanted)) {
         symbol->offset = wanted;
         symbol->name = name_in(map, wanted, SHT_SYMTAB, &symbol->offset);
@@ -340,6 +367,22 @@ void hub__symbols_find(struct hub__symbols *symbols, const void *address,
         symbols->cache[place].symbol = *symbol;
     }
     *symbol = symbols->cache[place].symbol;
+}
+
+bool hub__symbols_image(struct hub__symbols *symbols, const void *address,
+                        struct hub__image *image)
+{
+    struct map *map = map_of(symbols, (uintptr_t)address);
+
+    if (map == NULL)
+        return false;
+    if (!map->tried)
+        load(symbols, map);
+    image->bytes = map->image;
+    image->size = map->size;
+    return map->image != NULL &&
+           to_virtual(map, (uintptr_t)address - map->start + map->offset,
+                      &image->virtual);
 }
 
 bool hub__symbols_in_library(struct hub__symbols *symbols, const void *address)

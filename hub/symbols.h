@@ -22,9 +22,21 @@ struct hub__symbol {
 /* NULL: no memory; addresses then stay numbers, and all the others below take
  * it. */
 struct hub__symbols *hub__symbols_open(void);
+/* The same of another process: what its /proc/PID/maps says is read from `maps`,
+ * and its files are found below `root`.  Nothing is "of this library" then. */
+struct hub__symbols *hub__symbols_open_of(int maps, const char *root);
 void hub__symbols_close(struct hub__symbols *symbols);
 void hub__symbols_find(struct hub__symbols *symbols, const void *address,
                        struct hub__symbol *symbol);
+
+/* The file that an address of code is from, for who looks for more in it. */
+struct hub__image {
+    const char *bytes;
+    size_t size;
+    uintptr_t virtual; /* what the address is in the file's own terms */
+};
+bool hub__symbols_image(struct hub__symbols *symbols, const void *address,
+                        struct hub__image *image);
 
 /* Does it lie in the code of this library?  False also where that cannot be told
  * from the program (the static one). */

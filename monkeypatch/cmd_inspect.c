@@ -71,6 +71,18 @@ int cmd_find(const char *name, char path[PATH_MAX])
 
 /* ---- what kind of file ---- */
 
+static char inspected[PATH_MAX], loader_found[PATH_MAX];
+
+const char *cmd_inspected(void)
+{
+    return inspected;
+}
+
+const char *cmd_loader(void)
+{
+    return loader_found;
+}
+
 /* What works without the library, and does so unless its user wants none of that
  * (--require). */
 static int go_native(const char *path, const char *why)
@@ -168,6 +180,7 @@ static int inspect_segments(const char *path, int fd, const Elf64_Ehdr *elf)
         if (got != (ssize_t)segment.p_filesz)
             return refuse(path, "a damaged program: its headers end too soon");
         loader[got] = '\0';
+        strcpy(loader_found, loader);
         return inspect_loader(path, loader);
     }
     return refuse(path, "a static program: nothing can be preloaded");
@@ -179,6 +192,7 @@ static int inspect_elf(const char *path, int fd, const void *head, size_t size)
 
     if (size < EI_NIDENT)
         return refuse(path, "a damaged program: its headers end too soon");
+    snprintf(inspected, sizeof inspected, "%s", path);
     memset(&elf, 0, sizeof elf);
     memcpy(&elf, head, size < sizeof elf ? size : sizeof elf);
     if (elf.e_ident[EI_CLASS] == ELFCLASS32)

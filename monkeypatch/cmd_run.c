@@ -157,7 +157,7 @@ static int parse(int argc, char **argv)
 /* ---- the library ---- */
 
 /* Beside this command: in the build folder, or installed. */
-static bool find_library(char path[PATH_MAX])
+bool cmd_find_library(char path[PATH_MAX])
 {
     static const char *const places[] = {
         "../lib",
@@ -196,7 +196,7 @@ static int set_preload(void)
     const char *others = getenv("LD_PRELOAD");
     char *all;
 
-    if (!find_library(library)) {
+    if (!cmd_find_library(library)) {
         cmd_say("%s is not beside this command", LIBRARY);
         return CMD_CANNOT_RUN;
     }

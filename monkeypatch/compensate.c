@@ -242,6 +242,7 @@ void mp__compensate(struct mp__thread *self, ucontext_t *context)
             again(context, call);
         return;
     }
+    mp__stats.compensated++;
     say_once(call[0], code);
     rc = ended == ENDED_PARTLY ? write_rest(call, rc)
                                : wait_for(call, ended == ENDED_RESTARTS);

@@ -58,6 +58,7 @@ void mp__end_wait(struct mp__thread *thread, unsigned why)
 /* ---- the list of threads, seen from other OS threads ---- */
 
 static bool taken;
+struct mp__thread *mp__all_cursor;
 
 /* Only who takes a thread out excludes others: a new one is whole before it is
  * in the list. */
@@ -92,5 +93,6 @@ void mp__all_unlock_elsewhere(uint64_t before)
 void mp__end_wait_forked(void)
 {
     taken = false;
+    mp__all_cursor = NULL;
     asked = 0;
 }

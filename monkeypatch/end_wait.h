@@ -21,6 +21,9 @@ void mp__end_wait_forked(void);
  * locks for as long as it walks the list or uses what it has found there. */
 void mp__all_lock(void);
 void mp__all_unlock(void);
+/* Where one who looks at all of them, and lets go of the lock between, goes on; under
+ * the lock. */
+extern struct mp__thread *mp__all_cursor;
 uint64_t mp__all_lock_elsewhere(void); /* with all signals blocked */
 void mp__all_unlock_elsewhere(uint64_t before);
 

@@ -4,6 +4,7 @@
  * could not be found); it makes no thread and no fd.  Everything else waits for
  * the first pthread_create(), so that a program without threads never sees it. */
 #include "monkeypatch/clone.h"
+#include "monkeypatch/control_impl.h"
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/thread_impl.h"
 #include "thread_pointer.h"
@@ -199,6 +200,8 @@ static bool parse_option(const char *name, const char *value, bool *known)
         return parse_flag(value, &mp__options.require);
     if (strcmp(name, "PREEMPT") == 0)
         return parse_flag(value, &mp__options.preempt);
+    if (strcmp(name, "CONTROL") == 0)
+        return mp__control_option(value);
     if (strcmp(name, "NATIVE_THREADS") == 0)
         return mp__native_threads_parse(value);
     if (strcmp(name, "VERBOSE") == 0)
@@ -218,6 +221,8 @@ static void parse_environment(void)
         size_t length;
         bool known;
 
+        if (strncmp(*entry, "XDG_RUNTIME_DIR=", 16) == 0)
+            mp__control_environment(*entry + 16);
         if (strncmp(*entry, "VIREO_", 6) != 0)
             continue;
         length = strcspn(*entry, "=");

@@ -276,9 +276,13 @@ void mp__fd_closing(int fd);     /* before close() or dup2() over it */
 
 /* statistics */
 struct mp__stats {
-    uint64_t threads, parks, offloads, native_waits;
+    uint64_t threads, parks, offloads, native_waits, preemptions, compensated;
 };
 extern struct mp__stats mp__stats;
 void mp__later(const char *name, int64_t ns); /* a STORAGE call blocked so long */
+void mp__later_each(void (*each)(const char *name, uint64_t calls,
+                                 uint64_t total_ns, uint64_t longest_ns,
+                                 void *data),
+                    void *data);
 
 #endif

@@ -10,6 +10,7 @@
  * The signal is the one that libc keeps for setuid() among threads: no program
  * can block it, wait for it or replace its handler.  Libc's own use of it is
  * passed on. */
+#include "monkeypatch/control_impl.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/signal_impl.h"
@@ -117,6 +118,7 @@ static void give_way(struct mp__thread *self)
 {
     struct hub *hub = self->identity->os->hub;
 
+    mp__stats.preemptions++;
     hub->look_at = hub->switches; /* at the world outside, too */
     mp__yield_now();
     if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
@@ -128,7 +130,9 @@ static void on_tick(int number, siginfo_t *info, void *context)
     struct mp__thread *self = mp__self;
     int before = errno;
 
-    if (mp__compensate_is(info)) {
+    if (mp__control_is(info)) {
+        mp__control_answer(context);
+    } else if (mp__compensate_is(info)) {
         mp__compensate(self, context);
     } else if (info->si_code == SI_TIMER && mp__late_is(info)) {
         mp__late_look(mp__signal_in_hub(self) ? NULL : self, context);
@@ -182,8 +186,10 @@ void mp__preempt_begin(void)
     if (mp__find_object == NULL || &__asan_init != NULL ||
         (libcs.handler == NULL && !take_signal())) {
         refused = true;
+        mp__control_begin(0);
         return;
     }
+    mp__control_begin(SIGNAL);
     mp__late_begin(SIGNAL);
     refused |= !mp__options.preempt;
     if (refused)
@@ -207,5 +213,6 @@ void mp__preempt_forked(void)
 {
     ticking = false;
     timer = -1;
+    mp__control_forked();
     mp__late_forked();
 }

@@ -114,13 +114,22 @@ void mp__testcancel(void)
         mp__thread_exit(PTHREAD_CANCELED);
 }
 
+/* In words, for those who look (hub/control.h). */
+static const struct hub__wait_kind waits_for_fd = { "fd", NULL },
+                                   waits_for_fds = { "fds", NULL },
+                                   waits_for_time = { "time", NULL },
+                                   waits_for_lock = { "lock", NULL };
+
 /* What all waits do before the greenlet is suspended ... */
 static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
+                        const struct hub__wait_kind *kind, const void *object,
                         unsigned flags)
 {
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
     mp__hub->waiter_init(waiter);
+    waiter->kind = kind;
+    waiter->object = object;
     if ((flags & MP_INTERRUPTIBLE) && (self == &mp__main || self->host))
         waiter->interruptible = flags & MP_RESTARTS
                                     ? HUB_INTERRUPTED_UNLESS_RESTART
@@ -218,7 +227,7 @@ int mp__wait_fd(int *fd, int events, int64_t deadline, unsigned flags)
 
     if (flags & MP_CANCEL)
         mp__testcancel();
-    wait_begins(self, &waiter, flags);
+    wait_begins(self, &waiter, &waits_for_fd, (void *)(intptr_t)*fd, flags);
     if (unlikely(flags & MP_WRITER))
         mp__io_writer_parks((struct mp__io *)(void *)fd, &waiter);
     rc = watch_and_park(self, &wait, deadline, flags);
@@ -250,7 +259,7 @@ int mp__wait_fds(struct hub__fd_wait *waits, unsigned count, int64_t deadline,
 
     if (flags & MP_CANCEL)
         mp__testcancel();
-    wait_begins(self, &waiter, flags);
+    wait_begins(self, &waiter, &waits_for_fds, NULL, flags);
     for (; watched < count && rc == 0; watched++) {
         waits[watched].waiter = &waiter;
         waits[watched].exclusive = 0;
@@ -274,7 +283,7 @@ int mp__sleep_until(int64_t deadline, unsigned flags)
 
     if (flags & MP_CANCEL)
         mp__testcancel();
-    wait_begins(self, &waiter, flags);
+    wait_begins(self, &waiter, &waits_for_time, NULL, flags);
     expect(waiter.hub, 1);
     rc = park(self, &waiter, deadline, flags);
     expect(waiter.hub, -1);
@@ -349,7 +358,7 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
         return -EINTR;
     if (unlikely(mp__real_time_was_set))
         deadline = mp__real_time_now(deadline);
-    wait_begins(self, &waiter, flags);
+    wait_begins(self, &waiter, &waits_for_lock, address, flags);
     waiter.first = (flags & MP_FIRST) != 0;
     expect(waiter.hub, 1);
     /* hub_kill() ends no wait for a lock, whose callers would ask again. */

@@ -53,10 +53,28 @@ void mp__later(const char *name, int64_t ns)
         ;
 }
 
+void mp__later_each(void (*each)(const char *name, uint64_t calls,
+                                 uint64_t total_ns, uint64_t longest_ns,
+                                 void *data),
+                    void *data)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        const struct later_count *count = &counts[i];
+        const char *name = __atomic_load_n(&count->name, __ATOMIC_ACQUIRE);
+        uint64_t calls = __atomic_load_n(&count->calls, __ATOMIC_RELAXED);
+
+        if (name != NULL && calls != 0)
+            each(name, calls,
+                 __atomic_load_n(&count->total_ns, __ATOMIC_RELAXED),
+                 __atomic_load_n(&count->longest_ns, __ATOMIC_RELAXED), data);
+    }
+}
+
 /* Text that is written in one piece, so that it stays together. */
 struct text {
     char bytes[8192];
     size_t size;
+    bool any_later;
 };
 
 static void __attribute__((format(printf, 2, 3)))
@@ -73,25 +91,24 @@ add(struct text *text, const char *format, ...)
         text->size += (size_t)wrote < room ? (size_t)wrote : room - 1;
 }
 
+static void add_one_later(const char *name, uint64_t calls, uint64_t total_ns,
+                          uint64_t longest_ns, void *data)
+{
+    struct text *text = data;
+
+    if (!text->any_later)
+        add(text, "vireo:   calls that stopped all threads:\n");
+    text->any_later = true;
+    add(text, "vireo:     %-16s %llu times, %.1f ms in all, longest %.1f ms\n",
+        name, (unsigned long long)calls, (double)total_ns / 1e6,
+        (double)longest_ns / 1e6);
+}
+
 static void add_later(struct text *text)
 {
-    size_t i;
-    bool any = false;
-
-    for (i = 0; i < SLOTS; i++) {
-        const struct later_count *count = &counts[i];
-
-        if (count->name == NULL || count->calls == 0)
-            continue;
-        if (!any)
-            add(text, "vireo:   calls that stopped all threads:\n");
-        any = true;
-        add(text,
-            "vireo:     %-16s %llu times, %.1f ms in all, longest %.1f ms\n",
-            count->name, (unsigned long long)count->calls,
-            (double)count->total_ns / 1e6, (double)count->longest_ns / 1e6);
-    }
-    if (!any)
+    text->any_later = false;
+    mp__later_each(add_one_later, text);
+    if (!text->any_later)
         add(text, "vireo:   no call stopped all threads\n");
 }
 

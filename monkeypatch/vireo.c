@@ -1,6 +1,7 @@
 /* vireo.c - the `vireo` command: which of its commands is meant */
 #include "monkeypatch/cmd.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@ static const char usage[] =
     "       vireo conformance [--list] [--only=G-xxx[,G-xxx...]] [--json]\n"
     "       vireo gate REQUIREMENT\n"
     "       vireo console PATH [COMMAND [ARGUMENT...]]\n"
+    "       vireo ps [PID] | dump PID | stats [--json] PID | top [--once] [PID]\n"
+    "       vireo doctor [--] program [argument...]\n"
     "       vireo --version | --help\n"
     "\n"
     "run runs a threaded program with its threads mapped onto greenlets.\n"
@@ -46,17 +49,29 @@ static const char usage[] =
     "console talks to a program that serves a console at that socket\n"
     "(VIREO_CONSOLE=PATH in its environment); `help` lists the commands.\n"
     "\n"
+    "ps lists the processes that run Vireo, or the threads of one; dump prints\n"
+    "what each thread does and waits for, since when, and its frames; stats\n"
+    "prints counters; top shows them live, `q` ends it.\n"
+    "\n"
+    "doctor says what of Vireo will work for a program, and what will not,\n"
+    "without starting it; its exit status is 1 where threads would not be mapped.\n"
+    "\n"
     "These exit with 0, 1 where something fails, 2 for a wrong command line.\n";
+
+void (*cmd_listener)(const char *line);
 
 void cmd_say(const char *format, ...)
 {
+    char line[PATH_MAX + 256];
     va_list list;
 
-    fputs("vireo: ", stderr);
     va_start(list, format);
-    vfprintf(stderr, format, list);
+    vsnprintf(line, sizeof line, format, list);
     va_end(list);
-    fputc('\n', stderr);
+    if (cmd_listener != NULL)
+        cmd_listener(line);
+    else
+        fprintf(stderr, "vireo: %s\n", line);
 }
 
 static int print(const char *text)
@@ -71,18 +86,25 @@ int cmd_help(void)
     return print(usage);
 }
 
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    { "run", cmd_run },         { "gate", cmd_gate },
+    { "console", cmd_console }, { "ps", cmd_ps },
+    { "dump", cmd_dump },       { "stats", cmd_stats },
+    { "top", cmd_top },         { "doctor", cmd_doctor },
+};
+
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
 
-    if (strcmp(command, "run") == 0)
-        return cmd_run(argc - 1, argv + 1);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(command, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
     if (strcmp(command, "conformance") == 0)
         return cmd_conformance(argv + 1);
-    if (strcmp(command, "gate") == 0)
-        return cmd_gate(argc - 1, argv + 1);
-    if (strcmp(command, "console") == 0)
-        return cmd_console(argc - 1, argv + 1);
     if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0)
         return print("vireo " VIREO_VERSION "\n");
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 ||

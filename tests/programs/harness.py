@@ -25,8 +25,9 @@ BUILD_DIR = os.path.abspath(os.environ.get("BUILD_DIR") or os.path.join(
     SOURCE_DIR, "build"))
 PYTHON = "/usr/bin/python3"
 NATIVE, VIREO = "native", "vireo"
-# The hub and the monitor, and room for two calls that are offloaded just now.
-MAX_OS_THREADS = 4
+# The hub, the monitor and the control thread, and room for two calls that are
+# offloaded just now.
+MAX_OS_THREADS = 5
 # Threads for offloaded calls end when they have been idle for a second.
 HELPERS_END_S = 3
 TICK = os.sysconf("SC_CLK_TCK")

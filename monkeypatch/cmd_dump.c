@@ -1,0 +1,116 @@
+/* cmd_dump.c - `vireo dump PID`: what each thread of a process does, with frames */
+#include "monkeypatch/cmd.h"
+#include "monkeypatch/target.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void print_frame(const struct snapshot *snapshot, int number,
+                        const struct walk_frame *frame)
+{
+    struct hub__symbol symbol;
+
+    hub__symbols_find(snapshot->symbols,
+                      (const void *)(uintptr_t)(frame->pc - frame->is_call),
+                      &symbol);
+    printf("      #%d %#lx", number, (unsigned long)frame->pc);
+    if (symbol.name != NULL)
+        printf(" %s+0x%lx", symbol.name,
+               (unsigned long)symbol.offset + frame->is_call);
+    else if (symbol.file != NULL)
+        printf(" +0x%lx", (unsigned long)symbol.offset + frame->is_call);
+    if (symbol.file != NULL && symbol.file[0] != '\0')
+        printf(" (%s)", symbol.file);
+    printf("%s\n", frame->is_guess ? " ?" : "");
+}
+
+static void print_thread(struct snapshot *snapshot,
+                         const struct seen_thread *seen)
+{
+    const struct control__thread *thread = seen->thread;
+    const struct walk_frame *frames;
+    char name[48], called[48], wait[256], time[32];
+    int count = snapshot_frames(snapshot, seen, &frames, called);
+
+    snapshot_name(snapshot, seen, name, sizeof name);
+    snapshot_wait(snapshot, seen, called, wait, sizeof wait);
+    printf("  ");
+    if (thread->id != 0)
+        printf("thread %u ", thread->id);
+    printf("\"%s\"%s %s", name,
+           thread->id != 0 && thread->low == 0 ? " main" : "",
+           snapshot_state(seen));
+    if (wait[0] != '\0')
+        printf(" %s%s", seen->running != NULL ? "in " : "for ", wait);
+    if (thread->state == CONTROL_WAITS && seen->running == NULL) {
+        put_ns(time, sizeof time, thread->waited_ns);
+        printf(", since %s", time);
+        put_ns(time, sizeof time, thread->left_ns);
+        if (thread->left_ns >= 0)
+            printf(", for another %s", time);
+    }
+    printf("%s\n", thread->flags & CONTROL_MOVED ? ", went on meanwhile" : "");
+    for (int i = 0; i < count; i++)
+        print_frame(snapshot, i, &frames[i]);
+}
+
+static void print_hub(struct snapshot *snapshot,
+                      const struct control__hub *hub)
+{
+    static const char *const doings[] = {
+        [CONTROL_POLLS] = "waits for something to happen",
+        [CONTROL_SWITCHES] = "goes from thread to thread",
+        [CONTROL_COMPUTES] = "has not switched",
+        [CONTROL_SLEEPS] = "has not switched, and is in a system call",
+    };
+    char time[32];
+
+    printf("hub %u of thread %d: %s", hub->id, hub->tid,
+           hub->doing <= CONTROL_SLEEPS ? doings[hub->doing] : "?");
+    put_ns(time, sizeof time, hub->unmoved_ns);
+    if (hub->doing >= CONTROL_COMPUTES)
+        printf(", since %s", time);
+    printf("; %lu switches\n", (unsigned long)hub->switches);
+    for (size_t i = 0; i < snapshot->count; i++)
+        if (snapshot->threads[i].thread->hub == hub->id)
+            print_thread(snapshot, &snapshot->threads[i]);
+}
+
+/* Its OS thread is on no stack that is known: a helper's, an alternate one. */
+static void print_loose(struct snapshot *snapshot)
+{
+    for (int i = 0; i < snapshot->loose_count; i++) {
+        const struct walk_frame *frames;
+        char called[48];
+        int count = snapshot_frames(snapshot, &snapshot->loose[i], &frames,
+                                    called);
+
+        printf("  hub %u runs on a stack of its own\n",
+               snapshot->loose[i].running->hub);
+        for (int j = 0; j < count; j++)
+            print_frame(snapshot, j, &frames[j]);
+    }
+}
+
+int cmd_dump(int argc, char **argv)
+{
+    struct snapshot *snapshot;
+    char command[256];
+    const char *why;
+    pid_t pid = argc == 2 ? target_parse(argv[1]) : 0;
+
+    if (pid == 0) {
+        cmd_say("dump takes the number of a process; `vireo ps` lists them");
+        return CMD_USAGE;
+    }
+    snapshot = snapshot_take(pid, CONTROL_STACK, &why);
+    if (snapshot == NULL)
+        return target_failed(pid, why);
+    proc_command(pid, command, sizeof command);
+    printf("process %ld: %s\n", (long)pid, command);
+    for (int i = 0; i < snapshot->hub_count; i++)
+        print_hub(snapshot, snapshot->hubs[i]);
+    print_loose(snapshot);
+    snapshot_free(snapshot);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
