@@ -69,6 +69,7 @@ static int64_t time_of(const struct mp__thread *thread)
 /* ---- clocks ---- */
 
 enum { PER_THREAD = 6, ID_SHIFT = 3 }; /* the kernel's: ~tid << 3 | kind */
+enum { OF_PROCESS = 2 }; /* kinds up to it */
 
 static clockid_t clock_of(const struct mp__thread *thread)
 {
@@ -91,6 +92,15 @@ static struct mp__thread *thread_of(clockid_t clock)
     return id == mp__main.id ? &mp__main : mp__thread_by_id((pid_t)id);
 }
 
+/* The calling thread's own id names its process to clocks that are read. */
+static clockid_t process_clock(clockid_t clock)
+{
+    if (mp__self != NULL && clock < 0 && (clock & 7) <= OF_PROCESS &&
+        (uint32_t)~(clock >> ID_SHIFT) == mp__self->id)
+        return (clockid_t)(~0U << ID_SHIFT) | (clock & 7);
+    return clock;
+}
+
 static inline bool is_usual(clockid_t clock)
 {
     return clock >= 0 && clock != CLOCK_THREAD_CPUTIME_ID;
@@ -107,7 +117,7 @@ MP_EXPORT int clock_gettime(clockid_t clock, struct timespec *time)
         return mp__real.clock_gettime(clock, time);
     thread = thread_of(clock);
     if (thread == NULL || mp__real.clock_gettime(CLOCK_REALTIME, time) < 0)
-        return mp__real.clock_gettime(clock, time);
+        return mp__real.clock_gettime(process_clock(clock), time);
     ns = time_of(thread);
     time->tv_sec = ns / 1000000000;
     time->tv_nsec = ns % 1000000000;

@@ -41,6 +41,8 @@ void *mp__words_tid_address(struct mp__thread *self);
 /* thread_ids.c: one of ours.  And the process's instead of it. */
 bool mp__is_thread_id(pid_t id);
 pid_t mp__process_of(pid_t id);
+/* May the caller send this to the thread or process of that id? */
+bool mp__may_queue(pid_t id, const siginfo_t *info);
 
 /* credentials.c: a raw system call that changes what one kernel thread has.
  * *handled false: not such a one, or harmless; else a result or -errno. */
@@ -68,11 +70,12 @@ bool mp__signal_interrupts(int number);
 bool mp__signal_hand_over(int number, siginfo_t *info, const void *context);
 /* The hub's greenlet runs, with main's TLS. */
 bool mp__signal_in_hub(const struct mp__thread *self);
-/* timer.c: the thread whose timer sent it, or NULL. */
-struct mp__thread *mp__timer_target(const siginfo_t *info);
-/* signal_owner.c: fcntl() by which a file's signals are for one thread.  True: *rc
- * is set, a result or -errno. */
+/* timer.c: a timer sent it that is for one thread (NULL: which has ended). */
+bool mp__timer_target(const siginfo_t *info, struct mp__thread **target);
+/* signal_owner.c: fcntl() and ioctl() by which a file's signals are for who has an
+ * id.  True: *rc is set, a result or -errno. */
 bool mp__owner_call(int fd, int command, void *arg, long *rc);
+bool mp__owner_ioctl(int fd, unsigned long request, void *arg, long *rc);
 /* In a handler.  True: the signal is for the owners of files, of which the first is
  * told (NULL: all have ended) and the others are left it. */
 bool mp__owners(siginfo_t *info, struct mp__thread **first,

@@ -198,8 +198,10 @@ bool mp__signal_hand_over(int number, siginfo_t *info, const void *context)
         mp__signal_forget_handler(number); /* it comes again, and is the end */
         return true;
     }
-    thread = mp__timer_target(info);
-    if (thread == NULL && mp__owners(info, &thread, leave_to) && thread == NULL)
+    thread = NULL;
+    if ((mp__timer_target(info, &thread) ||
+         mp__owners(info, &thread, leave_to)) &&
+        thread == NULL)
         return true;
     if (thread == NULL)
         thread = who_takes(number, in_hub ? NULL : running);
@@ -324,9 +326,13 @@ bool mp__signal_queue_info(const struct mp__arguments *call, long *rc)
     siginfo_t info;
     int sent;
 
-    if (INT(0) != getpid() || INT(1) <= 0 || mp__self == NULL ||
+    if (INT(0) != getpid() || INT(1) <= 0 ||
         !mp__readable(PTR(3), sizeof info))
         return false;
+    if (!mp__may_queue(INT(1), PTR(3))) {
+        *rc = -EPERM;
+        return true;
+    }
     info = *(const siginfo_t *)PTR(3);
     info.si_signo = INT(2);
     sent = send_to_id(INT(1), &info);

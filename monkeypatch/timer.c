@@ -3,6 +3,7 @@
  * The kernel does not know our ids; the timer is made for the thread it knows,
  * and the signal goes to whom it was asked for. */
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/per_thread.h"
 #include "monkeypatch/signal_impl.h"
 #include "monkeypatch/wrap_syscall.h"
 
@@ -17,20 +18,21 @@ static struct target {
 } targets[TIMERS];
 
 /* libc's handle is the kernel's number, where there is no thread of libc's. */
-struct mp__thread *mp__timer_target(const siginfo_t *info)
+bool mp__timer_target(const siginfo_t *info, struct mp__thread **target)
 {
     timer_t timer = (timer_t)(intptr_t)info->si_timerid;
 
     if (info->si_code != SI_TIMER)
-        return NULL;
+        return false;
     for (int i = 0; i < TIMERS; i++) {
         uint32_t id = __atomic_load_n(&targets[i].thread, __ATOMIC_ACQUIRE);
 
-        if (id != 0 && id != BEING_SET && targets[i].timer == timer)
-            return id == mp__main.id ? &mp__main
-                                     : mp__thread_by_id((pid_t)id);
+        if (id == 0 || id == BEING_SET || targets[i].timer != timer)
+            continue;
+        *target = id == mp__main.id ? &mp__main : mp__thread_by_id((pid_t)id);
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 /* 0 or EAGAIN. */
@@ -64,38 +66,35 @@ static void forget_target(timer_t timer)
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/* Whom it is for, and the event that the kernel can have; NULL: as it is. */
-static struct mp__thread *translate(const struct sigevent *event,
-                                    struct sigevent *translated)
+/* The id of whom it is for, and the event that the kernel can have; 0: as it is.
+ * A real thread may know a mapped one's id. */
+static uint32_t translate(const struct sigevent *event,
+                          struct sigevent *translated)
 {
-    struct mp__thread *thread;
-
-    if (mp__self == NULL || event == NULL ||
-        !mp__readable(event, sizeof *event) ||
-        event->sigev_notify != SIGEV_THREAD_ID)
-        return NULL;
-    thread = mp__thread_by_id(event->sigev_notify_thread_id);
-    if (thread == NULL)
-        return NULL;
+    if (event == NULL || !mp__readable(event, sizeof *event) ||
+        event->sigev_notify != SIGEV_THREAD_ID ||
+        !mp__is_thread_id(event->sigev_notify_thread_id))
+        return 0;
     *translated = *event;
     translated->sigev_notify_thread_id =
-        (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
-    return thread;
+        mp__self == NULL ? getpid()
+                         : (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    return (uint32_t)event->sigev_notify_thread_id;
 }
 
 MP_EXPORT int timer_create(clockid_t clock, struct sigevent *event,
                            timer_t *timer)
 {
     struct sigevent translated;
-    struct mp__thread *thread;
+    uint32_t id;
 
     mp__init();
-    thread = translate(event, &translated);
-    if (thread == NULL)
+    id = translate(event, &translated);
+    if (id == 0)
         return mp__real.timer_create(clock, event, timer);
     if (mp__real.timer_create(clock, &translated, timer) < 0)
         return -1;
-    if (note_target(*timer, thread->id) == 0)
+    if (note_target(*timer, id) == 0)
         return 0;
     mp__real.timer_delete(*timer);
     return mp__fail(-EAGAIN);
@@ -114,17 +113,17 @@ static long create(const struct mp__arguments *call)
 {
     struct mp__arguments own = *call;
     struct sigevent translated;
-    struct mp__thread *thread = translate(PTR(1), &translated);
+    uint32_t id = translate(PTR(1), &translated);
     long rc;
 
-    if (thread == NULL)
+    if (id == 0)
         return mp__raw_syscall(call);
     own.a[1] = (long)&translated;
     rc = mp__raw_syscall(&own);
     if (rc < 0)
         return rc;
     own.a[0] = *(int *)PTR(2);
-    if (note_target((timer_t)own.a[0], thread->id) == 0)
+    if (note_target((timer_t)own.a[0], id) == 0)
         return rc;
     own.n = SYS_timer_delete;
     mp__raw_syscall(&own);

@@ -198,9 +198,9 @@ MP_EXPORT int fcntl(int fd, int command, ...)
         if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) &&
             mp__hub->fd_is_ours((int)(long)arg))
             mp__hub->fd_evacuate((int)(long)arg);
-        if (mp__owner_call(fd, command, arg, &done))
-            return done < 0 ? mp__fail((int)done) : (int)done;
     }
+    if (mp__owner_call(fd, command, arg, &done))
+        return done < 0 ? mp__fail((int)done) : (int)done;
     if (command == F_SETFL)
         mp__fd_flags_changing(fd);
     rc = MP_REAL(fcntl)(fd, command, arg);
@@ -215,6 +215,7 @@ MP_EXPORT int ioctl(int fd, unsigned long request, ...)
 {
     va_list list;
     void *arg;
+    long done;
 
     va_start(list, request);
     arg = va_arg(list, void *);
@@ -223,6 +224,8 @@ MP_EXPORT int ioctl(int fd, unsigned long request, ...)
         return mp__fail(-EBADF);
     if (mp__ioctl_waits(request) && MP_ACTIVE(file) && mp__may_park())
         return (int)mp__io_end(mp__ioctl_helped(fd, request, arg));
+    if (mp__owner_ioctl(fd, request, arg, &done))
+        return done < 0 ? mp__fail((int)done) : (int)done;
     if (request == FIONBIO && mp__in_vfork_child == 0)
         mp__fd_flags_changing(fd);
     return MP_REAL(ioctl)(fd, request, arg);

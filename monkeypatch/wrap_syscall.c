@@ -161,7 +161,7 @@ static bool is_ours(pid_t id)
     return id >= MP_FIRST_ID || id == getpid();
 }
 
-static bool signalling(const struct mp__arguments *call, long *rc)
+bool mp__syscall_sends(const struct mp__arguments *call, long *rc)
 {
     long sent;
 
@@ -227,7 +227,7 @@ static long mapped_syscall(const struct mp__arguments *call)
                    ? mp__raw_syscall(call)
                    : (long)mp__self->id;
     if (transfer(call, &rc) || descriptor(call, &rc) || polling(call, &rc) ||
-        timing(call, &rc) || signalling(call, &rc) || credentials(call, &rc) ||
+        timing(call, &rc) || mp__syscall_sends(call, &rc) || credentials(call, &rc) ||
         at_the_end(call, &rc) ||
         mp__syscall_moves(call, &rc) || mp__syscall_waits(call, &rc) ||
         mp__syscall_signals(call, &rc) ||
@@ -241,6 +241,7 @@ MP_EXPORT long syscall(long n, ...)
 {
     struct mp__arguments call = { .n = n };
     va_list list;
+    long rc;
 
     va_start(list, n);
     for (int i = 0; i < 6; i++)
@@ -252,5 +253,8 @@ MP_EXPORT long syscall(long n, ...)
     if (n == SYS_futex && mp__self_offset != 0 && mp__hub != NULL &&
         (mp__options.groups & MP_sync) != 0)
         return futex(&call);
+    if (mp__hub != NULL && mp__in_vfork_child == 0 &&
+        mp__syscall_elsewhere(&call, &rc))
+        return rc;
     return mp__raw_syscall(&call);
 }

@@ -23,6 +23,9 @@ bool mp__syscall_signals(const struct mp__arguments *call, long *rc);
 bool mp__syscall_schedules(const struct mp__arguments *call, long *rc);
 /* thread_ids.c, the same */
 bool mp__syscall_ids(const struct mp__arguments *call, long *rc);
+bool mp__syscall_elsewhere(const struct mp__arguments *call, long *rc);
+/* wrap_syscall.c, the same: signals by ids */
+bool mp__syscall_sends(const struct mp__arguments *call, long *rc);
 /* timer.c, the same */
 bool mp__syscall_timers(const struct mp__arguments *call, long *rc);
 

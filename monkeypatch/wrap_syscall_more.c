@@ -344,11 +344,14 @@ bool mp__syscall_signals(const struct mp__arguments *call, long *rc)
 static long get_cpus(const struct mp__arguments *call)
 {
     struct mp__arguments own = *call;
+    pid_t id = (pid_t)call->a[0];
     long size;
 
+    if (id != 0 && id != getpid() && !mp__is_thread_id(id))
+        return mp__raw_syscall(call);
     own.a[0] = 0;
     size = mp__raw_syscall(&own);
-    if (size < 0 || sched_getaffinity((pid_t)call->a[0], SIZE(1), PTR(2)) < 0)
+    if (size < 0 || sched_getaffinity(id, SIZE(1), PTR(2)) < 0)
         return -1;
     return size;
 }
