@@ -320,14 +320,14 @@ bool http__body_ends_connection(const struct http_request *request)
            request->left > there + HTTP__DISCARD_MOST;
 }
 
-/* Use up to 64 KiB of it up.  Returns 0 at its end, 1: there is more, or why it
- * cannot be read. */
-static int use_up(struct http_request *request)
+/* Use that much of it up, or a piece more.  Returns 0 at its end, 1: there is
+ * more, or why it cannot be read. */
+static int use_up(struct http_request *request, uint64_t most)
 {
     uint64_t before = request->received;
     ssize_t got = 1;
 
-    while (got > 0 && request->received - before <= HTTP__DISCARD_MOST)
+    while (got > 0 && request->received - before <= most)
         got = http_request_read(request, NULL, HTTP__DISCARD_MOST);
     return got > 0 ? 1 : (int)got;
 }
@@ -340,7 +340,7 @@ int http__body_check(struct http_request *request)
         (!request->continued && request->work->end == request->work->at))
         return 0;
     request->hurried = true;
-    rc = use_up(request);
+    rc = use_up(request, HTTP__DISCARD_MOST);
     request->hurried = false;
     return rc < 0 && rc != -ETIMEDOUT && request->body_fault != 413
                ? http__body_status(request)
@@ -349,11 +349,13 @@ int http__body_check(struct http_request *request)
 
 bool http__body_discard(struct http__connection *connection)
 {
+    const struct http__work *work = connection->work;
     struct http_request *request = &connection->work->request;
+    uint64_t there = work->end - work->at; /* on top, as it was said to be */
 
     if (likely(!is_unread(request)))
         return request->body_state == HTTP__BODY_ENDED;
     request->continued = true;
     request->limit = UINT64_MAX;
-    return use_up(request) == 0;
+    return use_up(request, there + HTTP__DISCARD_MOST) == 0;
 }

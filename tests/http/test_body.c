@@ -189,6 +189,40 @@ START_TEST(a_short_body_that_nobody_reads_is_read_over)
 }
 END_TEST
 
+/* What came together with the head is not counted: until it is read over the
+ * connection goes on, as the answer before it has said. */
+START_TEST(an_unread_body_is_read_over_up_to_the_limit)
+{
+    static const size_t sizes[] = {65000, 65536, 66000, 70000, 80000, 97000};
+    static char text[100000];
+    const char *answers;
+
+    serve_start(ignores, NULL);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int fd = serve_connect(),
+            length = sprintf(text,
+                             "POST /1 HTTP/1.1\r\n" HOST
+                             "Content-Length: %zu\r\n\r\n",
+                             sizes[i]);
+        bool ends;
+
+        memset(text + length, 'x', sizes[i]);
+        text[(size_t)length + sizes[i]] = '\0';
+        serve_send(fd, text);
+        answers = serve_read_until(fd, "\r\n\r\n");
+        ends = strstr(answers, "Connection: close\r\n") != NULL;
+        ck_assert(!ends || sizes[i] > 65536);
+        serve_send(fd, LAST);
+        answers = serve_read_all(fd, 5 * HUB_SECOND);
+        ck_assert_msg((strstr(answers, "/last") != NULL) == !ends,
+                      "%zu bytes: ends %d, and then: %s", sizes[i], ends,
+                      answers);
+        hub_close(fd);
+    }
+    serve_stop();
+}
+END_TEST
+
 START_TEST(a_long_body_that_nobody_reads_ends_the_connection)
 {
     static char body[70000];
@@ -395,6 +429,7 @@ int main(void)
     tcase_add_test(
         tcase, who_waits_for_leave_in_vain_is_told_by_the_answer_and_closed);
     tcase_add_test(tcase, a_short_body_that_nobody_reads_is_read_over);
+    tcase_add_test(tcase, an_unread_body_is_read_over_up_to_the_limit);
     tcase_add_test(tcase, a_long_body_that_nobody_reads_ends_the_connection);
     tcase_add_test(tcase,
                    chunks_without_end_that_nobody_reads_end_the_connection);
