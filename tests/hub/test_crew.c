@@ -12,6 +12,7 @@
 
 #define MS    HUB_MILLISECOND
 #define COUNT 20
+#define TRIES 2000
 
 struct place {
     struct hub_crew_post post; /* first */
@@ -25,6 +26,7 @@ static struct hub_crew *crew;
 static struct place places[COUNT];
 static bool waits;   /* the function does */
 static bool returns; /* to its post */
+static int in_it;    /* calls that have not returned */
 static int distinct;
 static struct greenlet *last;
 
@@ -43,6 +45,7 @@ static void be_with(struct hub_crew_post *post, int error)
     struct place *place = (struct place *)(void *)post;
     char byte;
 
+    in_it++;
     place->calls++;
     place->error = error;
     place->by = greenlet_current();
@@ -55,6 +58,34 @@ static void be_with(struct hub_crew_post *post, int error)
         hub_sleep(10 * MS);
     if (returns && error == 0)
         ck_assert_int_eq(hub_crew_wait(post, place->ends[0]), 0);
+    in_it--;
+}
+
+/* Between the poll and those it was about, a busy machine may have let pass any time:
+ * then sleeps that are over end first.  So whoever sleeps until others have run has to
+ * look whether they have, or sleep on; as long as a test may take if they never do. */
+#define sleep_until(done)                                      \
+    do {                                                       \
+        hub_sleep(5 * MS);                                     \
+        for (int tries = 0; !(done) && tries < TRIES; tries++) \
+            hub_sleep(5 * MS);                                 \
+    } while (0)
+
+/* Every place was called that often, and all calls have returned. */
+static bool all_called(int times)
+{
+    for (int i = 0; i < COUNT; i++)
+        if (places[i].calls < times)
+            return false;
+    return in_it == 0;
+}
+
+static bool all_canceled(void)
+{
+    for (int i = 0; i < COUNT; i++)
+        if (places[i].error != -ECANCELED)
+            return false;
+    return in_it == 0;
 }
 
 static void open_all(void)
@@ -71,7 +102,7 @@ static void open_all(void)
         hub_crew_post_init(&place->post, crew);
         ck_assert_int_eq(hub_crew_wait(&place->post, place->ends[0]), 0);
     }
-    distinct = 0;
+    distinct = in_it = 0;
     last = NULL;
 }
 
@@ -80,7 +111,8 @@ static void close_all(void)
     returns = false;
     for (int i = 0; i < COUNT; i++)
         hub_crew_call(&places[i].post, -ECANCELED);
-    hub_sleep(5 * MS);
+    sleep_until(all_canceled());
+    ck_assert(all_canceled());
     hub_crew_free(crew);
     for (int i = 0; i < COUNT; i++) {
         hub_close(places[i].ends[0]);
@@ -100,7 +132,7 @@ START_TEST(a_post_is_called_when_something_can_be_read)
     ck_assert_int_eq(places[3].calls, 0);
     for (int i = 1; i <= 3; i++) {
         ring(3);
-        hub_sleep(5 * MS);
+        sleep_until(places[3].calls >= i);
         ck_assert_int_eq(places[3].calls, i);
         ck_assert_int_eq(places[3].error, 0);
     }
@@ -129,7 +161,7 @@ START_TEST(those_who_are_ready_together_share_one)
     open_all();
     for (int i = 0; i < COUNT; i++)
         ring(i);
-    hub_sleep(5 * MS);
+    sleep_until(all_called(1));
     for (int i = 0; i < COUNT; i++)
         ck_assert_int_eq(places[i].calls, 1);
     ck_assert_int_eq(distinct, 1);
@@ -143,13 +175,13 @@ START_TEST(a_call_that_waits_has_its_own)
     waits = true;
     for (int i = 0; i < COUNT; i++)
         ring(i);
-    hub_sleep(5 * MS);
+    sleep_until(in_it == COUNT || all_called(1));
     for (int i = 0; i < COUNT; i++) {
-        ck_assert_int_eq(places[i].calls, 1); /* all are in it */
+        ck_assert_int_eq(places[i].calls, 1); /* all were in it together */
         for (int k = 0; k < i; k++)
             ck_assert_ptr_ne(places[i].by, places[k].by);
     }
-    hub_sleep(20 * MS);
+    sleep_until(in_it == 0);
     waits = false;
     close_all();
 }
@@ -161,15 +193,17 @@ START_TEST(the_stack_that_was_used_last_is_used_again)
 
     open_all();
     ring(0);
-    hub_sleep(5 * MS);
+    sleep_until(places[0].calls >= 1);
+    ck_assert_ptr_nonnull(last);
     kept = last; /* has ended; only its address is looked at */
     for (int i = 0; i < COUNT; i++)
         ring(i);
-    hub_sleep(5 * MS);
+    sleep_until(all_called(1) && places[0].calls >= 2);
+    ck_assert_int_eq(places[0].calls, 2);
     ck_assert_ptr_eq(last, kept); /* on the stack that was used last */
     hub_crew_settle(crew);
     ring(0);
-    hub_sleep(5 * MS);
+    sleep_until(places[0].calls >= 3);
     ck_assert_int_eq(places[0].calls, 3);
     close_all();
 }
@@ -193,7 +227,7 @@ START_TEST(stacks_that_are_not_needed_any_more_are_given_back)
     waits = true;
     for (int i = 0; i < COUNT; i++)
         ring(i);
-    hub_sleep(50 * MS);
+    sleep_until(all_called(1));
     waits = false;
     ck_assert_int_eq(there(), COUNT);
     hub_crew_settle(crew); /* they were just in use */
@@ -202,7 +236,7 @@ START_TEST(stacks_that_are_not_needed_any_more_are_given_back)
     ck_assert_int_le(there(), 16);
     for (int i = 0; i < COUNT; i++)
         ring(i);
-    hub_sleep(5 * MS);
+    sleep_until(all_called(2));
     ck_assert_int_eq(places[0].calls, 2);
     close_all();
 }
@@ -214,7 +248,7 @@ START_TEST(a_post_is_called_with_an_error)
     hub_crew_call(&places[1].post, -EINTR);
     ring(1); /* not by this: it does not wait any more */
     ck_assert_int_eq(places[1].calls, 0);
-    hub_sleep(5 * MS);
+    sleep_until(places[1].calls >= 1);
     ck_assert_int_eq(places[1].calls, 1);
     ck_assert_int_eq(places[1].error, -EINTR);
     close_all();
@@ -225,7 +259,7 @@ START_TEST(a_descriptor_that_is_closed_ends_the_wait)
 {
     open_all();
     hub_close(places[2].ends[0]);
-    hub_sleep(5 * MS);
+    sleep_until(places[2].calls >= 1);
     ck_assert_int_eq(places[2].calls, 1);
     ck_assert_int_eq(places[2].error, -EBADF);
     ck_assert_int_eq(hub_crew_wait(&places[2].post, -1), -EBADF);
@@ -256,7 +290,7 @@ START_TEST(a_kill_is_not_for_the_next)
         hub_crew_post_init(&places[i].post, crew);
         hub_crew_call(&places[i].post, 0);
     }
-    hub_sleep(5 * MS);
+    sleep_until(places[0].calls >= 3);
     ck_assert_int_eq(places[0].calls, 3);
     hub_crew_free(crew);
 }
@@ -271,7 +305,7 @@ START_TEST(a_crew_that_is_freed_calls_who_is_due)
     places[0].calls = 0;
     hub_crew_call(&places[0].post, -ECANCELED);
     hub_crew_free(crew);
-    hub_sleep(5 * MS);
+    sleep_until(places[0].calls >= 1);
     ck_assert_int_eq(places[0].calls, 1);
 }
 END_TEST
@@ -310,8 +344,9 @@ static int in_child(void)
     returns = false;
     for (int i = 0; i < COUNT; i++)
         hub_crew_call(&places[i].post, -ECANCELED);
-    if (hub_sleep(5 * MS) != 0)
+    if (hub_sleep(MS) != 0)
         return 1;
+    sleep_until(all_canceled());
     for (int i = 0; i < COUNT; i++)
         if (places[i].calls != 1 || places[i].error != -ECANCELED)
             return 2;
@@ -364,7 +399,7 @@ START_TEST(a_parent_is_not_for_the_next)
         hub_crew_post_init(&two[i], crew);
         hub_crew_call(&two[i], 0);
     }
-    hub_sleep(5 * MS);
+    sleep_until(places[0].calls >= 2);
     ck_assert_int_eq(places[0].calls, 2);
     ck_assert_ptr_eq(parents[0], parents[1]);
     hub_join(victim, HUB_FOREVER);
@@ -392,7 +427,7 @@ START_TEST(who_is_killed_before_it_begins_has_a_successor)
     places[0].calls = 0;
     hub_crew_post_init(&places[0].post, crew);
     hub_crew_call(&places[0].post, -ECANCELED);
-    hub_sleep(100 * MS);
+    sleep_until(places[0].calls >= 1);
     ck_assert_int_eq(hub_remove_spawn_callback(kill_some, NULL), 0);
     ck_assert_int_eq(kills, 0);
     ck_assert_int_eq(places[0].calls, 1);
