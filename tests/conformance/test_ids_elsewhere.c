@@ -149,10 +149,19 @@ static void send_by_timer(pid_t id)
 
 static void (*const senders[])(pid_t) = {send_by_group, send_by_id,
                                          send_by_timer, send_value};
-enum { SENDERS = sizeof senders / sizeof *senders, VALUE = SENDERS - 1 };
+enum {
+    SENDERS = sizeof senders / sizeof *senders,
+    TIMER = SENDERS - 2,
+    VALUE = SENDERS - 1
+};
 
 START_TEST(a_signal_goes_to_the_thread)
     {
+        if (conf_emulated() && _i == TIMER) {
+            conf_skip(
+                "this emulator's signals name another timer than it made");
+            return;
+        }
         if (conf_emulated() && _i == VALUE) {
             conf_skip("the emulator passes on what it is told");
             return;

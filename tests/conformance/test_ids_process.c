@@ -329,6 +329,11 @@ START_TEST(a_timer_outlives_its_thread)
     {
         struct itimerspec left;
 
+        if (conf_emulated()) {
+            conf_skip(
+                "this emulator's signals name another timer than it made");
+            return;
+        }
         handled = 0;
         signal(SIGUSR1, handler);
         join_thread(start_thread(leave_timer, NULL));
