@@ -22,7 +22,7 @@
 
 enum {
     MAPPED_THREADS = 20,
-    MAPPED_TASKS_MAX = 4,
+    MAPPED_TASKS_MAX = 5, /* the clock, the control socket, helpers */
     RUNTIME_FDS = 64,
     /* glibc keeps stacks of dead threads (40 MB: 5 stacks, 2 maps each) and
      * up to 8 arenas a core (2 maps each); a runtime has slabs and helpers. */
