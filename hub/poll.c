@@ -54,14 +54,14 @@ void hub__poll_arm(struct hub__poll *poll, int64_t most)
 {
     int64_t next = hub__timer_next(poll->hub), now = poll->hub->now;
 
-    if (most != HUB_FOREVER && next - now > most) {
+    if (most != HUB_FOREVER && next > now && next - now > most) {
         now = hub_now();
         next = now + most;
     }
     poll->until = HUB_FOREVER;
     if (next >= poll->armed && !poll->rang)
         return;
-    if (next - now >= NEAR || poll->only_timer || !poll->sees) {
+    if (next >= now + NEAR || poll->only_timer || !poll->sees) {
         set_timer(poll, next);
         return;
     }
@@ -74,8 +74,8 @@ void hub__poll_arm(struct hub__poll *poll, int64_t most)
 static int poll_until(struct hub__poll *poll, struct epoll_event *events,
                       int room, int timeout)
 {
-    int64_t left = poll->until - hub_now();
-    struct timespec wait = { 0, left > 0 ? (long)left : 0 };
+    int64_t now = hub_now();
+    struct timespec wait = { 0, poll->until > now ? poll->until - now : 0 };
     int count = (int)syscall(SYS_epoll_pwait2, poll->epoll_fd, events, room,
                              &wait, NULL, 0);
 

@@ -112,8 +112,10 @@ def test_usual_place():
     with tempfile.TemporaryDirectory() as folder:
         with Operated("waits", VIREO_CONTROL="1",
                       XDG_RUNTIME_DIR=folder) as program:
-            until(lambda: vireo("ps"), r"^ *%d " % program.pid)
             place = os.path.join(folder, "vireo")
+            until(lambda: " ".join(os.listdir(place))
+                  if os.path.isdir(place) else "", r"^%d$" % program.pid)
+            until(lambda: vireo("ps"), r"^ *%d " % program.pid)
             check(os.listdir(place) == [str(program.pid)], "not there")
             check(os.stat(place).st_mode & 0o777 == 0o700, "its mode")
 
