@@ -73,20 +73,26 @@ static void looks(void *arg)
 START_TEST(another_greenlet_may_wait_for_the_same)
 {
     struct greenlet *g;
+    size_t told = 0;
 
     open_edge();
     g = hub_spawn_raw(looks, NULL);
     hub_sleep(MS);
-    for (looked = 0; looked < 3;) {
+    for (looked = 0; looked < 3; told++) {
         int calls = place.calls;
 
         what = reads_every_third_time;
         tell("x");
-        hub_sleep(2 * MS);
+        for (int64_t end = SOON;
+             looked < 3 && place.calls == calls && hub_now() < end;)
+            hub_sleep(2 * MS);
         ck_assert(looked == 3 || place.calls > calls);
     }
     ck_assert_int_eq(hub_join(g, SOON), 0);
     greenlet_unref(g);
+    for (int64_t end = SOON; place.got < told && hub_now() < end;)
+        hub_sleep(MS / 4);
+    ck_assert_uint_eq(place.got, told);
     ck_works();
     close_place();
 }
@@ -188,9 +194,10 @@ START_TEST(a_post_that_was_called_otherwise_waits_again)
     ck_works();
     ck_assert_int_eq(place.error, 0);
     hub_crew_call(&place.post, -EINTR);
+    forget_bytes();
     tell("x");
     tell("y");
-    hub_sleep(2 * MS);
+    until_got("xy");
     ck_works();
     close_place();
 }

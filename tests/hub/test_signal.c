@@ -126,7 +126,9 @@ START_TEST(one_that_is_killed_passes_the_signal_on)
     hub_yield();
     raise(SIGUSR1);
     ck_assert_int_eq(hub_signal_wait(watcher, hub_deadline(MS)), -ETIMEDOUT);
-    handled = 0; /* `first` has had one */
+    ck_assert_int_eq(hub_join(first, hub_deadline(10 * HUB_SECOND)), 0);
+    ck_assert_int_eq(handled, 1);
+    handled = 0;
     raise(SIGUSR1);
     hub_kill(second);
     greenlet_unref(first);
