@@ -41,31 +41,33 @@ static uint64_t fixed(struct walk_bytes *bytes, size_t size)
     return value;
 }
 
-static uint64_t unsigned_leb(struct walk_bytes *bytes)
+/* LEB128.  *shift: the bits that it had; returns with the last byte in *byte. */
+static uint64_t leb(struct walk_bytes *bytes, unsigned *shift, unsigned *byte)
 {
     uint64_t value = 0;
-    unsigned shift = 0, byte;
 
+    *shift = 0;
     do {
-        byte = (unsigned)fixed(bytes, 1);
-        if (shift < 64)
-            value |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while ((byte & 0x80) != 0 && bytes->at < bytes->end);
+        *byte = (unsigned)fixed(bytes, 1);
+        if (*shift < 64)
+            value |= (uint64_t)(*byte & 0x7f) << *shift;
+        *shift += 7;
+    } while ((*byte & 0x80) != 0 && bytes->at < bytes->end);
     return value;
+}
+
+static uint64_t unsigned_leb(struct walk_bytes *bytes)
+{
+    unsigned shift, byte;
+
+    return leb(bytes, &shift, &byte);
 }
 
 static int64_t signed_leb(struct walk_bytes *bytes)
 {
-    uint64_t value = 0;
-    unsigned shift = 0, byte;
+    unsigned shift, byte;
+    uint64_t value = leb(bytes, &shift, &byte);
 
-    do {
-        byte = (unsigned)fixed(bytes, 1);
-        if (shift < 64)
-            value |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while ((byte & 0x80) != 0 && bytes->at < bytes->end);
     if (shift < 64 && (byte & 0x40) != 0)
         value |= ~(uint64_t)0 << shift;
     return (int64_t)value;

@@ -136,6 +136,24 @@ START_TEST(another_hub_may_wait_for_the_same)
 }
 END_TEST
 
+/* Both posts wait; each byte comes to one of them.  Then the other is given up. */
+static void share_with(struct place *other)
+{
+    hub_crew_post_init(&other->post, crew);
+    ck_assert_int_eq(hub_crew_wait(&other->post, other->fd), 0);
+    for (int i = 0; i < 4 * WAITS; i++) {
+        size_t got = place.got + other->got;
+
+        tell("z");
+        for (int64_t end = SOON; place.got + other->got == got && hub_now() < end;)
+            hub_sleep(MS / 4);
+        ck_assert_uint_eq(place.got + other->got, got + 1);
+    }
+    other->leaves = true;
+    hub_crew_call(&other->post, -ECANCELED);
+    hub_sleep(MS);
+}
+
 START_TEST(two_numbers_may_name_the_same)
 {
     struct place other = { .leaves = false };
@@ -143,19 +161,7 @@ START_TEST(two_numbers_may_name_the_same)
     open_edge();
     other.fd = hub_dup(place.fd);
     ck_assert_int_ge(other.fd, 0);
-    hub_crew_post_init(&other.post, crew);
-    ck_assert_int_eq(hub_crew_wait(&other.post, other.fd), 0);
-    for (int i = 0; i < 4 * WAITS; i++) {
-        size_t got = place.got + other.got;
-
-        tell("z");
-        for (int64_t end = SOON; place.got + other.got == got && hub_now() < end;)
-            hub_sleep(MS / 4);
-        ck_assert_uint_eq(place.got + other.got, got + 1);
-    }
-    other.leaves = true;
-    hub_crew_call(&other.post, -ECANCELED);
-    hub_sleep(MS);
+    share_with(&other);
     hub_close(other.fd);
     ck_works();
     close_place();
@@ -168,19 +174,7 @@ START_TEST(two_posts_may_wait_for_the_same)
 
     open_edge();
     other.fd = place.fd;
-    hub_crew_post_init(&other.post, crew);
-    ck_assert_int_eq(hub_crew_wait(&other.post, other.fd), 0);
-    for (int i = 0; i < 4 * WAITS; i++) {
-        size_t got = place.got + other.got;
-
-        tell("z");
-        for (int64_t end = SOON; place.got + other.got == got && hub_now() < end;)
-            hub_sleep(MS / 4);
-        ck_assert_uint_eq(place.got + other.got, got + 1);
-    }
-    other.leaves = true;
-    hub_crew_call(&other.post, -ECANCELED);
-    hub_sleep(MS);
+    share_with(&other);
     ck_works();
     close_place();
 }
