@@ -20,6 +20,8 @@ FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Werror",
 LIBRARY = ["-L" + os.path.join(BUILD, "lib"),
            "-Wl,-rpath," + os.path.join(BUILD, "lib"), "-lvireo"]
 PRELOAD = ["-Wl,--push-state,--no-as-needed,-lvireo-preload,--pop-state"]
+# Two examples run at a time, and other programs beside them.
+FIXED = re.compile(r'(?:_new|listen\w*)\("(?:unix:@|[0-9.]*:[1-9])')
 
 
 def run(words):
@@ -56,6 +58,8 @@ def check(name, code, output, folder):
         return "does not compile:\n" + done.stderr
     if not whole:
         return ""
+    if FIXED.search(code):
+        return "listens where another may: an abstract name, or a port"
     done = run([program])
     if done.returncode:
         return "ends with %d:\n%s" % (done.returncode,
