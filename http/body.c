@@ -4,6 +4,7 @@
  * input behind the head; large pieces of known length go to the reader at once.
  */
 #include "http/http_impl.h"
+#include "http/slow.h"
 
 #include <errno.h>
 
@@ -94,14 +95,15 @@ static ssize_t read_wire(struct http_request *request, void *buffer,
                          size_t size)
 {
     struct http__wire *wire = &request->work->connection->wire;
-    ssize_t got = request->continued
+    ssize_t got = request->continued && wire->crumbs == 0
                       ? http__wire_read(wire, buffer, size, HUB_NOWAIT)
                       : -EAGAIN;
 
     if (got == -EAGAIN) {
         got = before_wait(request);
         if (got == 0)
-            got = http__wire_read(wire, buffer, size, deadline_of(request));
+            got = http__slow_read(wire, &request->work->server->slow, buffer,
+                                  size, deadline_of(request));
     }
     return got > 0 ? got : lost(request, got);
 }

@@ -4,6 +4,7 @@
  * can be read until all that came is answered.  One that the program gives us
  * has the greenlet that gave it. */
 #include "http/http_impl.h"
+#include "http/slow.h"
 
 #include "hub/socket.h"
 #include "hub/tls.h"
@@ -73,6 +74,8 @@ static void unlink_connection(struct http__connection *connection)
 
 static void be_idle(struct http__connection *connection)
 {
+    if (unlikely(connection->wire.slow != NULL))
+        http__slow_leave(&connection->wire);
     http__idle_begin(connection,
                      connection->requests == 0 ? HTTP__FRESH : HTTP__IDLE);
 }

@@ -2,6 +2,7 @@
 #include "http/heads.h"
 #include "http/http_impl.h"
 #include "http/parser.h"
+#include "http/slow.h"
 
 #include <errno.h>
 
@@ -22,15 +23,22 @@ static void make_room(struct http__work *work)
     work->at = work->start;
 }
 
-/* Returns how many bytes, 0 at the end, or why there are none. */
+/* What is there; with a deadline that is awaited.  Returns how many bytes, 0 at
+ * the end, or why there are none. */
 static ssize_t fill(struct http__connection *connection, int64_t deadline_ns)
 {
     struct http__work *work = connection->work;
+    struct http__wire *wire = &connection->wire;
+    char *to;
     ssize_t got;
 
     make_room(work);
-    got = http__wire_read(&connection->wire, work->input + work->end,
-                          work->room - work->end, deadline_ns);
+    to = work->input + work->end;
+    if (deadline_ns == HUB_NOWAIT)
+        got = http__wire_read(wire, to, work->room - work->end, HUB_NOWAIT);
+    else
+        got = http__slow_read(wire, &connection->server->slow, to,
+                              work->room - work->end, deadline_ns);
     if (got > 0)
         work->end += (size_t)got;
     return got;
@@ -130,11 +138,13 @@ int http__head_read(struct http__connection *connection, int *why)
     int rc;
 
     *why = 0;
+    connection->wire.crumbs = 0;
     while ((rc = look(connection)) == 0) {
         if (is_begun(work)) {
             rc = wait_for_rest(connection, &deadline, why);
         } else {
             *why = (int)fill(connection, HUB_NOWAIT);
+            http__slow_note(&connection->wire, *why);
             rc = *why > 0;
         }
         if (rc <= 0)

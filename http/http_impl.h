@@ -323,6 +323,7 @@ struct http_server {
     unsigned out_count;
     unsigned works, works_most; /* there are; there were at once */
     bool stopping;
+    struct http__slow *slow; /* NULL: no client is */
     struct hub_event emptied; /* no connection is left; set while so */
     struct hub_event stopped;
     struct hub_event hurry;   /* the sweeper has its turn now */

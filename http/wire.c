@@ -2,7 +2,7 @@
  *
  * A call is tried first, without a deadline: that costs no look at the clock,
  * and is all there is to most of them. */
-#include "http/wire.h"
+#include "http/slow.h"
 
 #include "hub/socket.h"
 #include "hub/tls.h"
@@ -183,6 +183,7 @@ int http__wire_end(struct http__wire *wire, int64_t deadline_ns)
 
 void http__wire_close(struct http__wire *wire)
 {
+    http__slow_leave(wire);
     if (wire->tls != NULL)
         hub_tls_free(wire->tls);
     else if (wire->fd >= 0)

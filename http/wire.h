@@ -10,11 +10,14 @@
 #include <sys/uio.h>
 
 struct hub_tls;
+struct http__slow_client;
 
 struct http__wire {
     int fd;
     struct hub_tls *tls; /* NULL: none; it has fd then */
     bool drained;        /* the last read got less than it asked for */
+    uint8_t crumbs;      /* slow.c: so many reads in a row got little */
+    struct http__slow_client *slow; /* and it is known there; or NULL */
 };
 
 /* Park until there is something to read, without a buffer of the caller's; the

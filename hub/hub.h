@@ -126,6 +126,12 @@ HUB_API int64_t hub_set_switch_interval(int64_t ns);
  * waited for, such as a regular file, or why it ended early. */
 HUB_API int hub_wait_fd(int fd, int events, int64_t deadline_ns);
 
+/* The loop looks at fd no more until somebody waits for it again, which costs three
+ * system calls: for who hands it to another epoll.  (What nobody waits for it leaves
+ * alone by itself, when it was told a few times.)  Of this thread's loop; does not
+ * switch.  Returns 0, or -EBUSY: somebody waits for it. */
+HUB_API int hub_fd_unwatch(int fd);
+
 /* To be called before fd is closed or replaced while others may wait for it, in
  * this hub or in others: their waits end with -EBADF.  Thread-safe. */
 HUB_API void hub_fd_closed(int fd);

@@ -429,6 +429,20 @@ HUB__SWITCHES int hub_wait_fd(int fd, int events, int64_t deadline_ns)
     return hub__wait_for_fd(hub, fd, events, deadline_ns);
 }
 
+int hub_fd_unwatch(int fd)
+{
+    struct hub *hub = hub__peek();
+    const struct hub__fd *entry = hub != NULL ? hub__fd_peek(hub, fd) : NULL;
+
+    if (entry == NULL)
+        return 0;
+    if (entry->waits != NULL)
+        return -EBUSY;
+    if (entry->watched != 0)
+        hub__fd_closing(fd);
+    return 0;
+}
+
 void hub__watch_each(const struct hub *hub,
                      void (*each)(int fd, int events, int waits, void *data),
                      void *data)

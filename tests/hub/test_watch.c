@@ -1,6 +1,6 @@
 /* Waits for descriptors: readiness, deadlines, close, one registration a fd. */
 #include "../unit.h"
-#include "hub/hub_impl.h"
+#include "hub/watch_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -173,6 +173,36 @@ static void *counts_later(void *arg)
     return NULL;
 }
 
+static struct hub__fd *entry_of(int fd)
+{
+    return hub__fd_peek(hub__peek(), fd);
+}
+
+START_TEST(the_loop_looks_at_an_fd_no_more_until_it_is_waited_for)
+{
+    int rc = 1;
+    struct greenlet *g = hub_spawn_raw(waits, &rc);
+    char byte;
+
+    ck_assert_int_eq(hub_fd_unwatch(999), 0);
+    hub_sleep(MS);
+    ck_assert_int_eq(hub_fd_unwatch(ends[0]), -EBUSY);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    ck_assert_int_eq(hub_join(g, HUB_FOREVER), 0);
+    ck_assert_int_eq(rc, 0);
+    greenlet_unref(g);
+    ck_assert_uint_eq(entry_of(ends[0])->watched, HUB_READ);
+    ck_assert_int_eq(hub_fd_unwatch(ends[0]), 0);
+    ck_assert_int_eq(hub_fd_unwatch(ends[0]), 0);
+    ck_assert_uint_eq(entry_of(ends[0])->watched, 0);
+    ck_assert_int_eq(hub_wait_fd(ends[0], HUB_READ, hub_deadline(HUB_SECOND)),
+                     0);
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    ck_assert_int_eq(hub_wait_fd(ends[0], HUB_READ, hub_deadline(MS)),
+                     -ETIMEDOUT);
+}
+END_TEST
+
 /* All eventfds have one inode: closed behind the hub's back, and another one with
  * the number. */
 START_TEST(an_eventfd_that_replaces_another_is_registered_again)
@@ -219,6 +249,8 @@ int main(void)
     tcase_add_test(tcase, a_closed_fd_ends_its_waits);
     tcase_add_test(tcase, a_killed_wait_ends);
     tcase_add_test(tcase, a_reused_number_is_registered_again);
+    tcase_add_test(tcase,
+                   the_loop_looks_at_an_fd_no_more_until_it_is_waited_for);
     tcase_add_test(tcase,
                    an_eventfd_that_replaces_another_is_registered_again);
     tcase_add_test(tcase, a_thousand_waits_take_few_registrations);
