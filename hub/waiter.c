@@ -412,9 +412,9 @@ fetch_ahead(const struct hub *hub)
 
     if (second == NULL)
         return;
-    __builtin_prefetch((const char *)second->context);
-    __builtin_prefetch((const char *)second->context + 64);
-    __builtin_prefetch((const char *)second->context + 128);
+    for (uintptr_t line = 0; line < 3; line++) /* a number: it may be NULL yet */
+        __builtin_prefetch(
+            (const void *)((uintptr_t)second->context + line * 64));
     __builtin_prefetch(second->thread);
     __builtin_prefetch(second->next);
 }

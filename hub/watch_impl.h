@@ -81,13 +81,13 @@ int hub__fd_check(struct hub *hub, int fd);
 static inline void hub__prefetch_next(const struct hub *hub)
 {
     const struct greenlet *next = hub->ready_head;
-    const char *stack;
+    uintptr_t stack; /* NULL of one that has not begun */
 
     if (next == NULL || next->thread == NULL) /* nobody, or a callback */
         return;
-    stack = (const char *)next->context;
-    for (int line = 0; line < HUB__PREFETCH; line++)
-        __builtin_prefetch(stack + line * 64);
+    stack = (uintptr_t)next->context;
+    for (unsigned line = 0; line < HUB__PREFETCH; line++)
+        __builtin_prefetch((const void *)(stack + line * 64));
     __builtin_prefetch((const char *)next + 64);
 }
 
