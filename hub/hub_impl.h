@@ -519,7 +519,6 @@ int hub__loop_forked(struct hub *hub);
  * is no descriptor for that. */
 void hub__watch_clock(struct hub *hub, void (*was_set)(void));
 int hub__loop_replace(int *slot, int copy); /* use `copy` instead of *slot */
-const int *hub__loop_epoll(const struct hub *hub); /* NULL: it has none */
 int hub__loop_reopen(int fd);               /* the epoll fd gets another number */
 void hub__loop_notify(struct hub *hub); /* thread-safe, async-signal-safe */
 /* After a push on the ready list by its own thread.  While it dozes that is a signal

@@ -16,7 +16,8 @@ import harness
 from harness import check
 
 COMMAND = os.path.join(harness.BUILD_DIR, "bin", "vireo")
-PROGRAM = harness.c_program("deadlocked", "-rdynamic")
+DEADLOCKED, WAITING = (harness.c_program(name, "-rdynamic")
+                       for name in ("deadlocked", "waiting"))
 LIMIT_S = 120
 
 # What is said of each, besides `none of N threads can go on`.
@@ -51,9 +52,10 @@ NOT_FOR_EVER = ["accept", "timed", "timed-abba", "sigwait", "handler", "alarm",
 
 
 class Program:
-    """deadlocked.c, with what it says read from a file: nobody is waited for."""
+    """deadlocked.c or waiting.c, with what it says read from a file: nobody is
+    waited for."""
 
-    def __init__(self, *arguments, mode=harness.VIREO, preexec=None, **variables):
+    def __init__(self, what, *arguments, mode=harness.VIREO, preexec=None, **variables):
         self.log = tempfile.TemporaryFile("w+")
         self.out = tempfile.TemporaryFile("w+")
         self.folder = tempfile.TemporaryDirectory(prefix="vireo-test-")
@@ -63,7 +65,8 @@ class Program:
         if mode == harness.NATIVE:
             env = {k: v for k, v in env.items() if not k.startswith("VIREO_")}
         self.popen = subprocess.Popen(
-            [PROGRAM, *map(str, arguments)], env=env, stdin=subprocess.DEVNULL,
+            [WAITING if what in NOT_FOR_EVER or arguments else DEADLOCKED, what,
+             *map(str, arguments)], env=env, stdin=subprocess.DEVNULL,
             stdout=self.out, stderr=self.log, preexec_fn=preexec)
         self.pid = self.popen.pid
 
@@ -191,7 +194,7 @@ def test_full_pipe():
     with Program("abba") as first:
         env = harness.environment(harness.VIREO,
                                   {"VIREO_CONTROL": first.folder.name})
-        other = subprocess.Popen([PROGRAM, "abba-alive"], env=env,
+        other = subprocess.Popen([DEADLOCKED, "abba-alive"], env=env,
                                  stderr=ends[1])
         first.pid = other.pid
         try:
@@ -210,7 +213,7 @@ def blocked(name, function, more=""):
     return (r'vireo: blocked: thread \d+ "%s" has not let others run for '
             r"\d+\.\d+ s%s\n"
             r"(      #\d+ .*\n)*"
-            r"      #\d+ 0x\w+ %s\+0x\w+ \(deadlocked\)$"
+            r"      #\d+ 0x\w+ %s\+0x\w+ \(waiting\)$"
             % (name, more, function))
 
 
@@ -235,7 +238,7 @@ def test_blocked_by_libc():
 
 
 def test_blocks_nobody():
-    with Program("blocks-nobody", VIREO_BLOCKED="50") as program:
+    with Program("blocks-nobody", 1, VIREO_BLOCKED="50") as program:
         check(program.ends() == (0, "done\n", ""), "it says: %s",
               program.said())
 
