@@ -143,6 +143,9 @@ def test_not_for_ever():
     programs = {what: Program(what, 6) for what in NOT_FOR_EVER}
     natives = {what: Program(what, 1, mode=harness.NATIVE)
                for what in NOT_FOR_EVER}
+    tasks = "/proc/%d/task" % programs["native"].pid
+    programs["native"].until(  # the hub, two of the library's, and its own
+        "^4$", lambda: str(len(os.listdir(tasks))))
     for what in NOT_FOR_EVER:
         with programs[what] as program, natives[what] as native:
             check(native.ends() == (0, "done\n", ""), "%s natively", what)
