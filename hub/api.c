@@ -8,6 +8,8 @@
 #include "hub/timer_impl.h"
 #include "thread_pointer.h"
 
+#include <errno.h>
+
 static struct hub *get_hub(void)
 {
     return hub__get();
@@ -83,6 +85,15 @@ static void watch_stuck(void (*stuck)(pid_t tid, const uint64_t words[9]))
     hub_monitor_start();
 }
 
+static int look_on(const struct hub__onlooker *onlooker)
+{
+    hub__options_read();
+    if (!hub__option(HUB_OPTION_MONITOR))
+        return -ECANCELED;
+    hub__onlooker = onlooker;
+    return hub_monitor_start();
+}
+
 static const struct hub__api table = {
     .version = HUB__API_VERSION,
     .size = sizeof table,
@@ -143,6 +154,18 @@ static const struct hub__api table = {
     .can_park = can_park,
     .owner_id = owner_id,
     .watch_stuck = watch_stuck,
+    .look_on = look_on,
+    .tools = { .print = hub__print,
+               .print_seconds = hub__print_seconds,
+               .print_walk = hub__print_walk,
+               .symbols_open = hub__symbols_open,
+               .symbols_close = hub__symbols_close,
+               .kept_begin = hub__kept_begin,
+               .kept_end = hub__kept_end,
+               .kept_gone = hub__kept_gone,
+               .scan_copy = hub__scan_copy,
+               .scan_call = hub__scan_call,
+               .own_threads = hub__own_threads },
     .control_start = hub__control_start,
     .control_end = hub__control_end,
     .control_forked = hub__control_forked,

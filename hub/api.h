@@ -8,8 +8,9 @@
 
 #include "hub/control.h"
 #include "hub/hub_impl.h"
+#include "hub/onlooker.h"
 
-#define HUB__API_VERSION 5
+#define HUB__API_VERSION 6
 
 struct hub__api {
     unsigned version, size;
@@ -85,6 +86,9 @@ struct hub__api {
      * that a hub's thread has slept in for a while: number, six arguments, stack
      * pointer, program counter. */
     void (*watch_stuck)(void (*stuck)(pid_t tid, const uint64_t words[9]));
+    /* onlooker.h.  0, -ECANCELED where the monitor is off, or why there is none. */
+    int (*look_on)(const struct hub__onlooker *onlooker);
+    struct hub__onlooker_tools tools;
     /* control.h */
     void (*control_start)(const struct hub__control *control);
     void (*control_end)(void);

@@ -5,7 +5,13 @@
  * thread all the time: single words, nothing that is followed. */
 #include "hub/config_impl.h"
 #include "hub/events_impl.h"
+#include "hub/onlooker.h"
+#include "hub/poll_impl.h"
 #include "hub/sight.h"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define SAMPLE_NS (200 * HUB_MILLISECOND)
 #define LEAST_NS (5 * HUB_MILLISECOND)
@@ -13,6 +19,7 @@
 #define LOOKS 4 /* while a hub is just not blocked yet */
 #define MORE 10 /* the next report of one stretch is due after so many times it */
 #define MORE_NS (60 * HUB_SECOND)
+#define STOPPED_NS (500 * HUB_MILLISECOND) /* not just late, on a busy machine */
 
 /* A report that is to be made once the hubs may go on. */
 struct found {
@@ -168,6 +175,62 @@ static RACES void look_whether_stuck(struct hub *hub)
         hub__stuck(hub->sight->tid, words);
 }
 
+/* Something has come for the loop: a file is ready, somebody was woken.  So it may
+ * seem since an earlier timer, which stays readable (on_timer() in loop.c). */
+static RACES bool loop_is_due(const struct hub *hub)
+{
+    const int *epoll = hub__loop_epoll(hub);
+    struct pollfd fd = { epoll != NULL ? hub__apart_borrow(*epoll) : -1, POLLIN, 0 };
+    struct timespec none = { 0, 0 };
+    bool due;
+
+    if (fd.fd < 0)
+        return false;
+    due = syscall(SYS_ppoll, &fd, 1L, &none, NULL, 0L) == 1;
+    hub__apart_return(fd.fd);
+    return due;
+}
+
+/* Is there anybody who would run if the running one let him? */
+static RACES bool somebody_waits(const struct hub *hub, int64_t now)
+{
+    const volatile struct hub *seen = hub;
+    struct hub__heap_entry first;
+
+    return seen->ready_head != NULL ||
+           (seen->heap.count > 0 &&
+            hub__scan_copy(&first, seen->heap.entries, sizeof first) &&
+            first.deadline < now) ||
+           loop_is_due(hub);
+}
+
+/* In a preloaded program. */
+static RACES void report_stretch(struct hub *hub, int64_t now, int64_t delay)
+{
+    struct hub__look *look = &hub->sight->look;
+
+    if (delay < look->next_report || !somebody_waits(hub, now))
+        return;
+    if (!hub__onlooker->blocked(hub, hub->sight->tid, delay))
+        look->next_report = delay + hub__onlooker->blocked_after;
+    else
+        look->next_report =
+            delay * MORE < delay + MORE_NS ? delay * MORE : delay + MORE_NS;
+}
+
+static bool wants_reports(void)
+{
+    return hub__onlooker != NULL && hub__onlooker->blocked_after > 0;
+}
+
+/* Looks stay frequent until it is known whether it keeps somebody waiting: by the
+ * time that it runs, of which it may get a part. */
+static RACES bool may_become_long(const struct hub *hub, int64_t now)
+{
+    return wants_reports() && !polls(hub) &&
+           now - hub->sight->look.since < LOOKS * hub__onlooker->blocked_after;
+}
+
 /* For those who ask: since when it has not switched, while its loop does not poll;
  * time that it waited for a CPU does not count. */
 static RACES void note_stretch(struct hub *hub, int64_t now)
@@ -179,9 +242,12 @@ static RACES void note_stretch(struct hub *hub, int64_t now)
         greenlet__read(hub->switches) != look->unmoved) {
         greenlet__write(look->since, now);
         look->delayed = -1;
+        look->next_report = wants_reports() ? hub__onlooker->blocked_after
+                                            : HUB_FOREVER;
         return;
     }
-    if (now - look->since <= look->longest)
+    if (now - look->since <= look->longest &&
+        now - look->since < look->next_report)
         return;
     delay = hub__scan_delay(hub->sight->tid);
     if (look->delayed < 0)
@@ -189,6 +255,7 @@ static RACES void note_stretch(struct hub *hub, int64_t now)
     delay = now - look->since - (delay - look->delayed);
     if (delay > look->longest)
         greenlet__write(look->longest, delay);
+    report_stretch(hub, now, delay);
 }
 
 /* The monitor came late: the process was stopped, or the machine asleep. */
@@ -197,7 +264,8 @@ static void forgive(struct hub *hub, int64_t late)
     hub->sight->look.since += late;
 }
 
-enum hub__found hub__blocked_look(int64_t now, int64_t since_last)
+enum hub__found hub__blocked_look(int64_t now, int64_t since_last,
+                                  int64_t late)
 {
     int64_t period = hub__blocked_period();
     bool busy = false, tell = false, all_poll = hub__lenient;
@@ -210,6 +278,9 @@ enum hub__found hub__blocked_look(int64_t now, int64_t since_last)
         all_poll &= polls(hub);
         if (hub__lenient) {
             busy |= greenlet__read(hub->switches) != hub->sight->look.unmoved;
+            if (late > STOPPED_NS)
+                forgive(hub, late);
+            busy |= may_become_long(hub, now);
             note_stretch(hub, now);
             look_whether_stuck(hub);
             continue;

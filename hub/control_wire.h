@@ -25,13 +25,14 @@
 #define CONTROL_SP 31
 #define CONTROL_PC 32
 #endif
-#define CONTROL_GREETING 0x3165726976ull /* "vire1" */
+#define CONTROL_GREETING 0x3265726976ull /* "vire2" */
 
 enum control__kind {
     CONTROL_MAPS = 1, /* text of /proc/self/maps, in pieces */
     CONTROL_HUB,
     CONTROL_THREAD,  /* one greenlet, and its stack */
     CONTROL_RUNNING, /* what the OS thread of a hub is in, and the stack */
+    CONTROL_REPORT,  /* one of before: how many ns ago, and its text */
     CONTROL_END
 };
 
@@ -82,9 +83,10 @@ struct control__thread {
     uint64_t object;          /* what it waits for: an fd, an address; or 0 */
     int64_t waited_ns, left_ns; /* left: -1 without a deadline */
     uint32_t id;                /* as gettid() has it; 0: none */
-    uint32_t owner; /* the word behind the lock at `object`: whose it is */
+    uint32_t owner; /* of the lock that it waits for: whose it is; 0: not known */
     uint32_t state, flags;
-    uint32_t hub, padding;
+    uint32_t hub;
+    uint32_t readers; /* who have the read-write lock that it waits for */
     char kind[32]; /* of what it waits for */
     char name[32];
 };

@@ -5,6 +5,7 @@
  * (controlthread.c), and a hub is interrupted only if it has not switched for
  * a while. */
 #include "hub/controldump_impl.h"
+#include "hub/kept.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +100,11 @@ static void put_maps(struct control__dump *dump)
     if (fd >= 0)
         close(fd);
     hub__control_flush(dump->out);
+}
+
+static void put_report(int64_t ago, const char *text, size_t size, void *dump)
+{
+    control__record(dump, CONTROL_REPORT, &ago, sizeof ago, text, size);
 }
 
 /* ---- a hub ---- */
@@ -259,6 +265,7 @@ void hub__control_dump(const struct hub__control *control,
     dump.stack = stack & ~(size_t)7;
     hub__control_put(out, &greeting, sizeof greeting);
     put_maps(&dump);
+    hub__kept_each(put_report, &dump);
     look_at_hubs(&dump);
     dump.now = hub_now();
     for (int i = 0; i < dump.hub_count; i++)

@@ -191,16 +191,35 @@ static void describe_wait(struct control__dump *dump,
     thread->object = (uint64_t)(uintptr_t)waiter->object;
 }
 
-/* Behind the word of a mutex is whose it is. */
+/* Locks that say whose they are, and where: of libc's format, or of the preload
+ * library's. */
+static const struct {
+    char kind[16];
+    int owner, readers; /* from the object on; 0: no word for that */
+} owned[] = { { "mutex", 8, 0 }, { "shared mutex", -8, 0 }, { "rwlock", 24, 1 } };
+#define READERS 0x1fffff /* of the first word, if nobody has it for writing */
+
+static int owned_by(const char *kind)
+{
+    for (int i = 0; i < (int)(sizeof owned / sizeof *owned); i++)
+        if (strcmp(kind, owned[i].kind) == 0)
+            return i;
+    return -1;
+}
+
 void control__find_owners(struct control__dump *dump)
 {
     for (int i = 0; i < dump->lock_count; i++) {
         struct control__thread *thread =
             (void *)(dump->out->buffer + dump->locks[i]);
+        int at = owned_by(thread->kind);
+        const char *object = (const char *)(uintptr_t)thread->object;
 
-        hub__scan_copy(&thread->owner,
-                       (const char *)(uintptr_t)thread->object + 8,
+        hub__scan_copy(&thread->owner, object + owned[at].owner,
                        sizeof thread->owner);
+        if (owned[at].readers && thread->owner == 0 &&
+            hub__scan_copy(&thread->readers, object, sizeof thread->readers))
+            thread->readers &= READERS;
     }
     dump->lock_count = 0;
 }
@@ -278,7 +297,7 @@ static void put(struct control__dump *dump,
 
     if (!fill(dump, listed, thread, (char *)(thread + 1), &stack))
         return;
-    if (thread->object > UINT32_MAX && strcmp(thread->kind, "lock") == 0 &&
+    if (thread->object != 0 && owned_by(thread->kind) >= 0 &&
         dump->lock_count < CONTROL_LOCKS)
         dump->locks[dump->lock_count++] = out->used + sizeof *head;
     if (stack > 0)

@@ -440,6 +440,11 @@ void hub__ring_end(struct hub *hub)
     __atomic_fetch_sub(&hub->ringing, 1, __ATOMIC_RELEASE);
 }
 
+const int *hub__loop_epoll(const struct hub *hub)
+{
+    return hub->loop != NULL ? &hub->loop->poll.epoll_fd : NULL;
+}
+
 /* ---- the program wants one of our numbers ---- */
 
 int hub__loop_replace(int *slot, int copy)

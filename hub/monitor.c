@@ -8,6 +8,7 @@
 #include "hub/config_impl.h"
 #include "hub/events_impl.h"
 #include "hub/monitor.h"
+#include "hub/onlooker.h"
 #include "hub/sight.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ struct function {
 };
 
 uint32_t hub__monitor_dozes;
+const struct hub__onlooker *hub__onlooker;
 static pthread_mutex_t control = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static uint32_t carrier; /* atomic, enum carrier; changes under `control` */
 static bool lost;         /* the parent's, before a fork */
@@ -100,7 +102,8 @@ static int64_t after(int64_t now, int64_t span)
     return span == HUB_FOREVER ? HUB_FOREVER : now + span;
 }
 
-static void sleep_until(uint32_t seen, int64_t until, bool doze)
+/* Returns when that was to end. */
+static int64_t sleep_until(uint32_t seen, int64_t until, bool doze)
 {
     int64_t now = hub_now();
 
@@ -111,6 +114,7 @@ static void sleep_until(uint32_t seen, int64_t until, bool doze)
     if (until > now)
         hub__raw_wait(&word, seen, until - now);
     __atomic_store_n(&hub__monitor_dozes, 0, __ATOMIC_RELAXED);
+    return until;
 }
 
 /* What it opens must not take the numbers that a program expects to get which
@@ -139,7 +143,7 @@ static unsigned more_idle(unsigned idle, enum hub__found found)
 
 static void run(bool real)
 {
-    int64_t last = hub_now(), now, next;
+    int64_t last = hub_now(), planned = last, now, next;
     unsigned idle = 0;
 
     if (!leave_files(real))
@@ -148,14 +152,17 @@ static void run(bool real)
         uint32_t seen = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
 
         now = hub_now();
-        idle = more_idle(idle, hub__blocked_look(now, now - last));
+        idle = more_idle(idle, hub__blocked_look(now, now - last,
+                                                 now - planned));
         hub__memory_look(now);
         next = real ? call_functions(now) : HUB_FOREVER;
         next = least(next, hub__memory_next());
+        if (hub__onlooker != NULL)
+            next = least(next, hub__onlooker->look(now));
         if (idle < IDLE_LOOKS)
             next = least(next, after(now, hub__blocked_period()));
         last = now;
-        sleep_until(seen, next, idle >= IDLE_LOOKS);
+        planned = sleep_until(seen, next, idle >= IDLE_LOOKS);
         if (__atomic_load_n(&word, __ATOMIC_ACQUIRE) != seen) {
             idle = 0;
             last = hub_now(); /* it slept because nothing was to be seen */
@@ -316,6 +323,7 @@ void hub__monitor_forked(void)
     raw.tid = 0;
     raw.busy = 0;
     hub__monitor_dozes = lost; /* has the loop look here */
+    hub__kept_forked();
     hub__dump_forked();
     hub__events_forked();
     hub__config_forked();

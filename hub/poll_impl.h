@@ -26,6 +26,8 @@ void hub__poll_calls(struct hub__poll *poll);
 /* Before it sleeps: until the earliest deadline, or `most` ns. */
 void hub__poll_arm(struct hub__poll *poll, int64_t most);
 
+/* loop.c: where its epoll's number is; NULL: it has none. */
+const int *hub__loop_epoll(const struct hub *hub);
 /* loop.c: what libev has told epoll of a file. */
 void hub__loop_noted(struct hub *hub, int operation, int fd,
                      const struct epoll_event *event);

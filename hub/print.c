@@ -12,6 +12,25 @@ void hub__print_open(struct hub__print *print, int fd)
 {
     print->fd = fd;
     print->used = 0;
+    print->memory = NULL;
+}
+
+void hub__print_open_memory(struct hub__print *print, char *memory,
+                            size_t room)
+{
+    hub__print_open(print, -1);
+    print->memory = memory;
+    print->room = room;
+    print->wrote = 0;
+}
+
+static void keep(struct hub__print *print)
+{
+    size_t left = print->room - print->wrote;
+    size_t size = print->used < left ? print->used : left;
+
+    memcpy(print->memory + print->wrote, print->text, size);
+    print->wrote += size;
 }
 
 /* What cannot be written at once is lost: nobody may be kept waiting by a full
@@ -22,6 +41,8 @@ void hub__print_flush(struct hub__print *print)
     size_t left = print->used;
     int before = errno;
 
+    if (print->memory != NULL)
+        keep(print);
     print->used = 0;
     while (print->fd >= 0 && left > 0) {
         long put = syscall(SYS_write, print->fd, at, left);

@@ -13,9 +13,14 @@ struct hub__print {
     int fd; /* -1: nowhere */
     size_t used;
     char text[1000];
+    char *memory; /* NULL: to fd */
+    size_t room, wrote; /* there */
 };
 
 void hub__print_open(struct hub__print *print, int fd);
+/* To memory; what has no room is lost. */
+void hub__print_open_memory(struct hub__print *print, char *memory,
+                            size_t room);
 /* Of printf(): %s %c %d %u %x %p, with l, ll or z before d, u, x. */
 void hub__print(struct hub__print *print, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

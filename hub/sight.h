@@ -222,7 +222,9 @@ enum hub__found {
     HUB__FOUND_STILL,
     HUB__FOUND_POLLING /* none has gone on, and all loops wait */
 };
-enum hub__found hub__blocked_look(int64_t now, int64_t since_last);
+/* `late`: how much later that is than it was meant to be. */
+enum hub__found hub__blocked_look(int64_t now, int64_t since_last,
+                                  int64_t late);
 /* Called, raw, with what a thread of a hub sleeps in at two looks in a row without
  * a switch in between, if its loop does not poll.  NULL: nobody wants to know. */
 extern void (*hub__stuck)(pid_t tid, const uint64_t words[HUB__CALL_WORDS]);

@@ -92,6 +92,19 @@ static void print_loose(struct snapshot *snapshot)
     }
 }
 
+/* As they were printed. */
+static void print_reports(const struct snapshot *snapshot)
+{
+    char time[32];
+
+    for (int i = 0; i < snapshot->report_count; i++) {
+        const struct seen_report *report = &snapshot->reports[i];
+
+        put_ns(time, sizeof time, report->ago_ns);
+        printf("%s ago: %.*s", time, (int)report->size, report->text);
+    }
+}
+
 int cmd_dump(int argc, char **argv)
 {
     struct snapshot *snapshot;
@@ -108,6 +121,7 @@ int cmd_dump(int argc, char **argv)
         return target_failed(pid, why);
     proc_command(pid, command, sizeof command);
     printf("process %ld: %s\n", (long)pid, command);
+    print_reports(snapshot);
     for (int i = 0; i < snapshot->hub_count; i++)
         print_hub(snapshot, snapshot->hubs[i]);
     print_loose(snapshot);

@@ -62,6 +62,19 @@ static void take_running(struct snapshot *snapshot, const void *record,
     snapshot->loose[snapshot->loose_count++] = seen;
 }
 
+static void take_report(struct snapshot *snapshot, const void *record,
+                        size_t size)
+{
+    struct seen_report *report;
+
+    if (size < sizeof report->ago_ns || snapshot->report_count == SEEN_REPORTS)
+        return;
+    report = &snapshot->reports[snapshot->report_count++];
+    memcpy(&report->ago_ns, record, sizeof report->ago_ns);
+    report->text = (const char *)record + sizeof report->ago_ns;
+    report->size = strnlen(report->text, size - sizeof report->ago_ns);
+}
+
 static void take_record(struct snapshot *snapshot, int maps,
                         const struct control__record *head, const void *record)
 {
@@ -76,6 +89,9 @@ static void take_record(struct snapshot *snapshot, int maps,
         snapshot->hubs = grow(snapshot->hubs, (size_t)snapshot->hub_count,
                               sizeof *snapshot->hubs);
         snapshot->hubs[snapshot->hub_count++] = record;
+        break;
+    case CONTROL_REPORT:
+        take_report(snapshot, record, head->size);
         break;
     case CONTROL_THREAD:
         take_thread(snapshot, record, head->size);
@@ -269,10 +285,10 @@ static int walk_thread(const struct snapshot *snapshot,
                               ? ~(uint64_t)0
                               : (uint64_t)1 << CONTROL_SP |
                                     (uint64_t)1 << CONTROL_PC;
-    } else if (stack->size == 0 || !walk_suspended(stack, &registers)) {
+    } else if (stack->size == 0 || !hub__walk_suspended(stack, &registers)) {
         return 0;
     }
-    count = walk(snapshot->symbols, stack, &registers,
+    count = hub__walk(snapshot->symbols, stack, &registers,
                  seen->running != NULL && seen->running->exact, frames);
     first = first_shown(snapshot, frames, count, called);
     end = last_shown(snapshot, frames, count);
@@ -398,32 +414,32 @@ static size_t add_thread(const struct snapshot *snapshot,
                             seen->thread->id);
 }
 
-static bool starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 static void put_lock(const struct snapshot *snapshot,
                      const struct control__thread *thread, const char *called,
                      char *text, size_t size)
 {
     const struct seen_thread *other = by_room(snapshot, thread->object);
-    bool is_mutex = starts_with(called, "pthread_mutex") ||
-                    starts_with(called, "mtx_");
 
     if (other != NULL) {
         add_thread(snapshot, other, "the end of thread ", text, size);
         return;
     }
-    snprintf(text, size, "%s %#lx", called[0] != '\0' ? called : "a lock",
+    snprintf(text, size, "%s %#lx", called[0] != '\0' ? called : thread->kind,
              (unsigned long)thread->object);
-    other = is_mutex ? by_id(snapshot, thread->owner) : NULL;
+    text += strlen(text);
+    size -= strlen(text);
+    other = by_id(snapshot, thread->owner);
     if (other != NULL)
-        add_thread(snapshot, other, ", held by ", text + strlen(text),
-                   size - strlen(text));
-    else if (is_mutex && thread->owner != 0)
-        snprintf(text + strlen(text), size - strlen(text),
-                 ", held by thread %u, which is gone", thread->owner);
+        add_thread(snapshot, other, ", held by ", text, size);
+    else if (thread->owner >= 0x400000) /* MP_FIRST_ID */
+        snprintf(text, size, ", held by thread %u, which is gone",
+                 thread->owner);
+    else if (thread->owner != 0)
+        snprintf(text, size, ", held by thread %u of the kernel's",
+                 thread->owner);
+    else if (thread->readers != 0)
+        snprintf(text, size, ", held by %u reader%s", thread->readers,
+                 thread->readers > 1 ? "s" : "");
 }
 
 void snapshot_wait(const struct snapshot *snapshot,
@@ -440,7 +456,7 @@ void snapshot_wait(const struct snapshot *snapshot,
     else if (strcmp(thread->kind, "fd") == 0)
         snprintf(text, size, "%s%sfd %ld", called, called[0] != '\0' ? " " : "",
                  (long)thread->object);
-    else if (strcmp(thread->kind, "lock") == 0)
+    else if (thread->object >= 4096) /* no number */
         put_lock(snapshot, thread, called, text, size);
     else if (called[0] != '\0')
         snprintf(text, size, "%s", called);

@@ -48,13 +48,14 @@ static bool visit(bool first,
                   bool (*each)(const struct hub__control_listed *, void *),
                   void *data)
 {
+    struct mp__thread **cursor = &mp__all_cursors[MP_CURSOR_CONTROL];
     uint64_t before = mp__all_lock_elsewhere();
     bool goes_on = true;
 
     if (first)
-        mp__all_cursor = __atomic_load_n(&mp__all, __ATOMIC_ACQUIRE);
-    while (mp__all_cursor != NULL && goes_on) {
-        const struct mp__thread *thread = mp__all_cursor;
+        *cursor = __atomic_load_n(&mp__all, __ATOMIC_ACQUIRE);
+    while (*cursor != NULL && goes_on) {
+        const struct mp__thread *thread = *cursor;
         const struct hub__control_listed listed = {
             .greenlet = &thread->identity->main,
             .room = thread,
@@ -63,9 +64,9 @@ static bool visit(bool first,
 
         goes_on = each(&listed, data);
         if (goes_on)
-            mp__all_cursor = thread->all_next;
+            *cursor = thread->all_next;
     }
-    goes_on = mp__all_cursor != NULL;
+    goes_on = *cursor != NULL;
     mp__all_unlock_elsewhere(before);
     return goes_on;
 }
@@ -140,6 +141,7 @@ static struct {
     size_t most, size;
 } asked;
 enum { FREE, ASKED, ANSWERS, DONE };
+static bool asking;
 
 bool mp__control_is(const siginfo_t *info)
 {
@@ -240,8 +242,6 @@ static bool await(void)
 static size_t interrupt(pid_t tid, uint64_t registers[CONTROL_REGISTERS],
                         void *stack, size_t most)
 {
-    if (signal_number == 0)
-        return 0;
     asked.registers = registers;
     asked.stack = stack;
     asked.most = most;
@@ -253,19 +253,35 @@ static size_t interrupt(pid_t tid, uint64_t registers[CONTROL_REGISTERS],
     return 0;
 }
 
+/* Two threads may want that: who serves the socket, and the monitor. */
+size_t mp__control_interrupt(pid_t tid, uint64_t registers[CONTROL_REGISTERS],
+                             void *stack, size_t most)
+{
+    size_t size;
+
+    memset(registers, 0, CONTROL_REGISTERS * sizeof *registers);
+    if (signal_number == 0)
+        return 0;
+    while (__atomic_test_and_set(&asking, __ATOMIC_ACQUIRE))
+        SYS_CALL(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    size = interrupt(tid, registers, stack, most);
+    __atomic_clear(&asking, __ATOMIC_RELEASE);
+    return size;
+}
+
 /* ---- start, end ---- */
 
 static struct hub__control control = { .room_size = sizeof(struct mp__thread),
                                        .visit = visit,
                                        .describe = describe,
                                        .stats = stats,
-                                       .interrupt = interrupt };
+                                       .interrupt = mp__control_interrupt };
 
 void mp__control_begin(int number)
 {
+    signal_number = number;
     if (!wanted || mp__hosts)
         return;
-    signal_number = number;
     control.directory = directory[0] != '\0' ? directory : NULL;
     control.runtime = runtime[0] != '\0' ? runtime : NULL;
     control.verbose = directory[0] != '\0' || mp__options.verbose > 0;
@@ -275,6 +291,7 @@ void mp__control_begin(int number)
 void mp__control_forked(void)
 {
     asked.state = FREE;
+    asking = false;
     if (mp__hub != NULL)
         mp__hub->control_forked();
 }

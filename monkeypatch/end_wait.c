@@ -6,6 +6,8 @@
  * look for marks. */
 #include "monkeypatch/end_wait.h"
 
+#include <string.h>
+
 static struct hub_callback look;
 static uint8_t asked; /* atomic: `look` is on its way */
 
@@ -58,7 +60,7 @@ void mp__end_wait(struct mp__thread *thread, unsigned why)
 /* ---- the list of threads, seen from other OS threads ---- */
 
 static bool taken;
-struct mp__thread *mp__all_cursor;
+struct mp__thread *mp__all_cursors[MP_CURSORS];
 
 /* Only who takes a thread out excludes others: a new one is whole before it is
  * in the list. */
@@ -93,6 +95,6 @@ void mp__all_unlock_elsewhere(uint64_t before)
 void mp__end_wait_forked(void)
 {
     taken = false;
-    mp__all_cursor = NULL;
+    memset(mp__all_cursors, 0, sizeof mp__all_cursors);
     asked = 0;
 }

@@ -23,7 +23,8 @@ void mp__all_lock(void);
 void mp__all_unlock(void);
 /* Where one who looks at all of them, and lets go of the lock between, goes on; under
  * the lock. */
-extern struct mp__thread *mp__all_cursor;
+enum { MP_CURSOR_CONTROL, MP_CURSOR_MONITOR, MP_CURSORS };
+extern struct mp__thread *mp__all_cursors[MP_CURSORS];
 uint64_t mp__all_lock_elsewhere(void); /* with all signals blocked */
 void mp__all_unlock_elsewhere(uint64_t before);
 

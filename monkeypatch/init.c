@@ -5,7 +5,9 @@
  * the first pthread_create(), so that a program without threads never sees it. */
 #include "monkeypatch/clone.h"
 #include "monkeypatch/control_impl.h"
+#include "monkeypatch/deadlock.h"
 #include "monkeypatch/native_threads.h"
+#include "monkeypatch/onlook.h"
 #include "monkeypatch/thread_impl.h"
 #include "thread_pointer.h"
 
@@ -202,6 +204,10 @@ static bool parse_option(const char *name, const char *value, bool *known)
         return parse_flag(value, &mp__options.preempt);
     if (strcmp(name, "CONTROL") == 0)
         return mp__control_option(value);
+    if (strcmp(name, "DEADLOCK") == 0)
+        return mp__deadlock_option(value);
+    if (strcmp(name, "BLOCKED") == 0)
+        return mp__onlook_option(value);
     if (strcmp(name, "NATIVE_THREADS") == 0)
         return mp__native_threads_parse(value);
     if (strcmp(name, "VERBOSE") == 0)

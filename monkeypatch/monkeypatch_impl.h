@@ -163,8 +163,24 @@ enum {
     MP_RESTARTS = 4,      /* but not after one with SA_RESTART (signal(7)) */
     MP_CANCEL_ENDS = 8,   /* a cancellation ends it with -EINTR; the caller acts */
     MP_FIRST = 16, /* a lot's: woken it runs before those who are ready */
-    MP_WRITER = 32 /* mp__wait_fd(): the fd is a struct mp__io's */
+    MP_WRITER = 32, /* mp__wait_fd(): the fd is a struct mp__io's */
+    /* mp__lot_wait(): what the word is of, for those who look.  Only a thread of
+     * this process can end such a wait, or a signal's handler; without one of
+     * these anybody may. */
+    MP_OF_SHIFT = 8,
+    MP_OF_MUTEX = 1 << MP_OF_SHIFT,
+    MP_OF_GATE = 2 << MP_OF_SHIFT, /* struct sync_gate's word */
+    MP_OF_READ = 3 << MP_OF_SHIFT, /* reader_seq */
+    MP_OF_WRITE = 4 << MP_OF_SHIFT, /* writer_seq */
+    MP_OF_COND = 5 << MP_OF_SHIFT,
+    MP_OF_SEM = 6 << MP_OF_SHIFT,
+    MP_OF_BARRIER = 7 << MP_OF_SHIFT, /* round */
+    MP_OF_ONCE = 8 << MP_OF_SHIFT,
+    MP_OF_JOIN = 9 << MP_OF_SHIFT, /* mp__thread.ended */
+    MP_OF_END = 10 << MP_OF_SHIFT, /* mp__live: of all threads */
+    MP_OF_FUTEX = 11 << MP_OF_SHIFT
 };
+#define MP_OF(flags) ((flags) >> MP_OF_SHIFT)
 
 /* Park.  All return 0, -ETIMEDOUT, -EINTR; deadline as in hub.h.  Must not be
  * called when !mp__may_park(). */

@@ -12,6 +12,7 @@
  * passed on. */
 #include "monkeypatch/control_impl.h"
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/onlook.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/signal_impl.h"
 
@@ -187,10 +188,12 @@ void mp__preempt_begin(void)
         (libcs.handler == NULL && !take_signal())) {
         refused = true;
         mp__control_begin(0);
+        mp__onlook_begin();
         return;
     }
     mp__control_begin(SIGNAL);
     mp__late_begin(SIGNAL);
+    mp__onlook_begin();
     refused |= !mp__options.preempt;
     if (refused)
         return;

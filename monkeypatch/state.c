@@ -117,8 +117,26 @@ void mp__testcancel(void)
 /* In words, for those who look (hub/control.h). */
 static const struct hub__wait_kind waits_for_fd = { "fd", NULL },
                                    waits_for_fds = { "fds", NULL },
-                                   waits_for_time = { "time", NULL },
-                                   waits_for_lock = { "lock", NULL };
+                                   waits_for_time = { "time", NULL };
+
+/* By MP_OF(), with where in the object its word is. */
+static const struct {
+    struct hub__wait_kind kind;
+    size_t at;
+} waits_for_lot[] = {
+    { { "lock", NULL }, 0 },
+    [MP_OF(MP_OF_MUTEX)] = { { "mutex", NULL }, 0 },
+    [MP_OF(MP_OF_GATE)] = { { "shared mutex", NULL }, 0 },
+    [MP_OF(MP_OF_READ)] = { { "rwlock", NULL }, 8 },
+    [MP_OF(MP_OF_WRITE)] = { { "rwlock", NULL }, 12 },
+    [MP_OF(MP_OF_COND)] = { { "condition", NULL }, 0 },
+    [MP_OF(MP_OF_SEM)] = { { "semaphore", NULL }, 0 },
+    [MP_OF(MP_OF_BARRIER)] = { { "barrier", NULL }, 4 },
+    [MP_OF(MP_OF_ONCE)] = { { "once", NULL }, 0 },
+    [MP_OF(MP_OF_JOIN)] = { { "thread", NULL }, 0 },
+    [MP_OF(MP_OF_END)] = { { "threads", NULL }, 0 },
+    [MP_OF(MP_OF_FUTEX)] = { { "futex", NULL }, 0 }
+};
 
 /* What all waits do before the greenlet is suspended ... */
 static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
@@ -358,7 +376,8 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
         return -EINTR;
     if (unlikely(mp__real_time_was_set))
         deadline = mp__real_time_now(deadline);
-    wait_begins(self, &waiter, &waits_for_lock, address, flags);
+    wait_begins(self, &waiter, &waits_for_lot[MP_OF(flags)].kind,
+                (char *)address - waits_for_lot[MP_OF(flags)].at, flags);
     waiter.first = (flags & MP_FIRST) != 0;
     expect(waiter.hub, 1);
     /* hub_kill() ends no wait for a lock, whose callers would ask again. */

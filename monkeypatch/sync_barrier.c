@@ -74,7 +74,7 @@ static int private_wait(struct barrier *b)
         mp__lot_wake(&b->round, INT_MAX);
     else
         while (SYNC_LOAD_ACQUIRE(&b->round) == round)
-            mp__lot_wait(&b->round, round, HUB_FOREVER, 0);
+            mp__lot_wait(&b->round, round, HUB_FOREVER, MP_OF_BARRIER);
     barrier_leave(b);
     return last ? PTHREAD_BARRIER_SERIAL_THREAD : 0;
 }

@@ -118,7 +118,8 @@ static int wait_on(struct cond_waiter *start, pthread_mutex_t *mutex,
     if (rc != 0)
         return rc;
     waiter.mutex = mutex;
-    rc = sync_lot_wait_cancel(word, seq, deadline, first);
+    rc = sync_lot_wait_cancel(word, seq, deadline,
+                              first | (start->cond != NULL ? MP_OF_COND : 0));
     waiter_leave(&waiter);
     waiter.mutex = NULL;
     relocked = sync_mutex_lock(mutex);

@@ -145,7 +145,8 @@ static long futex_wait(uint32_t *word, int op, uint32_t expected,
             break;
         }
     }
-    return mp__lot_wait(word, expected, deadline, sync_interruptible(deadline));
+    return mp__lot_wait(word, expected, deadline,
+                        sync_interruptible(deadline) | MP_OF_FUTEX);
 }
 
 /* ---- wake ---- */

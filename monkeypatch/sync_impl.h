@@ -151,8 +151,8 @@ static inline bool sync_word_try(uint32_t *word)
                                             SYNC_CAS(word, &old, WORD_WAITERS));
 }
 
-/* Returns 0 or -ETIMEDOUT. */
-int sync_word_lock(uint32_t *word, int64_t deadline);
+/* Returns 0 or -ETIMEDOUT.  `of`: as for mp__lot_wait(). */
+int sync_word_lock(uint32_t *word, int64_t deadline, unsigned of);
 void sync_word_unlock_slow(uint32_t *word);
 
 static inline void sync_word_unlock(uint32_t *word)

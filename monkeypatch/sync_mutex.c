@@ -75,7 +75,7 @@ static bool announce(uint32_t *word, uint32_t *value, bool starving)
     return true;
 }
 
-int sync_word_lock(uint32_t *word, int64_t deadline)
+int sync_word_lock(uint32_t *word, int64_t deadline, unsigned of)
 {
     bool waited = false, woken = false, yielded = false;
 
@@ -99,7 +99,7 @@ int sync_word_lock(uint32_t *word, int64_t deadline)
         if (!announce(word, &value, woken))
             continue;
         waited = true;
-        rc = mp__lot_wait(word, value, deadline, 0);
+        rc = mp__lot_wait(word, value, deadline, of);
         if (rc == -ETIMEDOUT)
             return rc;
         woken |= rc == 0;
@@ -150,7 +150,7 @@ int sync_mutex_lock_slow(pthread_mutex_t *mutex, clockid_t clock,
     rc = sync_deadline(clock, until, &deadline);
     if (rc != 0)
         return rc;
-    rc = sync_word_lock(sync_mutex_word(mutex), deadline);
+    rc = sync_word_lock(sync_mutex_word(mutex), deadline, MP_OF_MUTEX);
     if (rc < 0)
         return -rc;
     sync_mutex_own(mutex, kind);

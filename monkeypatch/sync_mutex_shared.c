@@ -167,7 +167,7 @@ static int gate_enter(struct sync_gate *gate, clockid_t clock,
     if (try)
         return EBUSY;
     if (rc == 0)
-        rc = -sync_word_lock(&gate->word, *deadline);
+        rc = -sync_word_lock(&gate->word, *deadline, MP_OF_GATE);
     return rc;
 }
 

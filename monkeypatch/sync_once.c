@@ -56,7 +56,7 @@ once_slow(uint32_t *once, void (*function)(void))
         if ((value & ONCE_WAITERS) == 0 &&
             !SYNC_CAS(once, &value, value | ONCE_WAITERS))
             continue;
-        mp__lot_wait(once, value | ONCE_WAITERS, HUB_FOREVER, 0);
+        mp__lot_wait(once, value | ONCE_WAITERS, HUB_FOREVER, MP_OF_ONCE);
         value = SYNC_LOAD_ACQUIRE(once);
     }
     return 0;

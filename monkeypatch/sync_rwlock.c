@@ -24,6 +24,10 @@ struct rwlock {
     uint32_t kind; /* libc's */
 } __attribute__((may_alias));
 
+_Static_assert(offsetof(struct rwlock, reader_seq) == 8 &&
+                   offsetof(struct rwlock, writer_seq) == 12 &&
+                   offsetof(struct rwlock, writer) == 24,
+               "who looks at one that is waited for");
 _Static_assert(offsetof(struct rwlock, writer) ==
                    offsetof(pthread_rwlock_t, __data.__cur_writer),
                "writer");
@@ -151,7 +155,8 @@ static int wait_enter(struct rwlock *lock, bool write, int64_t deadline)
         }
         if (!SYNC_CAS(&lock->state, &state, state + unit))
             continue;
-        rc = mp__lot_wait(word, seq, deadline, 0);
+        rc = mp__lot_wait(word, seq, deadline,
+                          write ? MP_OF_WRITE : MP_OF_READ);
         SYNC_ADD(&lock->state, -unit);
         if (rc == -ETIMEDOUT) {
             pass_on(lock);

@@ -115,7 +115,7 @@ static int waiter_sleep(const struct sem_waiter *waiter, int64_t deadline)
 
     if (sem->shared == 0)
         return sync_lot_wait_cancel(&sem->value, 0, deadline,
-                                    sync_interruptible(deadline));
+                                    sync_interruptible(deadline) | MP_OF_SEM);
     mp__testcancel();
     slice = mp__now() + SEM_SLICE;
     until = mp__real_time_now(deadline);

@@ -4,7 +4,7 @@
 
 #include "hub/control_wire.h"
 #include "hub/symbols.h"
-#include "monkeypatch/walk.h"
+#include "hub/walk.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,6 +77,14 @@ struct seen_shape {
     struct walk_frame frames[WALK_FRAMES];
 };
 
+/* What the monitor has found before. */
+struct seen_report {
+    int64_t ago_ns;
+    const char *text; /* lines */
+    size_t size;
+};
+#define SEEN_REPORTS 8
+
 struct snapshot {
     pid_t pid;
     char *bytes;
@@ -91,6 +99,8 @@ struct snapshot {
     int loose_count;
     struct seen_shape *shapes;
     size_t shape_count;
+    struct seen_report reports[SEEN_REPORTS];
+    int report_count;
 };
 /* `stack`: how much of each is wanted.  NULL: *why says why. */
 struct snapshot *snapshot_take(pid_t pid, size_t stack, const char **why);

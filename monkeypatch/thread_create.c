@@ -39,8 +39,9 @@ static void link_thread(struct mp__thread *thread)
 static void unlink_thread(struct mp__thread *thread)
 {
     mp__all_lock();
-    if (unlikely(mp__all_cursor == thread))
-        mp__all_cursor = thread->all_next;
+    for (int i = 0; i < MP_CURSORS; i++)
+        if (unlikely(mp__all_cursors[i] == thread))
+            mp__all_cursors[i] = thread->all_next;
     if (thread->all_prev != NULL)
         thread->all_prev->all_next = thread->all_next;
     else

@@ -107,7 +107,7 @@ static _Noreturn void main_exits(void)
     __atomic_store_n(&mp__main.ended, 1, __ATOMIC_SEQ_CST);
     mp__lot_wake(&mp__main.ended, INT_MAX);
     while ((live = __atomic_load_n(&mp__live, __ATOMIC_SEQ_CST)) > 1)
-        mp__lot_wait(&mp__live, live, HUB_FOREVER, 0);
+        mp__lot_wait(&mp__live, live, HUB_FOREVER, MP_OF_END);
     while ((live = __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST)) > 0)
         mp__lot_wait(&mp__natives, live, HUB_FOREVER, 0);
     exit(0);

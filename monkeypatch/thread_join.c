@@ -37,7 +37,8 @@ static int join(struct mp__thread *thread, void **result, int64_t deadline)
     if (mp__self != NULL)
         mp__self->joining = thread;
     while (__atomic_load_n(&thread->ended, __ATOMIC_ACQUIRE) == 0)
-        if (mp__lot_wait(&thread->ended, 0, deadline, MP_CANCEL) == -ETIMEDOUT)
+        if (mp__lot_wait(&thread->ended, 0, deadline, MP_CANCEL | MP_OF_JOIN) ==
+            -ETIMEDOUT)
             return ETIMEDOUT;
     guarded = NULL;
     if (mp__self != NULL)

@@ -1,9 +1,9 @@
-/* cmd_cfi.c - what .eh_frame says of a place in a function: where its caller's
+/* walkrow.c - what .eh_frame says of a place in a function: where its caller's
  * registers are
  *
  * All is read from the file that is mapped there, and nothing outside of it, what-
  * ever it says. */
-#include "monkeypatch/walk.h"
+#include "hub/walk.h"
 
 #include <elf.h>
 #include <string.h>
@@ -436,7 +436,7 @@ static bool read_function(const struct hub__image *image, struct place fde,
     return run(machine, fde.bytes);
 }
 
-bool walk_find_row(struct hub__symbols *symbols, uint64_t address,
+bool hub__walk_row(struct hub__symbols *symbols, uint64_t address,
                    struct walk_row *row)
 {
     static struct machine machine; /* large, for a stack */

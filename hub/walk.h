@@ -1,7 +1,7 @@
 /* walk.h - stacks that were copied from another process, walked by the tables of
  * the files that its code is from */
-#ifndef WALK_H
-#define WALK_H
+#ifndef HUB_WALK_H
+#define HUB_WALK_H
 
 #include "hub/control_wire.h"
 #include "hub/symbols.h"
@@ -30,14 +30,23 @@ struct walk_frame {
 
 /* Where jump_fcontext() left a greenlet that is suspended: at the beginning of its
  * stack.  False: there is not enough of it. */
-bool walk_suspended(const struct walk_stack *stack,
+bool hub__walk_suspended(const struct walk_stack *stack,
                     struct walk_registers *registers);
 /* The frames, innermost first; how many. */
-int walk(struct hub__symbols *symbols, const struct walk_stack *stack,
+int hub__walk(struct hub__symbols *symbols, const struct walk_stack *stack,
          const struct walk_registers *registers, bool interrupted,
          struct walk_frame frames[WALK_FRAMES]);
 
-/* ---- cmd_cfi.c ---- */
+/* ---- walkprint.c ---- */
+
+/* A line for each frame, as hub__print_frames() has them; `registers` NULL: it is
+ * suspended.  Of the library the function that the program called is shown, alone.
+ * Returns how many.  One caller at a time. */
+int hub__print_walk(struct hub__print *print, struct hub__symbols *symbols,
+                    const struct walk_stack *stack,
+                    const struct walk_registers *registers, bool interrupted);
+
+/* ---- walkrow.c ---- */
 
 enum walk_rule {
     RULE_SAME, /* not saved: it has the value that it had */
@@ -69,7 +78,7 @@ struct walk_row {
 };
 
 /* For `address` of the process; false: its file has nothing about it. */
-bool walk_find_row(struct hub__symbols *symbols, uint64_t address,
+bool hub__walk_row(struct hub__symbols *symbols, uint64_t address,
                    struct walk_row *row);
 
 #endif

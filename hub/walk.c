@@ -1,15 +1,15 @@
-/* cmd_walk.c - from frame to frame of a stack that was copied
+/* walk.c - from frame to frame of a stack that was copied
  *
- * By the tables of .eh_frame (cmd_cfi.c); where there are none, as in code that was
+ * By the tables of .eh_frame (walkrow.c); where there are none, as in code that was
  * made at run time, by frame pointers; where these lead nowhere, by searching for
  * what looks like a return address, which is marked as a guess. */
-#include "monkeypatch/walk.h"
+#include "hub/walk.h"
 #include "frame.h"
 
 #include <elf.h>
 #include <string.h>
 
-#define ROWS 4096 /* ten thousand threads wait in a few places */
+#define ROWS 512 /* ten thousand threads wait in a few places */
 #define DEPTH 16  /* of expressions */
 
 #if defined(__x86_64__)
@@ -54,7 +54,7 @@ static uint64_t plain(uint64_t address)
     return address & (((uint64_t)1 << 48) - 1);
 }
 
-bool walk_suspended(const struct walk_stack *stack,
+bool hub__walk_suspended(const struct walk_stack *stack,
                     struct walk_registers *registers)
 {
     uint64_t word;
@@ -232,7 +232,7 @@ static const struct walk_row *row_of(struct hub__symbols *symbols,
 
     if (rows[place].address != address) {
         rows[place].address = address;
-        rows[place].found = walk_find_row(symbols, address, &rows[place].row);
+        rows[place].found = hub__walk_row(symbols, address, &rows[place].row);
     }
     return rows[place].found ? &rows[place].row : NULL;
 }
@@ -453,7 +453,7 @@ static bool step(struct hub__symbols *symbols, const struct walk_stack *stack,
     return step_by_search(symbols, stack, registers);
 }
 
-int walk(struct hub__symbols *symbols, const struct walk_stack *stack,
+int hub__walk(struct hub__symbols *symbols, const struct walk_stack *stack,
          const struct walk_registers *registers, bool interrupted,
          struct walk_frame frames[WALK_FRAMES])
 {
