@@ -377,27 +377,30 @@ static void look_at(const char *path, bool is_program)
 
 /* ---- all ---- */
 
-/* "\tlibm.so.6 => /lib/.../libm.so.6 (0x...)" */
+/* "\tlibm.so.6 => /lib/.../libm.so.6 (0x...)", or "\t/opt/libx.so (0x...)" where it
+ * is linked by its path. */
 static void take_line(char *line)
 {
+    static const char failed[] = "error while loading shared libraries: ";
     char *arrow = strstr(line, " => "), *end;
-    const char *error = strstr(line, "error while loading shared libraries: ");
+    const char *path = arrow != NULL ? arrow + 4 : line + strspn(line, "\t");
+    const char *error = strstr(line, failed);
 
-    if (error != NULL)
+    if (error != NULL) {
         doctor_say(DOCTOR_WARN, "library", "%.*s", (int)strcspn(error, "\n"),
                    error);
-    if (arrow == NULL)
-        return;
-    arrow += 4;
-    if (strncmp(arrow, "not found", 9) == 0) {
-        doctor_say(DOCTOR_WARN, "library", "%.*s is not found",
-                   (int)(arrow - 4 - line - 1), line + 1);
         return;
     }
-    end = strstr(arrow, " (0x");
-    if (end != NULL)
-        *end = '\0';
-    look_at(arrow, false);
+    if (arrow != NULL && strncmp(path, "not found", 9) == 0) {
+        doctor_say(DOCTOR_WARN, "library", "%.*s is not found",
+                   (int)(arrow - line - 1), line + 1);
+        return;
+    }
+    end = strstr(path, " (0x");
+    if (*path != '/' || end == NULL)
+        return;
+    *end = '\0';
+    look_at(path, false);
 }
 
 /* By the name that the kernel would give it: $ORIGIN goes by that, and the program
