@@ -26,10 +26,16 @@ find_package(Threads REQUIRED)
 find_program(VIREO_PYTHON NAMES python3 PATHS /usr/bin
     NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
 
-if(VIREO_TESTS)
-    find_path(CHECK_INCLUDE_DIR check.h REQUIRED)
-    find_library(CHECK_LIBRARY NAMES check_pic check REQUIRED)
-    find_library(SUBUNIT_LIBRARY subunit REQUIRED)
+# In the archives, so that the programs that are installed need libc alone.
+if(VIREO_TESTS OR VIREO_CONFORMANCE)
+    find_path(CHECK_INCLUDE_DIR check.h)
+    find_library(CHECK_LIBRARY NAMES check_pic check)
+    find_library(SUBUNIT_LIBRARY NAMES libsubunit.a subunit)
+    if(NOT CHECK_INCLUDE_DIR OR NOT CHECK_LIBRARY OR NOT SUBUNIT_LIBRARY)
+        message(FATAL_ERROR "Check (https://libcheck.github.io/check/) is missing, "
+            "for the tests and for `vireo conformance --preload`; "
+            "-DVIREO_TESTS=OFF -DVIREO_CONFORMANCE=OFF goes without")
+    endif()
     add_library(Check::check UNKNOWN IMPORTED)
     set_target_properties(Check::check PROPERTIES
         IMPORTED_LOCATION ${CHECK_LIBRARY}

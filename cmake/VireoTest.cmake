@@ -101,11 +101,13 @@ function(vireo_unit_tests layer)
     endforeach()
 endfunction()
 
-# vireo_conformance_tests(folder): test_X.c and test_X.cpp become <folder>/X-native
-# and <folder>/X-patched.  VIREO_REQUIRE=1: a preloaded run that falls back to
-# native threads fails.
+# vireo_conformance_tests(folder [result]): test_X.c and test_X.cpp become
+# <folder>/X-native and <folder>/X-patched.  VIREO_REQUIRE=1: a preloaded run that
+# falls back to native threads fails.  Without VIREO_TESTS only the programs are
+# made; `result` lists their targets.
 function(vireo_conformance_tests folder)
     set(preload LD_PRELOAD=$<TARGET_FILE:monkeypatch> VIREO_REQUIRE=1)
+    set(programs)
     vireo_test_support(${folder} support)
     file(GLOB sources CONFIGURE_DEPENDS test_*.c test_*.cpp)
     foreach(source IN LISTS sources)
@@ -113,6 +115,10 @@ function(vireo_conformance_tests folder)
         string(REGEX REPLACE "^test_" "" name ${stem})
         set(target ${folder}_${name})
         vireo_test_program(${target} ${source} ${support})
+        list(APPEND programs ${target})
+        if(NOT VIREO_TESTS)
+            continue()
+        endif()
         add_dependencies(${target} monkeypatch vireo)
         vireo_run_test(${folder}/${name}-native ${target} "ci;conformance")
         if(name MATCHES "^preempt" AND CMAKE_CROSSCOMPILING)
@@ -137,6 +143,9 @@ function(vireo_conformance_tests folder)
                 "ci;masked" ${preload} VIREO_TEST_MASK=${VIREO_MASK})
         endif()
     endforeach()
+    if(ARGC GREATER 1)
+        set(${ARGV1} ${programs} PARENT_SCOPE)
+    endif()
 endfunction()
 
 # vireo_run_test(name target labels [environment...]): see tests/run_alone.py.

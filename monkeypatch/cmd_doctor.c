@@ -12,6 +12,7 @@
 
 static const char *const marks[] = { "ok", "note", "warn", "no" };
 static int counts[DOCTOR_NO + 1];
+bool doctor_some_native;
 
 void doctor_say(enum doctor_mark mark, const char *what, const char *format,
                 ...)
@@ -66,9 +67,11 @@ static void look_at_options(void)
                            !has_word(patch, "all"))))
         doctor_say(DOCTOR_NO, "options", "VIREO_PATCH=%s: threads are not among "
                                          "what is replaced", patch);
-    if (native != NULL && native[0] != '\0')
+    if (native != NULL && native[0] != '\0' && strcmp(native, "none") != 0) {
         doctor_say(DOCTOR_NOTE, "options", "VIREO_NATIVE_THREADS=%s: these "
                                            "threads stay the kernel's", native);
+        doctor_some_native = true;
+    }
     if (control != NULL && strcmp(control, "0") == 0)
         doctor_say(DOCTOR_NOTE, "options", "VIREO_CONTROL=0: ps, dump, stats "
                                            "and top cannot look at it");
@@ -105,7 +108,8 @@ static int verdict(int rc)
         puts("\nits threads would stay threads of the kernel");
         return EXIT_FAILURE;
     }
-    printf("\nits threads would be greenlets; %d warning%s\n",
+    printf("\nits threads would be greenlets%s; %d warning%s\n",
+           doctor_some_native ? ", but for those that stay the kernel's" : "",
            counts[DOCTOR_WARN], counts[DOCTOR_WARN] == 1 ? "" : "s");
     return EXIT_SUCCESS;
 }

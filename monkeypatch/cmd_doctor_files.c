@@ -277,12 +277,14 @@ static void look_at_calls(const struct file *file)
 
 static void look_at_go(const struct file *file)
 {
-    if (has_section(file, ".gopclntab") || has_section(file, ".go.buildinfo"))
-        doctor_say(file->is_program ? DOCTOR_NOTE : DOCTOR_WARN, "go",
-                   file->is_program
-                       ? "%s is Go: the threads of its runtime stay the kernel's"
-                       : "%s is Go: all threads wait while one is in it",
-                   file->name);
+    if (!has_section(file, ".gopclntab") && !has_section(file, ".go.buildinfo"))
+        return;
+    doctor_say(file->is_program ? DOCTOR_NOTE : DOCTOR_WARN, "go",
+               file->is_program
+                   ? "%s is Go: the threads of its runtime stay the kernel's"
+                   : "%s is Go: all threads wait while one is in it",
+               file->name);
+    doctor_some_native |= file->is_program;
 }
 
 static void look_at_sanitizers(const struct file *file)
@@ -311,15 +313,17 @@ static void look_at_threads(const struct file *file)
     static const char *const native[] = { "libgomp.so", "libomp.so", "libomp-",
                                           "libiomp5.so" };
     const char *wanted = getenv("VIREO_NATIVE_THREADS");
+    bool none = wanted != NULL && strstr(wanted, "none") != NULL;
 
     for (size_t i = 0; i < sizeof native / sizeof *native; i++)
-        if (strncmp(file->name, native[i], strlen(native[i])) == 0)
+        if (strncmp(file->name, native[i], strlen(native[i])) == 0) {
             doctor_say(DOCTOR_NOTE, "threads",
-                       wanted != NULL && strstr(wanted, "none") != NULL
-                           ? "%s: threads of OpenMP would be greenlets "
-                             "(VIREO_NATIVE_THREADS)"
-                           : "%s: threads of OpenMP stay the kernel's",
+                       none ? "%s: threads of OpenMP would be greenlets "
+                              "(VIREO_NATIVE_THREADS)"
+                            : "%s: threads of OpenMP stay the kernel's",
                        file->name);
+            doctor_some_native |= !none;
+        }
 }
 
 static void look_at_uring(const struct file *file)
@@ -373,28 +377,37 @@ static void look_at(const char *path, bool is_program)
 
 /* ---- all ---- */
 
-/* "\tlibm.so.6 => /lib/.../libm.so.6 (0x...)" */
+/* "\tlibm.so.6 => /lib/.../libm.so.6 (0x...)", or "\t/opt/libx.so (0x...)" where it
+ * is linked by its path. */
 static void take_line(char *line)
 {
+    static const char failed[] = "error while loading shared libraries: ";
     char *arrow = strstr(line, " => "), *end;
+    const char *path = arrow != NULL ? arrow + 4 : line + strspn(line, "\t");
+    const char *error = strstr(line, failed);
 
-    if (arrow == NULL)
-        return;
-    arrow += 4;
-    if (strncmp(arrow, "not found", 9) == 0) {
-        doctor_say(DOCTOR_WARN, "library", "%.*s is not found",
-                   (int)(arrow - 4 - line - 1), line + 1);
+    if (error != NULL) {
+        doctor_say(DOCTOR_WARN, "library", "%.*s", (int)strcspn(error, "\n"),
+                   error);
         return;
     }
-    end = strstr(arrow, " (0x");
-    if (end != NULL)
-        *end = '\0';
-    look_at(arrow, false);
+    if (arrow != NULL && strncmp(path, "not found", 9) == 0) {
+        doctor_say(DOCTOR_WARN, "library", "%.*s is not found",
+                   (int)(arrow - line - 1), line + 1);
+        return;
+    }
+    end = strstr(path, " (0x");
+    if (*path != '/' || end == NULL)
+        return;
+    *end = '\0';
+    look_at(path, false);
 }
 
+/* By the name that the kernel would give it: $ORIGIN goes by that, and the program
+ * may be found by a link. */
 static void list_libraries(const char *loader, const char *program)
 {
-    char *line = NULL;
+    char real[PATH_MAX], *line = NULL;
     size_t room = 0;
     int ends[2];
     FILE *from;
@@ -402,10 +415,13 @@ static void list_libraries(const char *loader, const char *program)
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return;
+    if (realpath(program, real) != NULL)
+        program = real;
     child = fork();
     if (child == 0) {
         unsetenv("LD_PRELOAD");
         dup2(ends[1], STDOUT_FILENO);
+        dup2(ends[1], STDERR_FILENO);
         execl(loader, loader, "--list", program, (char *)NULL);
         _exit(CMD_CANNOT_RUN);
     }

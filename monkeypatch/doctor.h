@@ -16,6 +16,9 @@ enum doctor_mark {
 void doctor_say(enum doctor_mark mark, const char *what, const char *format,
                 ...) __attribute__((format(printf, 3, 4)));
 
+/* Some of its threads stay the kernel's; a line has said which. */
+extern bool doctor_some_native;
+
 /* ---- cmd_doctor_files.c: the program and its libraries ---- */
 
 void doctor_files(const char *program, const char *loader);

@@ -430,6 +430,17 @@ static bool few_fds(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < 32;
 }
 
+static void say_what_runs(void)
+{
+    char missing[128];
+
+    if (mp__options.verbose < 2)
+        return;
+    mp__fallbacks(missing, sizeof missing);
+    mp__say(2, "runs, guards: %s; fall-backs: %s", mp__hub->guard_kind(),
+            missing);
+}
+
 int mp__start(void)
 {
     const char *why = "";
@@ -461,7 +472,7 @@ int mp__start(void)
     mp__real_time_start();
     mp__signals_start();
     started = 1;
-    mp__say(2, "runs, guards: %s", mp__hub->guard_kind());
+    say_what_runs();
     return 0;
 }
 

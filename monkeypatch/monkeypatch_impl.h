@@ -123,6 +123,10 @@ int mp__start(void);            /* first thread: 0 or -errno (run native) */
 void mp__say(int level, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* one line on stderr */
 
+/* fallbacks.c: what is missing here and done without, by the names of
+ * VIREO_TEST_MASK, or "none".  After the start. */
+void mp__fallbacks(char *text, size_t size);
+
 /* host.c: greenlets of the program's own park too */
 extern bool mp__hosts; /* the program has, or may have, hubs of its own */
 extern __thread struct mp__thread mp__host

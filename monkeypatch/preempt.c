@@ -179,11 +179,8 @@ static bool start_timer(void)
            SYS_CALL(SYS_timer_settime, timer, 0, &every, NULL, 0, 0) == 0;
 }
 
-void mp__preempt_begin(void)
+static void begin_ticking(void)
 {
-    if (ticking)
-        return;
-    ticking = true;
     if (mp__find_object == NULL || &__asan_init != NULL ||
         (libcs.handler == NULL && !take_signal())) {
         refused = true;
@@ -201,6 +198,16 @@ void mp__preempt_begin(void)
     refused = !start_timer();
     if (!refused)
         mp__compensate_begin(SIGNAL);
+}
+
+void mp__preempt_begin(void)
+{
+    if (ticking)
+        return;
+    ticking = true;
+    begin_ticking();
+    if (refused)
+        mp__say(2, "threads that compute are not interrupted here");
 }
 
 void mp__preempt_never(void)

@@ -10,6 +10,7 @@
 static const char usage[] =
     "usage: vireo run [options] [--] program [argument...]\n"
     "       vireo conformance [--list] [--only=G-xxx[,G-xxx...]] [--json]\n"
+    "       vireo conformance --preload [options] [PATTERN...]\n"
     "       vireo gate REQUIREMENT\n"
     "       vireo console PATH [COMMAND [ARGUMENT...]]\n"
     "       vireo ps [PID] | dump PID | stats [--json] PID | top [--once] [PID]\n"
@@ -42,6 +43,9 @@ static const char usage[] =
     "  --list           print the cases and run nothing\n"
     "  --only=LIST      run only these cases\n"
     "  --json           print one JSON document\n"
+    "  --preload        instead run programs that say what libc and Linux do,\n"
+    "                   natively and preloaded, and say what differs; it has\n"
+    "                   options of its own: vireo conformance --preload --help\n"
     "\n"
     "gate prints `yes` if what runs here satisfies a requirement such as\n"
     "'greenlet>=1.0', else a line for each failing case.\n"

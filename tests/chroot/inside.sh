@@ -13,7 +13,7 @@ cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     cat /build/configure.log
     exit 1
 }
-ninja -C /build --quiet -j "$jobs" bin/vireo lib/libvireo.so \
+ninja -C /build --quiet -j "$jobs" bin/vireo bin/vireo-conformance-preload lib/libvireo.so \
     lib/libvireo-preload.so tests/conformance/all tests/monkeypatch/all \
     tests/greenlet/all tests/programs/all python \
     tests/context/all # programs/sanitizers runs them under valgrind

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -475,11 +476,17 @@ static struct {
 static int added_count;
 static int started, started_times; /* the next: its index, its iteration */
 
+static bool wanted(const char *name)
+{
+    const char *one = getenv("CONF_CASE"), *only = getenv("CONF_ONLY");
+
+    return (one == NULL || strcmp(name, one) == 0) &&
+           (only == NULL || strstr(name, only) != NULL);
+}
+
 void conf_test(TCase *tcase, const TTest *test, int times)
 {
-    const char *only = getenv("CONF_ONLY");
-
-    if (only != NULL && strstr(test->name, only) == NULL)
+    if (!wanted(test->name))
         return;
     CONF_CHECK(added_count < TESTS_MAX);
     added[added_count].name = test->name;
@@ -489,6 +496,11 @@ void conf_test(TCase *tcase, const TTest *test, int times)
         tcase_add_loop_test(tcase, test, 0, times);
     else
         tcase_add_test(tcase, test);
+}
+
+static void *stand_by(void *argument)
+{
+    return argument;
 }
 
 static void begin_test(void)
@@ -517,10 +529,29 @@ static void limit_time(void)
     CONF_CHECK(timer_settime(timer, 0, &when, NULL) == 0);
 }
 
+/* For who runs the tests one by one: what there is, or what they run on. */
+static int answer(const char *question, void (*add)(TCase *))
+{
+    if (strcmp(question, "machine") == 0) {
+        join_thread(start_thread(stand_by, NULL)); /* the first starts it all */
+        printf("libc glibc %s\nemulated %d\n", gnu_get_libc_version(),
+               conf_emulated());
+        return EXIT_SUCCESS;
+    }
+    add(tcase_create("linux"));
+    for (int i = 0; i < added_count; i++)
+        printf("%s %d\n", added[i].name, added[i].times);
+    return EXIT_SUCCESS;
+}
+
 int conf_main(const char *name, void (*add)(TCase *), int flags)
 {
-    TCase *tcase = tcase_create("linux");
+    const char *question = getenv("CONF_ASK");
+    TCase *tcase;
 
+    if (question != NULL)
+        return answer(question, add);
+    tcase = tcase_create("linux");
     limit_time();
     signal(SIGPIPE, SIG_IGN);
     if (flags & CONF_THREADS)
@@ -528,6 +559,9 @@ int conf_main(const char *name, void (*add)(TCase *), int flags)
     tcase_add_checked_fixture(tcase, begin_test, leak_check_end);
     tcase_set_timeout(tcase, 0);
     add(tcase);
-
+    if (added_count == 0) {
+        fprintf(stderr, "%s has no such test\n", name);
+        return 2;
+    }
     return runner_run(name, tcase, CK_NOFORK);
 }

@@ -40,7 +40,9 @@ void conf_check_failed(const char *what, const char *file, int line)
  *
  * The program is killed when it takes more than a minute (CONF_LIMIT_S=n:
  * n seconds).  CONF_TRACE=1 prints each test's name when it starts, CONF_ONLY=x
- * runs only the tests whose names contain x. */
+ * runs only the tests whose names contain x, CONF_CASE=x the one of that name.
+ * CONF_ASK=cases prints names and iterations of the tests and runs none;
+ * CONF_ASK=machine makes a thread and says what libc it is of. */
 int conf_main(const char *name, void (*add)(TCase *), int flags);
 
 /* Add a test; with `times` > 1 it runs with _i from 0 to times - 1. */

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 
+import conformance
 import linking
 from linking import BUILD, CROSS, ROOT, fail, run
 
@@ -156,9 +157,12 @@ def check(folder, prebuilt):
     lint(folder, prebuilt)
     check_fields(folder)
     here = install(folder, prebuilt)
-    here.has("bin/vireo", "libexec/vireo-conformance", "share/vireo/vireo-gdb.py",
-             "share/man/man1/vireo.1.gz",
+    here.has("bin/vireo", "libexec/vireo-conformance",
+             "libexec/vireo-conformance-preload",
+             "libexec/vireo/conformance/conformance_sem", "share/vireo/vireo-gdb.py",
+             "share/man/man1/vireo.1.gz", "share/man/man1/vireo-conformance.1.gz",
              "share/man/man3/greenlet_switch.3.gz",
              "share/gdb/auto-load/usr/lib/" + linking.TRIPLET)
     check_symbols(folder, here)
     here.check_all()
+    conformance.check(here.usr, folder)

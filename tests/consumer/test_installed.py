@@ -25,6 +25,7 @@ def main():
              lib + "/cmake/Vireo/VireoConfig.cmake",
              lib + "/cmake/Vireo/VireoConfigVersion.cmake",
              "share/vireo/vireo-gdb.py", "share/man/man1/vireo.1",
+             "share/man/man1/vireo-conformance.1",
              "share/man/man3/greenlet_switch.3")
     made = os.listdir(os.path.join(linking.BUILD, "include", "vireo"))
     shown = os.listdir(os.path.join(here.usr, "include", "vireo"))

@@ -25,6 +25,17 @@ for source in "$SOURCE_DIR"/docs/api/*.md; do
         mandoc -T lint -W warning "$page" || wrong=$((wrong + 1))
     fi
 done
+for page in "$SOURCE_DIR"/docs/*.1; do
+    looked=$((looked + 1))
+    if command -v man >/dev/null; then
+        said=$(LC_ALL=C.UTF-8 MANROFFSEQ='' man -l --warnings "$page" \
+            2>&1 >/dev/null)
+        [ -z "$said" ] || { echo "$said"; wrong=$((wrong + 1)); }
+    fi
+    if command -v mandoc >/dev/null; then
+        mandoc -T lint -W warning "$page" || wrong=$((wrong + 1))
+    fi
+done
 if ! command -v man >/dev/null && ! command -v mandoc >/dev/null; then
     echo "skipped: needs man-db or mandoc to look at the pages"
     exit 77

@@ -1,11 +1,16 @@
 /* machine.c - what is under the cases: CPU, kernel, libc */
-#include "main.h"
+#include "machine.h"
 
+#include <errno.h>
 #include <gnu/libc-version.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -85,4 +90,17 @@ void machine_look(struct machine *machine)
     snprintf(machine->libc, sizeof machine->libc, "glibc %s",
              gnu_get_libc_version());
     look_at_features(machine);
+}
+
+void machine_features(const struct machine *machine, char *text, size_t size)
+{
+    size_t length = 0;
+
+    snprintf(text, size, "none");
+    for (int i = 0; i < machine->feature_count; i++)
+        if (machine->features[i].found && length < size) {
+            snprintf(text + length, size - length, "%s%s",
+                     length > 0 ? ", " : "", machine->features[i].name);
+            length = strlen(text);
+        }
 }

@@ -3,6 +3,7 @@
 #define VIREO_TESTS_GREENLET_MAIN_H
 
 #include "case.h"
+#include "machine.h"
 
 /* Exit statuses of the process that runs a case. */
 enum {
@@ -32,20 +33,6 @@ void run_case(const struct case_entry *entry, struct verdict *verdict);
 /* The same with each allocation failing in turn, in one process each: the case
  * may pass, or find that there was no memory, but not crash, hang or leak. */
 void torture_case(const struct case_entry *entry, struct verdict *verdict);
-
-/* ---- machine.c ---- */
-
-struct machine {
-    char architecture[65], kernel[65], libc[80];
-    struct {
-        const char *name;
-        bool found;
-    } features[8];
-    int feature_count;
-};
-void machine_look(struct machine *machine);
-/* Do guard markers work here?  By effect: emulators answer and do nothing. */
-bool machine_guard_markers(void);
 
 /* ---- report.c ---- */
 

@@ -96,16 +96,11 @@ void report_case(struct report *report, const struct case_entry *entry,
 
 static void tap_machine(const struct machine *machine)
 {
-    const char *between = "";
+    char features[200];
 
-    printf("# architecture %s, kernel %s, libc %s, features: ",
-           machine->architecture, machine->kernel, machine->libc);
-    for (int i = 0; i < machine->feature_count; i++)
-        if (machine->features[i].found) {
-            printf("%s%s", between, machine->features[i].name);
-            between = ", ";
-        }
-    printf("%s\n", *between == '\0' ? "none" : "");
+    machine_features(machine, features, sizeof features);
+    printf("# architecture %s, kernel %s, libc %s, features: %s\n",
+           machine->architecture, machine->kernel, machine->libc, features);
 }
 
 static void json_machine(const struct machine *machine)

@@ -155,13 +155,36 @@ def test_openmp():
         "int rc", "int rc = omp_get_max_threads() < 1, one")
     text = text.replace("one = pthread_create", "one = 0; rc |= pthread_create")
     path = built("openmp", text, "-fopenmp")
-    has(agrees(path, 0), "note", "threads", "stay the kernel's")
+    text = agrees(path, 0)
+    has(text, "note", "threads", "stay the kernel's")
+    check("greenlets, but for those that stay" in text, "%s", text)
 
 
 def test_go():
     text = THREAD + ('static const char go[] __attribute__((used, section('
                      '".gopclntab"))) = "x";\n')
     has(doctor(built("go", text)), "note", "go", "stay the kernel's")
+
+
+def test_found_by_a_link():
+    """The loader looks beside the program itself, not beside the link; and what it
+    has to say is a line of ours."""
+    place = os.path.join(folder.name, "place")
+    os.makedirs(place)
+    library = built("place/libbeside.so", "int beside(void) { return 0; }\n",
+                    "-shared", "-fPIC")
+    path = built("place/linked", THREAD.replace(
+        "int main", "int beside(void);\nint main").replace(
+            "int rc =", "int rc = beside() +"), library, "-Wl,-rpath,$ORIGIN",
+                 "-Wl,--no-as-needed")
+    link = os.path.join(folder.name, "link")
+    os.symlink(path, link)
+    text = agrees(link, 0)
+    check("warn " not in text, "%s", text)
+    os.remove(library)
+    text = doctor(link)
+    check(any(line.startswith("warn  library") and "libbeside.so" in line
+              for line in text.split("\n")), "%s", text)
 
 
 def test_links_the_library():

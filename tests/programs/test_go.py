@@ -31,13 +31,25 @@ def built(name, source, *flags, cgo="1"):
     return path
 
 
+def doctor(program, status, *parts):
+    """What `vireo doctor` says of it; each part is in that."""
+    if VIREO not in harness.modes():
+        return
+    done = harness.run([os.path.join(harness.BUILD_DIR, "bin", "vireo"),
+                        "doctor", "--", program])
+    check(done[0] == status and done[2] == "" and
+          all(part in done[1] for part in parts), "doctor: %s", done)
+
+
 def test_with_cgo():
     program = built("goroutines", "goroutines")
+    doctor(program, 0, "note  go ", "greenlets, but for those that stay")
     harness.same_as_native([program], wanted=WANTED)
 
 
 def test_static():
     program = built("goroutines_static", "goroutines", cgo="0")
+    doctor(program, 126, "no    program ", "static", "would refuse")
     harness.same_as_native([program], wanted=WANTED)
     if VIREO in harness.modes():
         done = harness.run([os.path.join(harness.BUILD_DIR, "bin", "vireo"),
@@ -46,11 +58,22 @@ def test_static():
               and "static" in done[2] and done[2].count("\n") == 1, "%s", done)
 
 
+def linked(library):
+    """A program that is linked to the library."""
+    path = library + ".program"
+    subprocess.run(["gcc", "-x", "c", "-", "-x", "none", "-o", path,
+                    "-Wl,--no-as-needed", library], check=True, text=True,
+                   input="int main(void) { return 0; }\n")
+    return path
+
+
 def test_a_library_in_go():
     library = built("golibrary.so", "golibrary", "-buildmode=c-shared")
     harness.same_as_native(
         [PYTHON, harness.python_client("golibrary"), library],
         wanted="called 950:20\n")
+    doctor(PYTHON, 0, "would be greenlets") # it is opened later: not seen
+    doctor(linked(library), 0, "warn  go ", "all threads wait")
 
 
 if __name__ == "__main__":
