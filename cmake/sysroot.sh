@@ -9,7 +9,8 @@
 # arm64 to dpkg would also make libhttp-parser-dev:arm64 push out the amd64 one.)
 set -eu
 
-# The last lines: libcurl, and what it is linked to; Python, for python/.
+# The last lines: libcurl, and what it is linked to; Python, for python/, and what
+# is tried on that: upstream's tests and gevent.
 packages='libc6 libc6-dev linux-libc-dev libcrypt1 libcrypt-dev libgcc-s1
     libgcc-12-dev libstdc++6 libev4 libev-dev
     libc-ares2 libc-ares-dev libssl3 libssl-dev
@@ -21,7 +22,10 @@ packages='libc6 libc6-dev linux-libc-dev libcrypt1 libcrypt-dev libgcc-s1
     libunistring2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1
     libsasl2-2 libgnutls30 libhogweed6 libnettle8 libgmp10 libp11-kit0 libtasn1-6
     libffi8 libpython3.11-dev libpython3.11-minimal libpython3.11-stdlib
-    python3.11-minimal libexpat1'
+    python3.11-minimal libexpat1
+    python3-greenlet python3-objgraph python3-graphviz python3-psutil
+    python3-gevent python3-zope.event python3-zope.interface
+    python3-pkg-resources'
 
 sysroot=${1:?usage: cmake/sysroot.sh DIRECTORY}
 here=$(cd "$(dirname "$0")" && pwd)

@@ -5,7 +5,7 @@ behaviour of the release that __version__ names; docs/python.md of Vireo has wha
 differs.
 """
 
-import sys
+from sys import version_info
 
 __all__ = [
     '__version__',
@@ -19,7 +19,8 @@ __all__ = [
 ]
 
 # The release that Debian has for this Python.
-__version__ = '2.0.2' if sys.version_info < (3, 13) else '3.1.0'
+__version__ = '2.0.2' if version_info < (3, 13) else '3.1.0'
+del version_info
 
 from ._greenlet import _C_API
 from ._greenlet import GreenletExit

@@ -22,22 +22,44 @@ static bool is_dead(struct pyg *g)
     return true;
 }
 
+static int set_dict(PyObject *object, PyObject *dict, void *unused)
+{
+    if (dict != NULL && PyDict_Check(dict))
+        return PyObject_GenericSetDict(object, dict, unused);
+    PyErr_SetString(PyExc_TypeError, dict == NULL
+                                         ? "__dict__ may not be deleted"
+                                         : "__dict__ must be a dictionary");
+    return -1;
+}
+
 /* ---- run ---- */
+
+static void refuse_run_of_main(void)
+{
+    PyErr_SetString(PyExc_AttributeError,
+                    "Main greenlets do not have a run attribute.");
+}
 
 static PyObject *get_run(PyObject *object, void *unused)
 {
     struct pyg *g = of(object);
 
     (void)unused;
-    if (g->started || g->run == NULL) {
+    if (!g->started && g->run != NULL)
+        return Py_NewRef(g->run);
+    if (g->is_main)
+        refuse_run_of_main();
+    else
         PyErr_SetObject(PyExc_AttributeError, pyg__name_run);
-        return NULL;
-    }
-    return Py_NewRef(g->run);
+    return NULL;
 }
 
 int pyg__set_run(struct pyg *g, PyObject *run)
 {
+    if (g->is_main) {
+        refuse_run_of_main();
+        return -1;
+    }
     if (g->started) {
         PyErr_SetString(PyExc_AttributeError,
                         "run cannot be set after the start of the greenlet");
@@ -62,6 +84,14 @@ static PyObject *get_parent(PyObject *object, void *unused)
 
     (void)unused;
     return Py_NewRef(parent != NULL ? (PyObject *)parent : Py_None);
+}
+
+/* One that was left suspended by a thread that has exited is nobody's, once it was
+ * seen to be dead. */
+static bool is_of_other_thread(const struct pyg *g, const struct pyg *main)
+{
+    return g->thread != NULL && g->thread != main->thread &&
+           !(g->active && g->checked);
 }
 
 int pyg__set_parent(struct pyg *g, PyObject *parent)
@@ -89,7 +119,7 @@ int pyg__set_parent(struct pyg *g, PyObject *parent)
         }
         top = up;
     }
-    if (!top->is_main || (g->thread != NULL && g->thread != top->thread)) {
+    if (!top->is_main || is_of_other_thread(g, top)) {
         PyErr_SetString(PyExc_ValueError,
                         top->is_main
                             ? "parent cannot be on a different thread"
@@ -198,7 +228,7 @@ static PyObject *get_stack_saved(PyObject *object, void *unused)
 }
 
 PyGetSetDef pyg__accessors[] = {
-    { "__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL },
+    { "__dict__", PyObject_GenericGetDict, set_dict, NULL, NULL },
     { "run", get_run, set_run, NULL, NULL },
     { "parent", get_parent, set_parent, NULL, NULL },
     { "gr_frame", get_frame, NULL, NULL, NULL },
@@ -217,7 +247,7 @@ PyObject *pyg__repr(PyObject *object)
     if (is_dead(g))
         return PyUnicode_FromFormat(
             "<%s object at %p (otid=%p) %sdead>", Py_TYPE(object)->tp_name,
-            object, g->thread, exited ? "(thread exited) " : "");
+            object, exited ? NULL : g->thread, exited ? "(thread exited) " : "");
     return PyUnicode_FromFormat(
         "<%s object at %p (otid=%p)%s%s%s%s>", Py_TYPE(object)->tp_name,
         object, g->thread,

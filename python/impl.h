@@ -195,7 +195,7 @@ PyObject *pyg__repr(PyObject *object);
  * removed. */
 int pyg__trace(struct pyg__thread *self, enum pyg__kind kind, struct pyg *origin,
                struct pyg *target);
-PyObject *pyg__settrace(PyObject *module, PyObject *tracer);
+PyObject *pyg__settrace(PyObject *module, PyObject *args);
 PyObject *pyg__gettrace(PyObject *module, PyObject *nothing);
 
 /* ---- capi.c ---- */

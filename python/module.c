@@ -22,6 +22,28 @@ PyDoc_STRVAR(trim_stacks_doc,
 "Gives memory that suspended greenlets of this thread have used, and do not use\n"
 "now, back to the system.  Returns how many were looked at.");
 
+PyDoc_STRVAR(set_thread_local_doc,
+"set_thread_local(key, value)\n\n"
+"For tests: what the thread's own dictionary keeps as long as the thread is.");
+PyDoc_STRVAR(pending_doc,
+"get_pending_cleanup_count() -> int\n\n"
+"How many threads have exited and have not been cleaned up.");
+PyDoc_STRVAR(mains_doc,
+"get_total_main_greenlets() -> int\n\n"
+"How many main greenlets there are.");
+PyDoc_STRVAR(clocks_doc,
+"get_clocks_used_doing_optional_cleanup() -> int or None\n\n"
+"What the search for references that nobody will give up, at the end of a thread,\n"
+"has taken, in ticks (CLOCKS_PER_SEC); None when it is off.");
+PyDoc_STRVAR(enable_doc,
+"enable_optional_cleanup(enable)\n\n"
+"Turns that search on or off; see get_clocks_used_doing_optional_cleanup().");
+#ifdef PYG__HAS_TRASH_NESTING
+PyDoc_STRVAR(trash_nesting_doc,
+"get_tstate_trash_delete_nesting() -> int\n\n"
+"For tests: how deep this thread is in the interpreter's trash can.");
+#endif
+
 static PyObject *getcurrent(PyObject *module, PyObject *nothing)
 {
     struct pyg__thread *self = pyg__thread_ready();
@@ -37,7 +59,7 @@ static PyObject *set_thread_local(PyObject *module, PyObject *args)
     PyObject *key, *value, *all = PyThreadState_GetDict();
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "OO:set_thread_local", &key, &value))
+    if (!PyArg_UnpackTuple(args, "set_thread_local", 2, 2, &key, &value))
         return NULL;
     if (all == NULL || PyDict_SetItem(all, key, value) < 0)
         return NULL;
@@ -55,20 +77,22 @@ static PyObject *trash_nesting(PyObject *module, PyObject *nothing)
 
 static PyMethodDef functions[] = {
     { "getcurrent", getcurrent, METH_NOARGS, getcurrent_doc },
-    { "settrace", pyg__settrace, METH_O, settrace_doc },
+    { "settrace", pyg__settrace, METH_VARARGS, settrace_doc },
     { "gettrace", pyg__gettrace, METH_NOARGS, gettrace_doc },
     { "stack_size", pyg__stack_size, METH_VARARGS, stack_size_doc },
     { "trim_stacks", pyg__trim_stacks, METH_NOARGS, trim_stacks_doc },
-    { "set_thread_local", set_thread_local, METH_VARARGS, NULL },
+    { "set_thread_local", set_thread_local, METH_VARARGS,
+      set_thread_local_doc },
     { "get_pending_cleanup_count", pyg__get_pending_cleanup_count, METH_NOARGS,
-      NULL },
+      pending_doc },
     { "get_total_main_greenlets", pyg__get_total_main_greenlets, METH_NOARGS,
-      NULL },
+      mains_doc },
     { "get_clocks_used_doing_optional_cleanup", pyg__get_clocks, METH_NOARGS,
-      NULL },
-    { "enable_optional_cleanup", pyg__enable_optional_cleanup, METH_O, NULL },
+      clocks_doc },
+    { "enable_optional_cleanup", pyg__enable_optional_cleanup, METH_O, enable_doc },
 #ifdef PYG__HAS_TRASH_NESTING
-    { "get_tstate_trash_delete_nesting", trash_nesting, METH_NOARGS, NULL },
+    { "get_tstate_trash_delete_nesting", trash_nesting, METH_NOARGS,
+      trash_nesting_doc },
 #endif
     { NULL, NULL, 0, NULL }
 };

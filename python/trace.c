@@ -22,13 +22,13 @@ int pyg__trace(struct pyg__thread *self, enum pyg__kind kind,
     return -1;
 }
 
-PyObject *pyg__settrace(PyObject *module, PyObject *tracer)
+PyObject *pyg__settrace(PyObject *module, PyObject *args)
 {
     struct pyg__thread *self = pyg__thread_ready();
-    PyObject *old;
+    PyObject *old, *tracer;
 
     (void)module;
-    if (self == NULL)
+    if (self == NULL || !PyArg_ParseTuple(args, "O", &tracer))
         return NULL;
     old = self->tracer;
     self->tracer = tracer == Py_None ? NULL : Py_NewRef(tracer);

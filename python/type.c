@@ -70,7 +70,7 @@ static int type_setup(PyObject *object, PyObject *args, PyObject *kwargs)
     PyObject *run = NULL, *parent = NULL;
     struct pyg *g = ((PyGreenlet *)object)->pimpl;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:greenlet", names, &run,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:green", names, &run,
                                      &parent))
         return -1;
     if (run != NULL && pyg__set_run(g, run) < 0)

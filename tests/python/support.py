@@ -42,11 +42,12 @@ unless_emulated = unittest.skipIf(CROSS, "memory of qemu's own, or a package of 
 
 def use_emulator():
     """Cross-built: the programs run on the sysroot's Python, under qemu."""
-    global PYTHON
+    global PYTHON, UPSTREAM
     sysroot = os.path.join(os.path.dirname(BUILD_DIR), "sysroot-aarch64")
     python = os.path.join(sysroot, "usr/bin/python3.11")
     if not os.path.exists(python):
         skip("no Python of arm64 in " + sysroot)
+    UPSTREAM = sysroot + UPSTREAM
     PYTHON = os.path.join(FOLDER, "python-arm64")
     with open(PYTHON + ".new", "w", encoding="ascii") as script:
         script.write("#!/bin/sh\nexport PYTHONHOME=%s/usr\n"

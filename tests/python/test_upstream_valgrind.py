@@ -15,18 +15,6 @@ ERRORS = re.compile(r"Invalid (?:read|write|free)|[Uu]ninitialised|Mismatched fr
                     r"|client switching stacks")
 
 
-def with_fewer(package):
-    """valgrind has room for 30,000 mappings: two tests make 20,000 stacks, each with
-    a guard."""
-    path = os.path.join(package, "tests", "test_leaks.py")
-    with open(path, encoding="utf-8") as stream:
-        text = stream.read()
-    if "ITER = 10000" not in text:
-        sys.exit("upstream's test_leaks.py is another one")
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write(text.replace("ITER = 10000", "ITER = 1000"))
-
-
 def main():
     support.not_cross()
     support.need_package()
@@ -34,11 +22,12 @@ def main():
     if not shutil.which("valgrind"):
         support.skip("valgrind is not installed")
     with support.scratch() as folder:
-        with_fewer(support.copy_with_upstream_tests(folder))
+        # It has room for 30,000 mappings, of which each stack with its guard is two.
+        upstream_suite.with_fewer(support.copy_with_upstream_tests(folder))
         log = os.path.join(folder, "valgrind-%p")
         found = upstream_suite.run_suite(
-            folder, ("valgrind", "--log-file=" + log, "--error-limit=no",
-                     support.PYTHON), timeout=5000,
+            folder, ("valgrind", "--log-file=" + log, "--error-limit=no"),
+            timeout=5000,
             PYTHONMALLOC="malloc", GREENLET_SKIP_LEAKCHECKS="1",
             VIREO_PYTHON_STACK="1M") # it has 128 GB of addresses
         logs = [name for name in os.listdir(folder)

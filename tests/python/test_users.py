@@ -13,5 +13,4 @@ class Few(users.Users):
 
 del users.Users # it is not to run by itself
 if __name__ == "__main__":
-    support.not_cross()
     support.main()
