@@ -222,7 +222,8 @@ int hub__loop_open(struct hub *hub)
     rc = open_fds(hub, loop);
     if (rc < 0)
         goto undo;
-    ev_set_allocator(hub__loop_memory);
+    if (hub__loop_memory_is_ours())
+        ev_set_allocator(hub__loop_memory);
     hub__poll_calls(&loop->poll);
     loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     hub__poll_calls(NULL);

@@ -5,10 +5,15 @@
  * that is too little.  A server that has used up its memory takes connections
  * until then, so there is a reserve, for all loops together: enough for the most
  * descriptors that the hub has (reserve.c).  It is only touched when it is
- * needed. */
+ * needed.
+ *
+ * There is one libev in a process, with one source of memory.  Where the program
+ * uses it, too, what it has got from its own is given back to that: then libev
+ * stays as it is. */
 #include "hub/hub_impl.h"
 #include "hub/loopmemory.h"
 
+#include <link.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -111,4 +116,65 @@ void *hub__loop_memory(void *memory, long size)
     if (to != NULL)
         return ours ? move(memory, to, (size_t)size) : to;
     return move(memory, take((size_t)size), (size_t)size);
+}
+
+/* ---- who else uses libev ---- */
+
+#define LIBEV "libev.so."
+
+struct dynamic {
+    const ElfW(Dyn) *entries;
+    bool is_us;
+};
+
+static struct dynamic dynamic_of(const struct dl_phdr_info *object)
+{
+    uintptr_t here = (uintptr_t)reserve.memory;
+    struct dynamic found = { NULL, false };
+
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        uintptr_t start = object->dlpi_addr + part->p_vaddr;
+
+        if (part->p_type == PT_DYNAMIC)
+            found.entries = (const void *)start;
+        if (part->p_type == PT_LOAD && here - start < part->p_memsz)
+            found.is_us = true;
+    }
+    return found;
+}
+
+/* NULL where ld.so has not relocated the address (the vdso). */
+static const char *strings_of(const ElfW(Dyn) *entries, uintptr_t base)
+{
+    for (; entries->d_tag != DT_NULL; entries++)
+        if (entries->d_tag == DT_STRTAB && entries->d_un.d_ptr >= base)
+            return (const void *)entries->d_un.d_ptr;
+    return NULL;
+}
+
+static int needs_libev(struct dl_phdr_info *object, size_t size, void *unused)
+{
+    struct dynamic dynamic = dynamic_of(object);
+    const char *strings;
+
+    (void)size;
+    (void)unused;
+    if (dynamic.entries == NULL || dynamic.is_us)
+        return 0;
+    strings = strings_of(dynamic.entries, object->dlpi_addr);
+    for (const ElfW(Dyn) *entry = dynamic.entries;
+         strings != NULL && entry->d_tag != DT_NULL; entry++)
+        if (entry->d_tag == DT_NEEDED &&
+            strncmp(strings + entry->d_un.d_val, LIBEV, strlen(LIBEV)) == 0)
+            return 1;
+    return 0;
+}
+
+bool hub__loop_memory_is_ours(void)
+{
+    static uint32_t asked;
+
+    return __atomic_exchange_n(&asked, 1, __ATOMIC_RELAXED) == 0 &&
+           dl_iterate_phdr(needs_libev, NULL) == 0;
 }
