@@ -10,7 +10,10 @@
  * that epoll: but the kernel then looks through all that is in it, each time.)
  *
  * A client that goes on as others do is taken out when there is news for which
- * it does not wait here. */
+ * it does not wait here; and the keeper goes when nobody waits.
+ *
+ * A child of a fork() has that epoll together with its parent: what it takes
+ * out there its parent would not hear of any more.  So it leaves it alone. */
 #include "http/slow.h"
 #include "http/memory.h"
 
@@ -31,6 +34,7 @@
 #define LEAST    32                    /* go on at a time */
 #define MOST     256
 #define ROUNDS   8 /* that were not enough: twice as many go on at a time */
+#define LONELY   8 /* rounds in which nobody waited: the keeper goes */
 
 struct http__slow_client {
     struct http__slow *slow;
@@ -42,21 +46,36 @@ struct http__slow_client {
 /* Its keeper's. */
 struct http__slow {
     int epoll;
+    pid_t process; /* whose epoll that is */
     struct http__slow_client *first;
-    unsigned count;
+    unsigned count, waiting;
     struct greenlet *keeper; /* NULL: it ends */
     bool begun;
-    int full; /* rounds in a row that were not enough */
+    int full, lonely; /* rounds in a row that were not enough, or for nobody */
     struct http__slow **where;
 };
 
 /* ---- the keeper ---- */
 
+static bool is_ours(const struct http__slow *slow)
+{
+    return slow->process == getpid();
+}
+
+static void waits_no_more(struct http__slow_client *client)
+{
+    if (client->waits != NULL)
+        client->slow->waiting--;
+    client->waits = NULL;
+}
+
 static void take_out(struct http__slow_client *client)
 {
     int saved = errno;
 
-    epoll_ctl(client->slow->epoll, EPOLL_CTL_DEL, client->wire->fd, NULL);
+    waits_no_more(client);
+    if (is_ours(client->slow))
+        epoll_ctl(client->slow->epoll, EPOLL_CTL_DEL, client->wire->fd, NULL);
     errno = saved;
     *client->back = client->next;
     if (client->next != NULL)
@@ -89,7 +108,8 @@ static int let_go_on(struct http__slow *slow, int most)
 static void end(struct http__slow *slow)
 {
     if (slow->keeper != NULL) {
-        *slow->where = NULL;
+        if (*slow->where == slow)
+            *slow->where = NULL;
         greenlet_unref(slow->keeper);
     }
     while (slow->first != NULL) {
@@ -115,6 +135,12 @@ static int next_most(struct http__slow *slow, int most, int count)
     return 2 * most;
 }
 
+static bool is_needed(struct http__slow *slow)
+{
+    slow->lonely = slow->waiting == 0 ? slow->lonely + 1 : 0;
+    return slow->first != NULL && slow->lonely <= LONELY && is_ours(slow);
+}
+
 static void keep(void *arg)
 {
     struct http__slow *slow = arg;
@@ -122,7 +148,7 @@ static void keep(void *arg)
     int most = LEAST, rc = 0;
 
     slow->begun = true;
-    while (rc == 0 && slow->first != NULL) {
+    while (rc == 0 && is_needed(slow)) {
         int count = let_go_on(slow, most);
 
         if (count > 0)
@@ -143,12 +169,13 @@ static struct http__slow *begin(struct http__slow **where)
     struct http__slow *slow = *where;
     int saved = errno;
 
-    if (slow != NULL)
+    if (slow != NULL && is_ours(slow))
         return slow;
     slow = http__calloc(1, sizeof *slow);
     if (slow == NULL)
         return NULL;
     slow->where = where;
+    slow->process = getpid();
     slow->epoll = epoll_create1(EPOLL_CLOEXEC);
     errno = saved;
     if (slow->epoll >= 0)
@@ -162,18 +189,22 @@ static struct http__slow *begin(struct http__slow **where)
     return *where = slow;
 }
 
-/* The last one out. */
+/* The last one out.  A keeper that has not begun never will; in the child of a
+ * fork() it may be gone. */
 static void dismiss(struct http__slow *slow)
 {
     struct greenlet *keeper = slow->keeper;
+    bool gone;
 
     if (keeper == NULL)
         return;
-    *slow->where = NULL;
+    if (*slow->where == slow)
+        *slow->where = NULL;
     slow->keeper = NULL;
+    gone = !slow->begun || hub_ready(keeper);
     hub_kill(keeper);
     greenlet_unref(keeper);
-    if (!slow->begun) /* nor will it */
+    if (gone)
         end(slow);
 }
 
@@ -228,15 +259,18 @@ static int wait_here(struct http__wire *wire, int64_t deadline_ns)
 
     hub_event_init(&came);
     wire->slow->waits = &came;
+    wire->slow->slow->waiting++;
     rc = hub_event_wait(&came, deadline_ns);
     if (wire->slow != NULL)
-        wire->slow->waits = NULL;
+        waits_no_more(wire->slow);
     return rc;
 }
 
 static int wait_for_rest(struct http__wire *wire, struct http__slow **where,
                          int64_t deadline_ns)
 {
+    if (wire->slow != NULL && !is_ours(wire->slow->slow))
+        http__slow_leave(wire);
     if (wire->slow != NULL || enter(wire, where))
         return wait_here(wire, deadline_ns);
     return http__wire_wait(wire, deadline_ns);

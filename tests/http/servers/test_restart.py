@@ -75,6 +75,26 @@ def test_slow_requests_survive_a_restart():
         check(report["failed"] == 0 and report["done"] == 300, "%s", report)
 
 
+def test_requests_in_crumbs_survive_a_restart():
+    """Byte after byte, heads and bodies, and a restart in the middle of each."""
+    ends = b"Connection: close\r\n\r\n"
+    requests = [b"GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n" % (b"x" * 25) + ends,
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n" + ends
+                + b"nine char"]
+    with Server() as server:
+        for i in range(3):
+            clients = [server.connect() for _ in range(100)]
+            for s in clients:
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for at in range(max(map(len, requests))):
+                for k, s in enumerate(clients):
+                    s.sendall(requests[k % 2][at:at + 1])
+                if at == 40:
+                    server.restart(str(i + 1))
+            check(len(answers(clients)) == 100, "answers")
+        check(server.stop() == 0, "status of the master")
+
+
 def test_what_waits_in_the_queue_is_served_by_the_next_program():
     with Server() as server:
         old = server.workers()
