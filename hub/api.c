@@ -43,28 +43,55 @@ static uint32_t owner_id(void)
 /* ---- mapped threads ---- */
 
 #define OTHERS 16 /* the main thread's timers, and the hub's own */
+#define SPARE 64  /* for those that several OS threads make at a time */
+#define AT_FIRST 8192
 
-static uint32_t mapped; /* of one OS thread */
+static void count_mapped(struct hub *hub, int by)
+{
+    if (likely(!greenlet__several_os))
+        hub->mapped += (uint32_t)by;
+    else
+        __atomic_add_fetch(&hub->mapped, by, __ATOMIC_RELAXED);
+}
 
 /* Where POSIX has no error for want of memory, as in nanosleep(), there is memory:
- * each thread can wait until a time. */
-static struct greenlet__mapped *map_thread(size_t stack_size, size_t guard,
-                                           size_t room, void *memory)
+ * each thread can wait until a time.  Another hub's memory is its own to get. */
+static struct greenlet__mapped *map_thread(struct hub *on, size_t stack_size,
+                                           size_t guard, size_t room,
+                                           void *memory)
 {
-    struct hub *hub = hub__get();
     struct greenlet__mapped *made;
 
-    if (hub == NULL || hub__timers_reserve(hub, mapped + 1 + OTHERS) < 0)
+    if (likely(on == hub__get()) &&
+        hub__timers_reserve(on, on->mapped + 1 + OTHERS) < 0)
         return NULL;
-    made = greenlet__map_thread(stack_size, guard, room, memory);
-    mapped += made != NULL;
+    made = greenlet__map_thread(on->os, stack_size, guard, room, memory);
+    if (made != NULL)
+        count_mapped(on, 1);
     return made;
 }
 
 static void unmap_thread(struct greenlet__mapped *thread)
 {
-    mapped--;
+    count_mapped(thread->thread.os->hub, -1);
     greenlet__unmap_thread(thread);
+}
+
+static bool may_map(const struct hub *on)
+{
+    return on == hub__peek() || greenlet__read(on->mapped) + 1 + OTHERS <
+                                    greenlet__read(on->heap.room) - SPARE;
+}
+
+/* Memory that is not written to is not there. */
+static bool map_more(struct hub *own)
+{
+    uint32_t mapped = greenlet__read(own->mapped);
+
+    if (own->heap.room >= 2 * mapped && own->heap.room >= AT_FIRST)
+        return true;
+    return hub__timers_reserve(own, mapped < AT_FIRST / 4 ? AT_FIRST
+                                                          : 4 * mapped) == 0;
 }
 
 /* The word that names the identity of a thread, in the block of that pointer. */
@@ -103,6 +130,9 @@ static const struct hub__api table = {
     .forked = hub__forked,
     .map_thread = map_thread,
     .unmap_thread = unmap_thread,
+    .several = &greenlet__several_os,
+    .may_map = may_map,
+    .map_more = map_more,
     .prepare = greenlet__prepare,
     .ready = hub__ready,
     .leave = hub__leave,

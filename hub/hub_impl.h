@@ -240,6 +240,7 @@ struct hub {
     uint32_t signal_seen; /* atomic: HUB_SIGNAL_... of a handler that ran */
     int wake_fd;          /* eventfd */
     void (*clock_set)(void); /* in the loop: CLOCK_REALTIME was set; or NULL */
+    uint32_t mapped;    /* api.c: mapped threads; atomic with several hubs */
     uint32_t links;       /* object.c: of the program's, not yet called */
     uint64_t shuffle;     /* shuffle.c: state of its random numbers; 0: off */
     /* Written by its thread alone, read by all: counters.c. */

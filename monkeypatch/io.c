@@ -4,14 +4,14 @@
 
 #include "hub/edge_impl.h"
 
-unsigned mp__io_budget = MP_IO_BUDGET;
-
 void mp__io_give_way(void)
 {
     int before = errno;
 
-    mp__io_budget = MP_IO_BUDGET;
-    if (mp__here != NULL && mp__may_park())
+    if (mp__here == NULL)
+        return;
+    mp__here->io_budget = MP_IO_BUDGET;
+    if (mp__may_park())
         mp__yield();
     errno = before;
 }
@@ -25,11 +25,9 @@ void mp__io_open(struct mp__io *io, int fd, int events)
     io->deadline = MP_IO_UNASKED;
 }
 
-static struct mp__io *mapped_writers; /* parked; of the mapped threads' hub */
-
 static struct mp__io **writers(void)
 {
-    return mp__here->host ? &mp__here->writers : &mapped_writers;
+    return mp__here->host ? &mp__here->writers : &mp__here->carrier->writers;
 }
 
 /* Within the wait, which a handler may leave by siglongjmp() once it is over. */
@@ -52,12 +50,23 @@ void mp__io_writer_runs(struct mp__io *io)
         io->next->back = io->back;
 }
 
-void mp__io_shut_down(void)
+static void try_again(struct mp__io *io)
 {
-    for (struct mp__io *io = *writers(); io != NULL; io = io->next) {
+    for (; io != NULL; io = io->next) {
         io->shut = 1;
         mp__hub->wake(io->waiter, 0);
     }
+}
+
+void mp__io_shut_down(void)
+{
+    try_again(*writers());
+    mp__carriers_ask_others(MP_ASK_SHUTDOWN);
+}
+
+void mp__io_shut_down_here(void)
+{
+    try_again(mp__carrier_now()->writers);
 }
 
 void mp__io_close(struct mp__io *io)
@@ -104,7 +113,7 @@ int mp__io_park(int *fd, int events, int64_t deadline, unsigned flags)
 {
     int before = errno, rc;
 
-    mp__io_budget = MP_IO_BUDGET;
+    mp__here->io_budget = MP_IO_BUDGET;
     rc = mp__wait_fd(fd, events, deadline, flags);
     errno = before;
     return rc;
