@@ -8,6 +8,9 @@
 #include "hub/timer_impl.h"
 #include "thread_pointer.h"
 
+#include <errno.h>
+#include <sched.h>
+
 static struct hub *get_hub(void)
 {
     return hub__get();
@@ -110,6 +113,47 @@ static void watch_stuck(void (*stuck)(pid_t tid, const uint64_t words[9]))
     hub_monitor_start();
 }
 
+static void fd_closing(int fd)
+{
+    if (unlikely(greenlet__several_os))
+        hub__fd_closing_elsewhere(fd);
+    hub__fd_closing(fd);
+}
+
+static void evacuate_own(void *fd)
+{
+    hub__fd_evacuate((int)(intptr_t)fd);
+}
+
+/* What another hub has there its own thread moves, soon: it is waited for. */
+static int fd_evacuate(int fd)
+{
+    const struct hub *self = hub__peek();
+    int64_t until = hub_now() + HUB_SECOND;
+
+    if (!greenlet__several_os || hub__fd_is_of(self, fd))
+        return hub__fd_evacuate(fd);
+    hub__all_lock();
+    for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub)
+        if (hub != self && hub__fd_is_of(hub, fd))
+            hub_call_soon_threadsafe(hub, evacuate_own, (void *)(intptr_t)fd);
+    hub__all_unlock();
+    while (hub__fd_is_ours(fd) && hub_now() < until)
+        sched_yield();
+    return hub__fd_is_ours(fd) ? -EBUSY : 0;
+}
+
+#define NUMBERS (1u << 21) /* what fdshare.c knows */
+
+static void fd_close_range(unsigned first, unsigned last)
+{
+    if (unlikely(greenlet__several_os))
+        for (unsigned fd = first; fd <= last && fd < NUMBERS; fd++)
+            if (!hub__fd_is_ours((int)fd))
+                hub__fd_closing_elsewhere((int)fd);
+    hub__fd_close_range(first, last);
+}
+
 static const struct hub__api table = {
     .version = HUB__API_VERSION,
     .size = sizeof table,
@@ -161,12 +205,12 @@ static const struct hub__api table = {
     .lot_requeue = hub__lot_requeue,
     .offload = hub__offload,
     .signal_seen = hub__signal_seen,
-    .fd_closing = hub__fd_closing,
-    .fd_close_range = hub__fd_close_range,
+    .fd_closing = fd_closing,
+    .fd_close_range = fd_close_range,
     .fd_release = hub__fd_release,
     .fd_to_top = hub__fd_to_top,
     .fd_is_ours = hub__fd_is_ours,
-    .fd_evacuate = hub__fd_evacuate,
+    .fd_evacuate = fd_evacuate,
     .fd_forget = hub__fd_forget,
     .fd_lowest = hub__fd_lowest,
     .hub_made = &hub__made,

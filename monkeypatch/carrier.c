@@ -10,10 +10,12 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #define STACK_SIZE ((size_t)256 * 1024) /* of its own; all greenlets have others */
+#define GUARD_SIZE ((size_t)64 * 1024) /* pages may be as large */
 
 struct mp__carrier mp__carriers[MP_CARRIERS_MOST];
 __thread struct mp__carrier *mp__carrier_here;
@@ -139,7 +141,10 @@ bool mp__carrier_loops(void)
 
 static void reset(struct mp__carrier *carrier)
 {
+    void *memory = carrier->memory;
+
     memset(carrier, 0, sizeof *carrier);
+    carrier->memory = memory;
     carrier->ticks = carrier->late = -1;
     carrier->turns_left[0] = carrier->turns_left[1] = MP_TURNS;
 }
@@ -204,6 +209,25 @@ struct start {
     int rc;
 };
 
+/* In the child of a fork() libc takes a stack of its own making for that of a thread
+ * that is gone, and gives it to another: who called fork() is a mapped thread to it. */
+static bool stack_for(struct mp__carrier *carrier, pthread_attr_t *attr)
+{
+    size_t size = STACK_SIZE + ((mp__hub->tls->static_size + GUARD_SIZE - 1) &
+                                ~(GUARD_SIZE - 1));
+    char *memory = carrier->memory;
+
+    if (memory == NULL) {
+        memory = mmap(NULL, GUARD_SIZE + size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED)
+            return false;
+        mprotect(memory, GUARD_SIZE, PROT_NONE);
+        carrier->memory = memory;
+    }
+    return pthread_attr_setstack(attr, memory + GUARD_SIZE, size) == 0;
+}
+
 /* With the OS thread's own block: libc copies from it. */
 static void make(void *arg)
 {
@@ -212,12 +236,14 @@ static void make(void *arg)
     pthread_attr_t attr;
     pthread_t thread;
 
+    start->rc = ENOMEM;
     sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, STACK_SIZE);
     mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
-    start->rc = mp__real.pthread_create(&thread, &attr, carry, start->carrier);
+    if (stack_for(start->carrier, &attr))
+        start->rc = mp__real.pthread_create(&thread, &attr, carry,
+                                            start->carrier);
     mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
 }

@@ -31,6 +31,7 @@ struct mp__carrier {
     uint32_t state;   /* atomic, enum mp__carrier_state; a futex */
     uint32_t threads; /* atomic: placed here and alive */
     pid_t tid;
+    void *memory; /* its own stack, kept for the next that is started; or NULL */
     /* ---- signal_mask.c ---- */
     unsigned counted;      /* threads */
     unsigned bits_blocked; /* sum of blocked_by: 0 in most programs */
