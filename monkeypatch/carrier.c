@@ -86,8 +86,6 @@ static void answer(void *arg)
         begin_threads(carrier);
     if (asked & MP_ASK_MARKS)
         mp__end_wait_look();
-    if (asked & MP_ASK_SHUTDOWN)
-        mp__io_shut_down_here();
     if (asked & MP_ASK_CLOCK)
         mp__real_time_move();
 }

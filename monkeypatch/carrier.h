@@ -19,8 +19,7 @@ enum { MP_CARRIERS_MOST = 64 };
 enum {
     MP_ASK_BEGIN = 1,    /* threads that were made for it begin */
     MP_ASK_MARKS = 2,    /* end_wait.c: look for marks */
-    MP_ASK_SHUTDOWN = 4, /* io.c: somebody called shutdown() */
-    MP_ASK_CLOCK = 8     /* time.c: CLOCK_REALTIME was set */
+    MP_ASK_CLOCK = 4     /* time.c: CLOCK_REALTIME was set */
 };
 
 enum mp__carrier_state { CARRIER_NONE, CARRIER_STARTS, CARRIER_RUNS,
@@ -99,7 +98,6 @@ void mp__signal_stack_carrier_starts(struct mp__carrier *carrier);
 void mp__preempt_carrier_starts(struct mp__carrier *carrier);
 /* What it does when it is asked. */
 void mp__end_wait_look(void);
-void mp__io_shut_down_here(void);
 void mp__real_time_move(void);
 /* A thread that was made by another carrier is about to begin. */
 void mp__signals_thread_arrives(struct mp__thread *thread);

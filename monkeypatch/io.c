@@ -1,5 +1,6 @@
 /* io.c - try, wait, try again: the life of a call that may block on an fd */
 #include "monkeypatch/helped.h"
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/io_impl.h"
 
 #include "hub/edge_impl.h"
@@ -34,6 +35,7 @@ static struct mp__io **writers(void)
 void mp__io_writer_parks(struct mp__io *io, struct hub__waiter *waiter)
 {
     struct mp__io **head = writers();
+    MP_ALL_STAY;
 
     io->waiter = waiter;
     io->next = *head;
@@ -45,6 +47,8 @@ void mp__io_writer_parks(struct mp__io *io, struct hub__waiter *waiter)
 
 void mp__io_writer_runs(struct mp__io *io)
 {
+    MP_ALL_STAY;
+
     *io->back = io->next;
     if (io->next != NULL)
         io->next->back = io->back;
@@ -58,15 +62,22 @@ static void try_again(struct mp__io *io)
     }
 }
 
-void mp__io_shut_down(void)
+/* The writers of other carriers stay parked, or wait for the lock, until they are
+ * told: else one could call connect() anew. */
+int mp__io_shut_down(int fd, int how)
 {
-    try_again(*writers());
-    mp__carriers_ask_others(MP_ASK_SHUTDOWN);
-}
+    struct mp__carrier *carrier = NULL;
+    MP_ALL_STAY;
+    int rc = mp__real.shutdown(fd, how);
 
-void mp__io_shut_down_here(void)
-{
-    try_again(mp__carrier_now()->writers);
+    if (rc != 0 || how == SHUT_RD)
+        return rc;
+    if (!all_stay)
+        try_again(*writers());
+    else
+        while ((carrier = mp__carrier_next(carrier)) != NULL)
+            try_again(carrier->writers);
+    return rc;
 }
 
 void mp__io_close(struct mp__io *io)

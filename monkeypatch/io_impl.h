@@ -120,9 +120,9 @@ long mp__io_offload(struct mp__io *io, mp__io_call *native, void *call);
 void mp__io_writer_parks(struct mp__io *io, struct hub__waiter *waiter);
 void mp__io_writer_runs(struct mp__io *io);
 
-/* Let all that are parked to write try again.  A socket that is shut down while
- * it is full is not "writable" for poll(). */
-void mp__io_shut_down(void);
+/* shutdown(), and all that are parked to write try again.  A socket that is shut down
+ * while it is full is not "writable" for poll(). */
+int mp__io_shut_down(int fd, int how);
 
 /* mp__wait_fd() that leaves errno alone, and renews the budget. */
 int mp__io_park(int *fd, int events, int64_t deadline, unsigned flags);

@@ -91,10 +91,12 @@ void mp__raised_give(const struct mp__raised *raised)
         mp__signals_deliver(self);
 }
 
-/* What its calls have raised waits for the thread that has run until now. */
+/* What its calls have raised waits for the thread that has run until now.  On a
+ * carrier all threads may block it, and then it is no less that one's. */
 static void take_own(const struct mp__carrier *carrier)
 {
-    uint64_t own = carrier->applied & ~carrier->common;
+    uint64_t own = mp__several ? carrier->applied & own_of(carrier->holder)
+                               : carrier->applied & ~carrier->common;
     siginfo_t info;
 
     while (unlikely(own != 0) && carrier->holder != NULL && take(own, &info))
