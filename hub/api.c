@@ -6,6 +6,7 @@
 #include "hub/schedule.h"
 #include "hub/sight.h"
 #include "hub/timer_impl.h"
+#include "hub/watch_impl.h"
 #include "thread_pointer.h"
 
 #include <errno.h>
@@ -52,9 +53,9 @@ static uint32_t owner_id(void)
 static void count_mapped(struct hub *hub, int by)
 {
     if (likely(!greenlet__several_os))
-        hub->mapped += (uint32_t)by;
+        hub->sight->mapped += (uint32_t)by;
     else
-        __atomic_add_fetch(&hub->mapped, by, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&hub->sight->mapped, by, __ATOMIC_RELAXED);
 }
 
 /* Where POSIX has no error for want of memory, as in nanosleep(), there is memory:
@@ -66,7 +67,7 @@ static struct greenlet__mapped *map_thread(struct hub *on, size_t stack_size,
     struct greenlet__mapped *made;
 
     if (likely(on == hub__get()) &&
-        hub__timers_reserve(on, on->mapped + 1 + OTHERS) < 0)
+        hub__timers_reserve(on, on->sight->mapped + 1 + OTHERS) < 0)
         return NULL;
     made = greenlet__map_thread(on->os, stack_size, guard, room, memory);
     if (made != NULL)
@@ -82,14 +83,14 @@ static void unmap_thread(struct greenlet__mapped *thread)
 
 static bool may_map(const struct hub *on)
 {
-    return on == hub__peek() || greenlet__read(on->mapped) + 1 + OTHERS <
+    return on == hub__peek() || greenlet__read(on->sight->mapped) + 1 + OTHERS <
                                     greenlet__read(on->heap.room) - SPARE;
 }
 
 /* Memory that is not written to is not there. */
 static bool map_more(struct hub *own)
 {
-    uint32_t mapped = greenlet__read(own->mapped);
+    uint32_t mapped = greenlet__read(own->sight->mapped);
 
     if (own->heap.room >= 2 * mapped && own->heap.room >= AT_FIRST)
         return true;

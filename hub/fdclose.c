@@ -33,7 +33,7 @@ static void take_one(struct hub *hub, const struct hub__fd_close *close_of)
 void hub__fd_take_closes(struct hub *hub)
 {
     struct hub__fd_close *taken =
-        __atomic_exchange_n(&hub->closes, NULL, __ATOMIC_ACQUIRE);
+        __atomic_exchange_n(&hub->sight->closes, NULL, __ATOMIC_ACQUIRE);
     struct hub__fd_close *ordered = NULL, *next;
     int saved = errno;
 
@@ -54,7 +54,7 @@ static void take_soon(void *hub)
 {
     struct hub *own = hub;
 
-    __atomic_store_n(&own->closes_asked, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&own->sight->closes_asked, 0, __ATOMIC_SEQ_CST);
     hub__fd_take_closes(own);
 }
 
@@ -66,15 +66,15 @@ static void tell(struct hub *hub, int fd)
     if (message == NULL)
         return; /* it looks whether its numbers are open: hub__watch_check() */
     *message = (struct hub__fd_close){ NULL, fd, hub__fd_copy(fd) };
-    message->next = __atomic_load_n(&hub->closes, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&hub->closes, &message->next, message,
+    message->next = __atomic_load_n(&hub->sight->closes, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&hub->sight->closes, &message->next, message,
                                         true, __ATOMIC_RELEASE,
                                         __ATOMIC_RELAXED))
         ;
-    if (__atomic_exchange_n(&hub->closes_asked, 1, __ATOMIC_SEQ_CST) != 0)
+    if (__atomic_exchange_n(&hub->sight->closes_asked, 1, __ATOMIC_SEQ_CST) != 0)
         return;
-    hub__callback_init(&hub->take_closes, hub, take_soon, hub);
-    hub__callback_push_remote(&hub->take_closes);
+    hub__callback_init(&hub->sight->take_closes, hub, take_soon, hub);
+    hub__callback_push_remote(&hub->sight->take_closes);
 }
 
 void hub__fd_closing_elsewhere(int fd)

@@ -240,7 +240,6 @@ struct hub {
     uint32_t signal_seen; /* atomic: HUB_SIGNAL_... of a handler that ran */
     int wake_fd;          /* eventfd */
     void (*clock_set)(void); /* in the loop: CLOCK_REALTIME was set; or NULL */
-    uint32_t mapped;    /* api.c: mapped threads; atomic with several hubs */
     uint32_t links;       /* object.c: of the program's, not yet called */
     uint64_t shuffle;     /* shuffle.c: state of its random numbers; 0: off */
     /* Written by its thread alone, read by all: counters.c. */
@@ -250,9 +249,6 @@ struct hub {
     uint32_t io_count;    /* calls on fds since, that needed no wait */
     struct hub_callback look_at_fds; /* fdshare.c, queued while fds_unsure is 1 */
     uint32_t fds_unsure;             /* atomic */
-    struct hub__fd_close *closes;      /* fdclose.c: atomic stack */
-    struct hub_callback take_closes; /* queued while closes_asked is 1 */
-    uint32_t closes_asked;             /* atomic */
     struct hub__sight *sight; /* sight.h */
     struct hub *next_hub;     /* under hub__all_lock() */
 };
@@ -486,9 +482,6 @@ void hub__fd_events(struct hub *hub, const struct hub__fd_ready *ready,
  * of the old file, as a blocked thread does on Linux. */
 void hub__fd_closing(int fd);
 void hub__fd_close_range(unsigned first, unsigned last);
-/* fdclose.c: the same, for other hubs; before it.  And what they have told. */
-void hub__fd_closing_elsewhere(int fd);
-void hub__fd_take_closes(struct hub *hub);
 /* A wait whose fd was changed to a private copy is done with it. */
 void hub__fd_release(int copy);
 /* Each number that the loop watches, with how many wait for it. */
@@ -522,9 +515,6 @@ void hub__loop_turn(struct hub *hub, int64_t most);
  * than when last watched.  Returns 0 or -EPERM for files that cannot be. */
 int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh);
 int hub__loop_forked(struct hub *hub);
-bool hub__fd_is_of(const struct hub *hub, int fd); /* one of its loop's own */
-/* From another thread: the kernel forgets fd, for that loop. */
-void hub__loop_take_out(const struct hub *hub, int fd);
 /* Call `was_set` in the loop whenever CLOCK_REALTIME was set.  Never, where there
  * is no descriptor for that. */
 void hub__watch_clock(struct hub *hub, void (*was_set)(void));

@@ -9,6 +9,7 @@
  * A wait is `exclusive` when its greenlet will consume what is there: one such
  * is woken per event, like one thread of those that block in accept(). */
 #include "hub/edge_impl.h"
+#include "hub/sight.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,7 +113,7 @@ int hub__watch(struct hub *hub, struct hub__fd_wait *wait)
     wait->fired = 0;
     if (wait->fd < 0)
         return -EBADF;
-    if (unlikely(__atomic_load_n(&hub->closes, __ATOMIC_ACQUIRE) != NULL))
+    if (unlikely(__atomic_load_n(&hub->sight->closes, __ATOMIC_ACQUIRE) != NULL))
         hub__fd_take_closes(hub);
     hub__enter(hub);
     entry = hub__fd_peek(hub, wait->fd);
@@ -507,8 +508,7 @@ void hub__watch_forked(struct hub *hub)
     for (uint32_t i = 0; i < hub->fd_chunks; i++)
         free(hub->fds[i]);
     free(hub->fds);
-    hub->fds_unsure = hub->closes_asked = 0;
-    hub->closes = NULL;
+    hub->fds_unsure = 0;
     hub->fds = NULL;
     hub->fd_chunks = 0;
 }

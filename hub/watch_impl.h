@@ -58,6 +58,13 @@ void hub__fd_closed_here(const struct hub *self, int fd);
 /* And it was closed: who began to watch it in between looks whether it is still
  * there. */
 void hub__fd_closed_late(const struct hub *self, int fd);
+/* fdclose.c: hub__fd_closing() for other hubs, before it.  And what they have told. */
+void hub__fd_closing_elsewhere(int fd);
+void hub__fd_take_closes(struct hub *hub);
+/* loop.c: one of its loop's own.  From another thread: the kernel forgets fd, for
+ * that loop. */
+bool hub__fd_is_of(const struct hub *hub, int fd);
+void hub__loop_take_out(const struct hub *hub, int fd);
 /* fdshare.c: the id of the hub that watches it, from now on nobody's; 0: nobody's,
  * HUB__SEVERAL. */
 #define HUB__SEVERAL UINT32_MAX
