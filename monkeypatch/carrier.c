@@ -64,12 +64,13 @@ static void begin_threads(struct mp__carrier *carrier)
     struct mp__thread *ordered = NULL, *next;
 
     for (; thread != NULL; thread = next) {
-        next = thread->begin_next;
-        thread->begin_next = ordered;
+        next = thread->joining;
+        thread->joining = ordered;
         ordered = thread;
     }
     for (; ordered != NULL; ordered = next) {
-        next = ordered->begin_next;
+        next = ordered->joining;
+        ordered->joining = NULL;
         mp__signals_thread_arrives(ordered);
         mp__hub->ready(carrier->hub, &ordered->identity->main);
     }
@@ -335,8 +336,8 @@ void mp__carrier_begin(struct mp__thread *thread)
         mp__hub->ready(carrier->hub, &thread->identity->main);
         return;
     }
-    thread->begin_next = __atomic_load_n(&carrier->begin, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&carrier->begin, &thread->begin_next,
+    thread->joining = __atomic_load_n(&carrier->begin, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&carrier->begin, &thread->joining,
                                         thread, true, __ATOMIC_RELEASE,
                                         __ATOMIC_RELAXED))
         ;

@@ -53,7 +53,7 @@ struct mp__carrier {
     struct mp__io *writers;    /* io.c: parked */
     unsigned turns_left[2];    /* sync_cond.c */
     struct mp__stats stats;
-    struct mp__thread *begin;  /* atomic stack, by begin_next: MP_ASK_BEGIN */
+    struct mp__thread *begin;  /* atomic stack, by `joining`: MP_ASK_BEGIN */
     uint32_t asked;            /* atomic */
     struct hub_callback answer;
 } __attribute__((aligned(64)));

@@ -64,7 +64,7 @@ struct mp__thread {
     int64_t cpu_ns;          /* cpu_clock.c */
     uint32_t handlers_run; /* how many of the program's, round and round */
     uint32_t handlers_interrupting; /* those without SA_RESTART */
-    struct mp__thread *joining;        /* whom it waits for */
+    struct mp__thread *joining; /* whom it waits for; at first carrier.c's */
     const uint32_t *cond_word; /* of its last wait for a cond: sync_cond.c */
     bool cond_lost;
     uint64_t signal_mask;
@@ -75,7 +75,6 @@ struct mp__thread {
     void *result;
     size_t stack_size, guard_size; /* as asked for */
     struct mp__thread *all_next, *all_prev;
-    struct mp__thread *begin_next; /* carrier.c */
     struct mp__io *writers; /* of a host: io.c */
     void *robust_list;     /* thread_words.c: the program's own, or NULL */
     uint32_t *tid_address; /* the same: cleared at the end, or NULL */

@@ -38,7 +38,10 @@ static void link_thread(struct mp__thread *thread)
         mp__all->all_prev = thread;
     __atomic_store_n(&mp__all, thread, __ATOMIC_RELEASE);
     mp__live++;
-    mp__staying++;
+    if (all_stay) /* it is counted down without the lock */
+        __atomic_add_fetch(&mp__staying, 1, __ATOMIC_SEQ_CST);
+    else
+        mp__staying++;
     greenlet__write(thread->carrier->threads, thread->carrier->threads + 1);
 }
 
@@ -117,6 +120,14 @@ static void run_start(struct mp__thread *self)
     }
 }
 
+/* Of those that have not come to their end, the last. */
+static bool is_last(void)
+{
+    return likely(!mp__several)
+               ? --mp__staying == 0
+               : __atomic_sub_fetch(&mp__staying, 1, __ATOMIC_SEQ_CST) == 0;
+}
+
 static void finish(struct mp__thread *self)
 {
     self->exiting = 1;
@@ -127,7 +138,7 @@ static void finish(struct mp__thread *self)
     mp__signals_thread_ends(self);
     mp__cpu_forget(self);
     /* The main thread has gone before: nobody is left. */
-    if (__atomic_sub_fetch(&mp__staying, 1, __ATOMIC_SEQ_CST) == 0 &&
+    if (is_last() &&
         __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST) == 0)
         exit(0);
     if (unlikely(mp__blocks_linked))
