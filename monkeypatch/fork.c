@@ -6,6 +6,7 @@
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/preempt.h"
+#include "monkeypatch/signal_impl.h"
 #include "monkeypatch/sync_impl.h"
 #include "monkeypatch/thread_impl.h"
 
@@ -58,7 +59,8 @@ static void child_begins(void)
         mp__stdio_forked();
     if (self == NULL)
         return;
-    mp__end_wait_forked(); /* the lock */
+    mp__end_wait_forked(); /* the locks, which others may have had */
+    mp__signal_queue_forked();
     mp__threads_forked(self);
     mp__hub->forked(self->mapped, pid);
     self->id = (uint32_t)pid;

@@ -299,6 +299,8 @@ void mp__threads_forked(struct mp__thread *self)
 
     for (; thread != NULL; thread = next) {
         next = thread->all_next;
+        thread->signals_pending = 0; /* with all that is queued: signal_queue.c */
+        thread->signal_queue = NULL;
         if (thread != self && thread != &mp__main)
             mp__thread_free(thread);
     }
