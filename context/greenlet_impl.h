@@ -476,10 +476,18 @@ struct greenlet__mapped {
     void *room;
     char *tls_start; /* lowest byte of the TLS block: the stack's top */
     bool foreign;    /* the memory is the program's */
+    bool ended;      /* and is kept while ld.so works on its list of stacks */
     struct greenlet__mapped *next, **back; /* all of the process */
 };
-struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
+/* `os` runs it. */
+struct greenlet__mapped *greenlet__map_thread(struct greenlet__os *os,
+                                              size_t stack_size, size_t guard,
                                               size_t room, void *memory);
+/* More than one OS thread has mapped threads: what they share is locked.  Changed
+ * only while there is one. */
+extern bool greenlet__several_os;
+void greenlet__mapped_fork(enum greenlet__fork when);
+size_t greenlet__mapped_slots_free(void);
 /* Free what libc keeps for the block, and the slot. */
 void greenlet__unmap_thread(struct greenlet__mapped *mapped);
 /* First thing on a mapped thread's own stack: locale tables. */

@@ -310,12 +310,14 @@ static void before_fork(void)
     greenlet__weak_fork(FORK_PREPARE);
     greenlet__stack_fork(true);
     greenlet__vars_fork(FORK_PREPARE);
+    greenlet__mapped_fork(FORK_PREPARE);
     fork_locked = true;
 }
 
 static void after_fork(void)
 {
     fork_locked = false;
+    greenlet__mapped_fork(FORK_DONE);
     greenlet__vars_fork(FORK_DONE);
     greenlet__stack_fork(false);
     greenlet__weak_fork(FORK_DONE);
@@ -442,6 +444,7 @@ void greenlet_count(struct greenlet_counts *counts)
         counts->slots_free += greenlet__pool_free(&os->pool);
     }
     counts->slots_free += greenlet__orphans_free();
+    counts->slots_free += greenlet__mapped_slots_free();
     counts->mains = mains;
     unlock();
     counts->greenlets = (size_t)live;

@@ -28,9 +28,6 @@ bool greenlet__fsgsbase;
 void *(*greenlet__dl_allocate)(void *);
 void (*greenlet__dl_deallocate)(void *, bool);
 static void (*ctype_init)(void);
-static struct greenlet__mapped *mapped_threads;
-const void *const greenlet__debug_mapped = &mapped_threads;
-
 #ifdef __x86_64__
 /* tcbhead_t: self pointers apart, glibc keeps the process's guards and feature
  * words in the TCB itself; they are the same for every thread. */
@@ -307,11 +304,6 @@ int greenlet__tls_find(const char **why)
 
 /* ---- making a block ---- */
 
-static char *pthread_of(void *thread_pointer)
-{
-    return (char *)thread_pointer + greenlet__tls.pthread_start;
-}
-
 static void put_word(char *at, uintptr_t word)
 {
     memcpy(at, &word, sizeof word);
@@ -351,13 +343,6 @@ void greenlet__tls_fill(char *pthread, const char *model,
     }
 }
 
-static void share_malloc(char *thread_pointer, const char *model)
-{
-    for (unsigned i = 0; i < greenlet__tls.shared_count; i++)
-        memcpy(thread_pointer + greenlet__tls.shared[i],
-               model + greenlet__tls.shared[i], sizeof(uintptr_t));
-}
-
 char *greenlet__tls_place(char *top, char **start)
 {
     const struct greenlet__tls_layout *tls = &greenlet__tls;
@@ -374,126 +359,16 @@ char *greenlet__tls_place(char *top, char **start)
     return (char *)pointer;
 }
 
-static struct greenlet__mapped *place(const struct greenlet__slot *slot,
-                                      size_t room)
-{
-    uintptr_t top = (uintptr_t)slot->base + slot->size;
-    struct greenlet__mapped *mapped;
-    uintptr_t room_at = (top - room) & ~(uintptr_t)63;
-
-    mapped = (void *)((room_at - sizeof *mapped) & ~(uintptr_t)63);
-    memset(mapped, 0, sizeof *mapped);
-    memset((void *)room_at, 0, room);
-    mapped->room = (void *)room_at;
-    return mapped;
-}
-
-static void give_slot(struct greenlet__os *os,
-                      const struct greenlet__slot *slot, bool foreign)
-{
-    if (!foreign)
-        greenlet__slot_give(&os->pool, slot);
-}
-
-static void link_mapped(struct greenlet__mapped *mapped)
-{
-    mapped->next = mapped_threads;
-    mapped->back = &mapped_threads;
-    if (mapped->next != NULL)
-        mapped->next->back = &mapped->next;
-    mapped_threads = mapped;
-}
-
-/* The slot outlives the thread while somebody holds its main greenlet. */
-static void release_mapped(struct greenlet__thread *thread)
-{
-    struct greenlet__mapped *mapped =
-        container_of(thread, struct greenlet__mapped, thread);
-    struct greenlet__slot slot = thread->main.slot;
-
-    give_slot(greenlet__thread_self()->os, &slot, mapped->foreign);
-}
-
-struct greenlet__mapped *greenlet__map_thread(size_t stack_size, size_t guard,
-                                              size_t room, void *memory)
-{
-    struct greenlet__thread *self = greenlet__thread_self();
-    struct greenlet__os *os = self->os;
-    struct greenlet__slot slot;
-    struct greenlet__mapped *mapped;
-    char *pointer;
-
-    if (memory != NULL)
-        slot = (struct greenlet__slot){ memory, stack_size, 0 };
-    else if (greenlet__slot_take(&os->pool, stack_size, guard, &slot) < 0)
-        return NULL;
-    mapped = place(&slot, room);
-    mapped->foreign = memory != NULL;
-    pointer = greenlet__tls_place((char *)mapped, &mapped->tls_start);
-    memset(pthread_of(pointer), 0, greenlet__tls.pthread_size);
-#ifndef __x86_64__
-    memset(pointer, 0, 16);
-#endif
-    if (greenlet__dtv_allocate(pointer) == NULL) {
-        give_slot(os, &slot, memory != NULL);
-        return NULL;
-    }
-    greenlet__tls_fill(pthread_of(pointer), pthread_of(os->thread_pointer),
-                       &slot);
-    share_malloc(pointer, os->thread_pointer);
-    greenlet__thread_init(&mapped->thread, os, pointer);
-    mapped->thread.main.slot = slot;
-    mapped->thread.release = release_mapped;
-    *(struct greenlet__thread **)(pointer + ((char *)&greenlet__word -
-                                             (char *)greenlet__thread_pointer())) =
-        &mapped->thread;
-    link_mapped(mapped);
-    return mapped;
-}
-
-/* pthread_setspecific() allocates the upper levels of its table, by the malloc
- * of the program, which ours need not be. */
-static void free_specific(char *pthread)
-{
-    uintptr_t *table = (uintptr_t *)(pthread + greenlet__tls.specific);
-
-    for (unsigned i = 1; i < greenlet__tls.specific_count; i++)
-        if (table[i] != 0) {
-            greenlet__libc.free((void *)table[i]);
-            table[i] = 0;
-        }
-}
-
-void greenlet__unmap_thread(struct greenlet__mapped *mapped)
-{
-    *mapped->back = mapped->next;
-    if (mapped->next != NULL)
-        mapped->next->back = mapped->back;
-    free_specific(pthread_of(mapped->thread.thread_pointer));
-    greenlet__dl_deallocate(mapped->thread.thread_pointer, false);
-    /* A handle that is used after its end is no thread to libc either. */
-    memset(pthread_of(mapped->thread.thread_pointer) + greenlet__tls.tid, 0xff,
-           sizeof(int32_t));
-    greenlet__thread_end(&mapped->thread, mapped->foreign);
-}
-
 void greenlet__tls_enter(void)
 {
     ctype_init();
 }
 
-/* ---- dlopen and fork ---- */
-
-struct node {
-    struct node *next, *prev;
-};
-
 /* glibc walks its list of user stacks to initialise the TLS of a library that
  * needs a place in every static block. */
-void greenlet__tls_link(bool on)
+struct greenlet__node *greenlet__tls_stacks(void)
 {
-    static struct node *head;
-    struct greenlet__mapped *mapped;
+    static struct greenlet__node *head;
 
     if (head == NULL) {
         char *global = symbol("_rtld_global");
@@ -501,50 +376,10 @@ void greenlet__tls_link(bool on)
             described("_thread_db_rtld_global__dl_stack_user", NULL);
 
         if (global == NULL || at < 0)
-            return;
-        head = (struct node *)(global + at);
+            return NULL;
+        head = (void *)(global + at);
     }
-    for (mapped = mapped_threads; mapped != NULL; mapped = mapped->next) {
-        struct node *node =
-            (struct node *)(pthread_of(mapped->thread.thread_pointer) +
-                            greenlet__tls.list);
-
-        if (on) {
-            *node = (struct node){ head->next, head };
-            head->next->prev = node;
-            head->next = node;
-        } else {
-            node->next->prev = node->prev;
-            node->prev->next = node->next;
-            *node = (struct node){ node, node };
-        }
-    }
-}
-
-void greenlet__tls_forked(struct greenlet__mapped *self, pid_t tid)
-{
-    struct greenlet__os *os = greenlet__word->os;
-    struct greenlet__mapped *mapped;
-    int32_t value = tid;
-
-    if (!greenlet__tls.found)
-        return;
-    for (mapped = mapped_threads; mapped != NULL; mapped = mapped->next)
-        if (mapped != self)
-            greenlet__thread_end(&mapped->thread, mapped->foreign);
-    mapped_threads = self;
-    if (self != NULL) {
-        self->next = NULL;
-        self->back = &mapped_threads;
-        memcpy(pthread_of(self->thread.thread_pointer) + greenlet__tls.tid,
-               &value, sizeof value);
-    }
-    memcpy(pthread_of(os->thread_pointer) + greenlet__tls.tid, &value,
-           sizeof value);
-    /* fork() told the kernel of the caller's list; that block may end. */
-    if (greenlet__tls.robust >= 0)
-        syscall(SYS_set_robust_list,
-                pthread_of(os->thread_pointer) + greenlet__tls.robust, 24);
+    return head;
 }
 
 /* ---- ld.so's load lock ---- */
@@ -587,7 +422,7 @@ bool greenlet__in_loader(void)
         return false;
     if (!greenlet__tls.found)
         return true;
-    memcpy(&tid, pthread_of(greenlet__thread_pointer()) + greenlet__tls.tid,
+    memcpy(&tid, greenlet__pthread_of(greenlet__thread_pointer()) + greenlet__tls.tid,
            sizeof tid);
     return *load_lock_owner == tid;
 }

@@ -6,9 +6,11 @@
 #include "hub/schedule.h"
 #include "hub/sight.h"
 #include "hub/timer_impl.h"
+#include "hub/watch_impl.h"
 #include "thread_pointer.h"
 
 #include <errno.h>
+#include <sched.h>
 
 static struct hub *get_hub(void)
 {
@@ -45,28 +47,55 @@ static uint32_t owner_id(void)
 /* ---- mapped threads ---- */
 
 #define OTHERS 16 /* the main thread's timers, and the hub's own */
+#define SPARE 64  /* for those that several OS threads make at a time */
+#define AT_FIRST 8192
 
-static uint32_t mapped; /* of one OS thread */
+static void count_mapped(struct hub *hub, int by)
+{
+    if (likely(!greenlet__several_os))
+        hub->sight->mapped += (uint32_t)by;
+    else
+        __atomic_add_fetch(&hub->sight->mapped, by, __ATOMIC_RELAXED);
+}
 
 /* Where POSIX has no error for want of memory, as in nanosleep(), there is memory:
- * each thread can wait until a time. */
-static struct greenlet__mapped *map_thread(size_t stack_size, size_t guard,
-                                           size_t room, void *memory)
+ * each thread can wait until a time.  Another hub's memory is its own to get. */
+static struct greenlet__mapped *map_thread(struct hub *on, size_t stack_size,
+                                           size_t guard, size_t room,
+                                           void *memory)
 {
-    struct hub *hub = hub__get();
     struct greenlet__mapped *made;
 
-    if (hub == NULL || hub__timers_reserve(hub, mapped + 1 + OTHERS) < 0)
+    if (likely(on == hub__get()) &&
+        hub__timers_reserve(on, on->sight->mapped + 1 + OTHERS) < 0)
         return NULL;
-    made = greenlet__map_thread(stack_size, guard, room, memory);
-    mapped += made != NULL;
+    made = greenlet__map_thread(on->os, stack_size, guard, room, memory);
+    if (made != NULL)
+        count_mapped(on, 1);
     return made;
 }
 
 static void unmap_thread(struct greenlet__mapped *thread)
 {
-    mapped--;
+    count_mapped(thread->thread.os->hub, -1);
     greenlet__unmap_thread(thread);
+}
+
+static bool may_map(const struct hub *on)
+{
+    return on == hub__peek() || greenlet__read(on->sight->mapped) + 1 + OTHERS <
+                                    greenlet__read(on->heap.room) - SPARE;
+}
+
+/* Memory that is not written to is not there. */
+static bool map_more(struct hub *own)
+{
+    uint32_t mapped = greenlet__read(own->sight->mapped);
+
+    if (own->heap.room >= 2 * mapped && own->heap.room >= AT_FIRST)
+        return true;
+    return hub__timers_reserve(own, mapped < AT_FIRST / 4 ? AT_FIRST
+                                                          : 4 * mapped) == 0;
 }
 
 /* The word that names the identity of a thread, in the block of that pointer. */
@@ -94,6 +123,47 @@ static int look_on(const struct hub__onlooker *onlooker)
     return hub_monitor_start();
 }
 
+static void fd_closing(int fd)
+{
+    if (unlikely(greenlet__several_os))
+        hub__fd_closing_elsewhere(fd);
+    hub__fd_closing(fd);
+}
+
+static void evacuate_own(void *fd)
+{
+    hub__fd_evacuate((int)(intptr_t)fd);
+}
+
+/* What another hub has there its own thread moves, soon: it is waited for. */
+static int fd_evacuate(int fd)
+{
+    const struct hub *self = hub__peek();
+    int64_t until = hub_now() + HUB_SECOND;
+
+    if (!greenlet__several_os || hub__fd_is_of(self, fd))
+        return hub__fd_evacuate(fd);
+    hub__all_lock();
+    for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub)
+        if (hub != self && hub__fd_is_of(hub, fd))
+            hub_call_soon_threadsafe(hub, evacuate_own, (void *)(intptr_t)fd);
+    hub__all_unlock();
+    while (hub__fd_is_ours(fd) && hub_now() < until)
+        sched_yield();
+    return hub__fd_is_ours(fd) ? -EBUSY : 0;
+}
+
+#define NUMBERS (1u << 21) /* what fdshare.c knows */
+
+static void fd_close_range(unsigned first, unsigned last)
+{
+    if (unlikely(greenlet__several_os))
+        for (unsigned fd = first; fd <= last && fd < NUMBERS; fd++)
+            if (!hub__fd_is_ours((int)fd))
+                hub__fd_closing_elsewhere((int)fd);
+    hub__fd_close_range(first, last);
+}
+
 static const struct hub__api table = {
     .version = HUB__API_VERSION,
     .size = sizeof table,
@@ -114,6 +184,9 @@ static const struct hub__api table = {
     .forked = hub__forked,
     .map_thread = map_thread,
     .unmap_thread = unmap_thread,
+    .several = &greenlet__several_os,
+    .may_map = may_map,
+    .map_more = map_more,
     .prepare = greenlet__prepare,
     .ready = hub__ready,
     .leave = hub__leave,
@@ -142,12 +215,12 @@ static const struct hub__api table = {
     .lot_requeue = hub__lot_requeue,
     .offload = hub__offload,
     .signal_seen = hub__signal_seen,
-    .fd_closing = hub__fd_closing,
-    .fd_close_range = hub__fd_close_range,
+    .fd_closing = fd_closing,
+    .fd_close_range = fd_close_range,
     .fd_release = hub__fd_release,
     .fd_to_top = hub__fd_to_top,
     .fd_is_ours = hub__fd_is_ours,
-    .fd_evacuate = hub__fd_evacuate,
+    .fd_evacuate = fd_evacuate,
     .fd_forget = hub__fd_forget,
     .fd_lowest = hub__fd_lowest,
     .hub_made = &hub__made,

@@ -31,8 +31,12 @@ struct hub__api {
     void (*fork_child)(void);
     void (*forked)(struct greenlet__mapped *self, pid_t tid);
     /* mapped threads */
-    struct greenlet__mapped *(*map_thread)(size_t stack, size_t guard,
-                                           size_t room, void *memory);
+    struct greenlet__mapped *(*map_thread)(struct hub *on, size_t stack,
+                                           size_t guard, size_t room,
+                                           void *memory);
+    bool *several; /* hubs that have them */
+    bool (*may_map)(const struct hub *on); /* from another's thread */
+    bool (*map_more)(struct hub *own);     /* false: no memory */
     void (*unmap_thread)(struct greenlet__mapped *);
     void (*prepare)(struct greenlet *, void *top,
                     void (*entry)(struct greenlet *));

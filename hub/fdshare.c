@@ -17,7 +17,7 @@
 
 #define ROOM 4096 /* numbers a chunk */
 #define CHUNKS 512
-#define SEVERAL UINT32_MAX
+#define SEVERAL HUB__SEVERAL
 
 static uint32_t *chunks[CHUNKS]; /* atomic; made when they are needed */
 static uint32_t closes;          /* atomic */
@@ -117,6 +117,17 @@ static void tell(struct hub *hub, int fd, uint32_t count)
         free(message);
     }
     tell_without_memory(hub);
+}
+
+uint32_t hub__fd_whose(int fd)
+{
+    uint32_t *word = fd >= 0 ? word_of(fd, false) : NULL;
+
+    if (word == NULL)
+        return __atomic_load_n(&unknown, __ATOMIC_ACQUIRE) ? SEVERAL : 0;
+    return __atomic_load_n(word, __ATOMIC_RELAXED) == 0
+               ? 0
+               : __atomic_exchange_n(word, 0, __ATOMIC_ACQ_REL);
 }
 
 void hub__fd_closed_here(const struct hub *self, int fd)

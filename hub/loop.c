@@ -394,6 +394,19 @@ int hub__loop_watch(struct hub *hub, int fd, int events, bool fresh)
     return 0;
 }
 
+bool hub__fd_is_of(const struct hub *hub, int fd)
+{
+    const struct hub__loop *loop = hub->loop;
+
+    return fd == hub->wake_fd || fd == loop->poll.epoll_fd ||
+           fd == loop->poll.timer_fd || fd == loop->clock_fd;
+}
+
+void hub__loop_take_out(const struct hub *hub, int fd)
+{
+    syscall(SYS_epoll_ctl, hub->loop->poll.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 int hub__loop_edge(struct hub *hub, int fd, bool edge)
 {
     const struct hub__loop *loop = hub->loop;

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define OURS_MAX 64
+#define OURS_MAX 320 /* of 64 hubs, and copies of what the program closes */
 #define ABOVE 64 /* numbers above the limit, in a full table */
 #define HIGHEST 65536 /* libev keeps an array up to the highest number */
 

@@ -109,5 +109,7 @@ void hub__sight_forked(struct hub *hub)
     hub->sight->asked = ASKED_NOTHING;
     hub->sight->sample.state = ASKED_NOTHING;
     hub->sight->call.queued = 0;
+    hub->sight->closes = NULL;
+    hub->sight->closes_asked = 0;
     memset(&hub->sight->look, 0, sizeof hub->sight->look);
 }

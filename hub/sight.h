@@ -55,6 +55,10 @@ struct hub__sight {
     struct hub__sample sample;
     struct hub__look look;
     void *alternate; /* stack for handlers, of ours; NULL: none */
+    uint32_t mapped; /* api.c: mapped threads; atomic with several hubs */
+    struct hub__fd_close *closes;    /* fdclose.c: atomic stack */
+    struct hub_callback take_closes; /* queued while closes_asked is 1 */
+    uint32_t closes_asked;           /* atomic */
 };
 
 /* ---- sight.c: the list ---- */

@@ -9,6 +9,7 @@
  * A wait is `exclusive` when its greenlet will consume what is there: one such
  * is woken per event, like one thread of those that block in accept(). */
 #include "hub/edge_impl.h"
+#include "hub/sight.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,6 +113,8 @@ int hub__watch(struct hub *hub, struct hub__fd_wait *wait)
     wait->fired = 0;
     if (wait->fd < 0)
         return -EBADF;
+    if (unlikely(__atomic_load_n(&hub->sight->closes, __ATOMIC_ACQUIRE) != NULL))
+        hub__fd_take_closes(hub);
     hub__enter(hub);
     entry = hub__fd_peek(hub, wait->fd);
     if (unlikely(entry == NULL))
@@ -241,13 +244,17 @@ static int copy_of(int fd)
     return copy;
 }
 
-static void move_waits(struct hub *hub, struct hub__fd *entry, int fd)
+int hub__fd_copy(int fd)
 {
     int copy = copy_of(fd);
+
+    return copy >= 0 ? hub__fd_to_top(copy) : copy;
+}
+
+static void move_waits(struct hub *hub, struct hub__fd *entry, int copy)
+{
     struct hub__fd *to;
 
-    if (copy >= 0)
-        copy = hub__fd_to_top(copy);
     to = copy >= 0 ? hub__fd_get(hub, copy) : NULL;
     while (entry->waits != NULL) {
         struct hub__fd_wait *wait = entry->waits;
@@ -261,13 +268,28 @@ static void move_waits(struct hub *hub, struct hub__fd *entry, int fd)
         to->holders++;
         link_wait(hub, to, wait);
     }
-    if (to == NULL)
+    if (to == NULL) {
+        if (copy >= 0) {
+            hub__fd_forget(copy);
+            close(copy);
+        }
         return;
+    }
     to->moved = 1;
     to->fresh = 1;
     to->edge = HUB__EDGE_NOT;
     to->watched = 0;
     rewatch(hub, to, copy, HUB_READ | HUB_WRITE);
+}
+
+static void forget_number(struct hub *hub, struct hub__fd *entry, int fd)
+{
+    if (entry->watched != 0)
+        hub__loop_watch(hub, fd, 0, true);
+    entry->watched = 0;
+    entry->fresh = 1;
+    entry->drained = 0;
+    entry->edge = HUB__EDGE_NOT;
 }
 
 void hub__fd_closing(int fd)
@@ -279,14 +301,22 @@ void hub__fd_closing(int fd)
         return;
     hub__enter(hub);
     if (entry->waits != NULL)
-        move_waits(hub, entry, fd);
-    if (entry->watched != 0)
-        hub__loop_watch(hub, fd, 0, true);
-    entry->watched = 0;
-    entry->fresh = 1;
-    entry->drained = 0;
-    entry->edge = HUB__EDGE_NOT;
+        move_waits(hub, entry, hub__fd_copy(fd));
+    forget_number(hub, entry, fd);
     hub__exit(hub);
+}
+
+bool hub__fd_move(struct hub *hub, int fd, int copy)
+{
+    struct hub__fd *entry = hub__fd_peek(hub, fd);
+    bool moves = entry->waits != NULL;
+
+    hub__enter(hub);
+    if (moves)
+        move_waits(hub, entry, copy);
+    forget_number(hub, entry, fd);
+    hub__exit(hub);
+    return moves;
 }
 
 void hub__fd_close_range(unsigned first, unsigned last)
@@ -477,6 +507,7 @@ void hub__watch_waits(const struct hub *hub,
 
 void hub__watch_check(struct hub *hub)
 {
+    hub__fd_take_closes(hub);
     for (uint32_t fd = 0; fd < hub->fd_chunks * HUB__FD_CHUNK; fd++) {
         const struct hub__fd *entry = hub__fd_peek(hub, (int)fd);
 

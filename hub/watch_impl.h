@@ -58,6 +58,22 @@ void hub__fd_closed_here(const struct hub *self, int fd);
 /* And it was closed: who began to watch it in between looks whether it is still
  * there. */
 void hub__fd_closed_late(const struct hub *self, int fd);
+/* fdclose.c: hub__fd_closing() for other hubs, before it.  And what they have told. */
+void hub__fd_closing_elsewhere(int fd);
+void hub__fd_take_closes(struct hub *hub);
+/* loop.c: one of its loop's own.  From another thread: the kernel forgets fd, for
+ * that loop. */
+bool hub__fd_is_of(const struct hub *hub, int fd);
+void hub__loop_take_out(const struct hub *hub, int fd);
+/* fdshare.c: the id of the hub that watches it, from now on nobody's; 0: nobody's,
+ * HUB__SEVERAL. */
+#define HUB__SEVERAL UINT32_MAX
+uint32_t hub__fd_whose(int fd);
+/* watch.c: a private copy, out of the program's way, or negative. */
+int hub__fd_copy(int fd);
+/* Waits for fd, which was closed, go on with the copy, and what is known of the number
+ * is forgotten.  False: there are none, and the copy is the caller's. */
+bool hub__fd_move(struct hub *hub, int fd, int copy);
 /* All waits for it end with -EBADF, and the loop forgets it. */
 void hub__fd_gone(struct hub *hub, int fd);
 /* All waits for these events end with 0: they look again. */

@@ -59,8 +59,8 @@ static void print_thread(struct snapshot *snapshot,
     snapshot_wait(snapshot, seen, called, wait, sizeof wait);
     if (thread->state == CONTROL_WAITS && seen->running == NULL)
         put_ns(since, sizeof since, thread->waited_ns);
-    printf("%9u %-11s %12s  %-16s %s\n", thread->id, snapshot_state(seen),
-           since, name, wait);
+    printf("%9u %3u %-11s %12s  %-16s %s\n", thread->id, thread->hub,
+           snapshot_state(seen), since, name, wait);
 }
 
 /* Those that stay the kernel's; ours, and the hubs, are no threads of it. */
@@ -88,7 +88,8 @@ static void print_native(const struct snapshot *snapshot)
             continue;
         proc_name((pid_t)tid, name, sizeof name);
         if (is_native(snapshot, tid, name))
-            printf("%9ld %-11s %12s  %-16s %s\n", tid, "native", "-", name, "");
+            printf("%9ld %3s %-11s %12s  %-16s %s\n", tid, "-", "native", "-",
+                   name, "");
     }
     if (folder != NULL)
         closedir(folder);
@@ -101,7 +102,7 @@ static int list_threads(pid_t pid)
 
     if (snapshot == NULL)
         return target_failed(pid, why);
-    printf("%9s %-11s %12s  %-16s %s\n", "TID", "STATE", "SINCE", "NAME",
+    printf("%9s %3s %-11s %12s  %-16s %s\n", "TID", "HUB", "STATE", "SINCE", "NAME",
            "WAITS FOR");
     for (size_t i = 0; i < snapshot->count; i++)
         if (!(snapshot->threads[i].thread->flags & CONTROL_IS_LOOP))

@@ -10,6 +10,7 @@
  * Interrupted calls are of two kinds.  Some the kernel would restart: then the
  * program counter is at the instruction again.  The others returned -EINTR, which
  * the program does not get to see if no handler of its own ran meanwhile. */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/helped.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/sys.h"
@@ -242,7 +243,7 @@ void mp__compensate(struct mp__thread *self, ucontext_t *context)
             again(context, call);
         return;
     }
-    mp__stats.compensated++;
+    mp__count(compensated);
     say_once(call[0], code);
     rc = ended == ENDED_PARTLY ? write_rest(call, rc)
                                : wait_for(call, ended == ENDED_RESTARTS);

@@ -112,23 +112,24 @@ static void add_later(const char *name, uint64_t calls, uint64_t total_ns,
 
 static void stats(char *to, size_t size)
 {
-    static const struct {
+    struct mp__stats sum;
+    const struct {
         const char *name;
-        const uint64_t *value;
+        uint64_t value;
     } counters[] = {
-        { "threads_made", &mp__stats.threads },
-        { "parks", &mp__stats.parks },
-        { "offloads", &mp__stats.offloads },
-        { "native_waits", &mp__stats.native_waits },
-        { "preemptions", &mp__stats.preemptions },
-        { "compensated", &mp__stats.compensated },
+        { "threads_made", (mp__stats_sum(&sum), sum.threads) },
+        { "parks", sum.parks },
+        { "offloads", sum.offloads },
+        { "native_waits", sum.native_waits },
+        { "preemptions", sum.preemptions },
+        { "compensated", sum.compensated },
     };
     struct text text = { to, to + size };
 
     add(&text, "threads %zu\nguards %s\n", count(), mp__hub->guard_kind());
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         add(&text, "%s %lu\n", counters[i].name,
-            (unsigned long)greenlet__read(*counters[i].value));
+            (unsigned long)counters[i].value);
     mp__later_each(add_later, &text);
 }
 

@@ -3,52 +3,69 @@
  * The kernel counts that of the one thread that runs them all.  From the first
  * question on it is shared out: whenever another thread runs, what has passed is
  * the one's that ran before, with the hub's own work in between.  What was used
- * earlier is main's. */
+ * earlier is main's.  Another carrier shares its own out from the next switch on. */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/per_thread.h"
 
 #include <sys/resource.h>
 
 bool mp__cpu_clocks;
 
-static struct mp__thread *owner; /* who runs since; NULL: nobody any more */
-static int64_t since;
+enum { PER_THREAD = 6, ID_SHIFT = 3 }; /* the kernel's: ~tid << 3 | kind */
+enum { OF_PROCESS = 2 }; /* kinds up to it */
 
-static int64_t kernels_time(void)
+static clockid_t clock_of(uint32_t id)
+{
+    return (clockid_t)(~id << ID_SHIFT | PER_THREAD);
+}
+
+static int64_t kernels_time(const struct mp__carrier *carrier)
 {
     struct timespec now = { 0, 0 };
 
-    mp__real.clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    mp__real.clock_gettime(carrier == mp__carrier_now()
+                               ? CLOCK_THREAD_CPUTIME_ID
+                               : clock_of((uint32_t)carrier->tid),
+                           &now);
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
 void mp__cpu_switch(struct mp__thread *self)
 {
+    struct mp__carrier *carrier = self->carrier;
     int saved = errno;
     int64_t now;
 
-    if (owner == self)
+    if (carrier->cpu_owner == self)
         return;
-    now = kernels_time();
-    if (owner != NULL)
-        owner->cpu_ns += now - since;
-    since = now;
-    owner = self;
+    now = kernels_time(carrier);
+    if (carrier->cpu_owner != NULL)
+        carrier->cpu_owner->cpu_ns += now - carrier->cpu_since;
+    carrier->cpu_since = now;
+    carrier->cpu_owner = self;
     errno = saved;
 }
 
 void mp__cpu_forget(const struct mp__thread *thread)
 {
-    if (owner == thread)
-        owner = NULL;
+    if (thread->carrier->cpu_owner == thread)
+        thread->carrier->cpu_owner = NULL;
 }
 
 static void begin(void)
 {
+    struct mp__carrier *first = mp__main.carrier;
+
     if (mp__cpu_clocks)
         return;
-    since = kernels_time();
-    mp__main.cpu_ns = since;
-    owner = mp__self;
+    first->cpu_since = kernels_time(first);
+    mp__main.cpu_ns = first->cpu_since;
+    if (mp__self != NULL && mp__self->carrier == first) {
+        first->cpu_owner = mp__self;
+    } else if (mp__self != NULL) {
+        mp__self->carrier->cpu_since = kernels_time(mp__self->carrier);
+        mp__self->carrier->cpu_owner = mp__self;
+    }
     mp__cpu_clocks = true;
 }
 
@@ -56,25 +73,21 @@ static void begin(void)
 void mp__cpu_forked(struct mp__thread *self)
 {
     self->cpu_ns = 0;
-    since = 0;
-    owner = self;
+    self->carrier->cpu_since = 0;
+    self->carrier->cpu_owner = self;
 }
 
 static int64_t time_of(const struct mp__thread *thread)
 {
+    const struct mp__carrier *carrier = thread->carrier;
+
     begin();
-    return thread->cpu_ns + (thread == owner ? kernels_time() - since : 0);
+    return thread->cpu_ns + (thread == carrier->cpu_owner
+                                 ? kernels_time(carrier) - carrier->cpu_since
+                                 : 0);
 }
 
 /* ---- clocks ---- */
-
-enum { PER_THREAD = 6, ID_SHIFT = 3 }; /* the kernel's: ~tid << 3 | kind */
-enum { OF_PROCESS = 2 }; /* kinds up to it */
-
-static clockid_t clock_of(const struct mp__thread *thread)
-{
-    return (clockid_t)(~thread->id << ID_SHIFT | PER_THREAD);
-}
 
 /* NULL: not a clock of a mapped thread. */
 static struct mp__thread *thread_of(clockid_t clock)
@@ -143,7 +156,7 @@ MP_EXPORT int pthread_getcpuclockid(pthread_t handle, clockid_t *clock)
     if (thread->ended)
         return ESRCH;
     begin();
-    *clock = clock_of(thread);
+    *clock = clock_of(thread->id);
     return 0;
 }
 

@@ -9,6 +9,7 @@
  * Other calls change one kernel thread, on which all mapped threads run.  What
  * one of them asked for would hold for all: refused with EPERM and one line,
  * unless the caller is the only one there is. */
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
 #include "monkeypatch/wrap_syscall.h"
@@ -122,6 +123,7 @@ MP_EXPORT int setgroups(size_t count, const gid_t *groups)
 static bool alone(void)
 {
     const struct mp__thread *thread;
+    MP_ALL_STAY;
 
     if (!mp__mapped())
         return true;
@@ -151,6 +153,7 @@ void mp__privileges_settle(void)
 static bool all_gain_none(void)
 {
     const struct mp__thread *thread;
+    MP_ALL_STAY;
 
     for (thread = mp__all; thread != NULL; thread = thread->all_next)
         if (!thread->gains_none)

@@ -3,6 +3,7 @@
  * A look costs as much as there are threads: none is made while nothing has
  * changed, and looks take a thousandth of the time at most. */
 #include "monkeypatch/deadlock.h"
+#include "monkeypatch/carrier.h"
 
 #define SECOND_NS INT64_C(1000000000)
 #define SHARE 1000
@@ -78,6 +79,17 @@ static int64_t look(int64_t now)
     return again > state.next ? again : state.next;
 }
 
+static uint64_t all_switches(void)
+{
+    const struct mp__carrier *carrier = NULL;
+    uint64_t sum = 0;
+
+    while ((carrier = mp__carrier_next(carrier)) != NULL)
+        if (carrier->hub != NULL)
+            sum += greenlet__read(carrier->hub->switches);
+    return sum;
+}
+
 int64_t mp__deadlock_look(int64_t now)
 {
     const struct hub *hub = mp__main.identity != NULL
@@ -90,7 +102,7 @@ int64_t mp__deadlock_look(int64_t now)
         return HUB_FOREVER;
     if (now < state.next)
         return state.next;
-    switches = greenlet__read(hub->switches);
+    switches = all_switches();
     if (switches == state.switches && state.pending == state.told &&
         !state.again && now - state.last < STILL_NS)
         return state.last + STILL_NS;

@@ -10,6 +10,7 @@
  * apart, with the same waits (deadlock.c).  A wait is known by its waiter and by
  * when it began, so who is in it both times has been in it in between, and holds
  * what it held. */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/clone.h"
 #include "monkeypatch/deadlock.h"
 #include "monkeypatch/end_wait.h"
@@ -177,8 +178,23 @@ static void visit(struct scan *scan)
         first = false;
 }
 
+static bool all_doze(unsigned *carriers)
+{
+    struct mp__carrier *carrier = NULL;
+
+    *carriers = 0;
+    while ((carrier = mp__carrier_next(carrier)) != NULL) {
+        const struct hub *hub = carrier->hub;
+
+        ++*carriers;
+        if (hub == NULL || !__atomic_load_n(&hub->dozes, __ATOMIC_RELAXED))
+            return false;
+    }
+    return true;
+}
+
 /* Of the process; two hard links more than there are threads. */
-static bool has_only_ours(void)
+static bool has_only_ours(unsigned carriers)
 {
     unsigned own = mp__hub->tools.own_threads();
     struct stat st;
@@ -187,7 +203,7 @@ static bool has_only_ours(void)
     return own <= 2 &&
            SYS_CALL(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0, 0,
                     0) == 0 &&
-           st.st_nlink == 2 + 1 + own;
+           st.st_nlink == 2 + carriers + own;
 }
 
 /* One that comes from outside, or from a timer.  Not those of a fault. */
@@ -207,12 +223,11 @@ static bool has_handler(void)
 
 static bool nobody_can(const struct scan *scan)
 {
-    const struct hub *hub = mp__main.identity->os->hub;
+    unsigned carriers;
 
-    return scan->alive == 0 && scan->threads > 0 && hub != NULL &&
-           __atomic_load_n(&hub->dozes, __ATOMIC_RELAXED) &&
+    return scan->alive == 0 && scan->threads > 0 && all_doze(&carriers) &&
            !__atomic_load_n(&mp__tids_cleared, __ATOMIC_RELAXED) &&
-           has_only_ours();
+           has_only_ours(carriers);
 }
 
 /* ---- who waits for whom ---- */

@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-static struct hub_callback look;
-static uint8_t asked; /* atomic: `look` is on its way */
-
 static void end(struct mp__thread *thread, unsigned why)
 {
     unsigned flags = thread->parked_flags;
@@ -25,54 +22,65 @@ static void end(struct mp__thread *thread, unsigned why)
         mp__hub->wake(thread->parked, interrupts ? -EINTR : 0);
 }
 
-static void look_for_marks(void *arg)
+/* In the loop of a carrier: those that it runs. */
+void mp__end_wait_look(void)
 {
+    const struct mp__carrier *own = mp__carrier_now();
     struct mp__thread *thread;
+    MP_ALL_STAY;
 
-    (void)arg;
-    __atomic_store_n(&asked, 0, __ATOMIC_SEQ_CST);
     for (thread = mp__all; thread != NULL; thread = thread->all_next)
-        if (__atomic_load_n(&thread->end_wait, __ATOMIC_SEQ_CST) != 0)
+        if (thread->carrier == own &&
+            __atomic_load_n(&thread->end_wait, __ATOMIC_SEQ_CST) != 0)
             end(thread, __atomic_exchange_n(&thread->end_wait, 0,
                                             __ATOMIC_SEQ_CST));
 }
 
-/* The hub may be another than the last time: a fork() came between. */
-static void ask(void)
-{
-    struct hub *hub = mp__main.identity->os->hub;
-
-    mp__hub->callback_init(&look, hub, look_for_marks, NULL);
-    mp__hub->callback_push_remote(&look);
-}
-
 void mp__end_wait(struct mp__thread *thread, unsigned why)
 {
-    if (likely(mp__self != NULL)) {
+    if (likely(mp__carrier_now() == thread->carrier)) {
         end(thread, why);
         return;
     }
     __atomic_or_fetch(&thread->end_wait, (uint8_t)why, __ATOMIC_SEQ_CST);
-    if (__atomic_exchange_n(&asked, 1, __ATOMIC_SEQ_CST) == 0)
-        ask();
+    mp__carrier_ask(thread->carrier, MP_ASK_MARKS);
 }
 
 /* ---- the list of threads, seen from other OS threads ---- */
 
-static bool taken;
+static const void *holder; /* atomic: of the lock; NULL: nobody */
+static unsigned again;     /* how often he has it besides */
 struct mp__thread *mp__all_cursors[MP_CURSORS];
 
-/* Only who takes a thread out excludes others: a new one is whole before it is
- * in the list. */
+/* What no other OS thread has. */
+static const void *me(void)
+{
+    const struct mp__carrier *carrier = mp__carrier_now();
+
+    return carrier != NULL ? (const void *)carrier : (const void *)&mp__self;
+}
+
 void mp__all_lock(void)
 {
-    while (__atomic_test_and_set(&taken, __ATOMIC_ACQUIRE))
+    const void *self = me(), *nobody = NULL;
+
+    if (__atomic_load_n(&holder, __ATOMIC_RELAXED) == self) {
+        again++;
+        return;
+    }
+    while (!__atomic_compare_exchange_n(&holder, &nobody, self, false,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        nobody = NULL;
         SYS_CALL(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
 }
 
 void mp__all_unlock(void)
 {
-    __atomic_clear(&taken, __ATOMIC_RELEASE);
+    if (again > 0)
+        again--;
+    else
+        __atomic_store_n(&holder, NULL, __ATOMIC_RELEASE);
 }
 
 uint64_t mp__all_lock_elsewhere(void)
@@ -94,7 +102,7 @@ void mp__all_unlock_elsewhere(uint64_t before)
 
 void mp__end_wait_forked(void)
 {
-    taken = false;
+    holder = NULL;
+    again = 0;
     memset(mp__all_cursors, 0, sizeof mp__all_cursors);
-    asked = 0;
 }

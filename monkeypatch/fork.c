@@ -6,6 +6,7 @@
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/preempt.h"
+#include "monkeypatch/signal_impl.h"
 #include "monkeypatch/sync_impl.h"
 #include "monkeypatch/thread_impl.h"
 
@@ -27,11 +28,28 @@ static void unlock_forks(void)
     mp__lot_wake(&forking, 1);
 }
 
+/* The last handler before the fork, and the first after it: the list of threads is
+ * whole in the child. */
+static bool stays;
+
+static void parent_begins(void)
+{
+    stays = mp__all_stay();
+}
+
+static void parent_goes_on(void)
+{
+    mp__all_stayed(&stays);
+    stays = false;
+}
+
 static void child_begins(void)
 {
     struct mp__thread *self = mp__self;
     pid_t pid = getpid();
 
+    stays = false;
+    mp__blocks_linked = 0; /* libc has made its lists anew */
     mp__owner_id_forked();
     mp__preempt_forked();
     mp__sync_forked();
@@ -41,6 +59,8 @@ static void child_begins(void)
         mp__stdio_forked();
     if (self == NULL)
         return;
+    mp__end_wait_forked(); /* the locks, which others may have had */
+    mp__signal_queue_forked();
     mp__threads_forked(self);
     mp__hub->forked(self->mapped, pid);
     self->id = (uint32_t)pid;
@@ -50,7 +70,6 @@ static void child_begins(void)
     mp__helped_forked();
     mp__natives_forked();
     mp__clones_forked();
-    mp__end_wait_forked();
     if (self != &mp__main)
         mp__main.ended = 1;
 }
@@ -108,5 +127,5 @@ long mp__vfork_failed(int error)
  * runs them in the order of registration, and ours is registered first. */
 __attribute__((constructor(102))) static void watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, child_begins);
+    pthread_atfork(parent_begins, parent_goes_on, child_begins);
 }

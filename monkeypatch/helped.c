@@ -4,6 +4,7 @@
  * does nothing: a system call that waits ends with EINTR then.  The program is
  * not shown that handler (signal.c shows it its own table); should it ask for
  * this very signal later, another is taken for the waits that begin then. */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/helped.h"
 #include "monkeypatch/signal_own.h"
 #include "monkeypatch/sys.h"
@@ -212,10 +213,10 @@ long mp__helped_wait(mp__helped_call *function, void *call, unsigned flags)
     if (helped == NULL)
         return function(call);
     *helped = (struct helped){ .function = function, .call = call };
-    mp__stats.offloads++;
+    mp__count(offloads);
     if (start(helped) != 0) {
         give_back(helped);
-        mp__stats.native_waits++;
+        mp__count(native_waits);
         return function(call);
     }
     return wait_for(helped, flags, before);

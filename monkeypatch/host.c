@@ -5,7 +5,8 @@
  * thread's life is in it: to pthread_*, signal masks and credentials such a thread
  * is a real one (mp__self is NULL there), only its waits park, and end by its
  * handlers. */
-#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/carrier.h"
+#include "monkeypatch/io_impl.h"
 
 bool mp__hosts;
 
@@ -19,6 +20,8 @@ static void hub_made(struct greenlet__thread *identity)
         return;
     mp__host.host = 1;
     mp__host.identity = identity;
+    mp__host.carrier = mp__carriers; /* what is counted */
+    mp__host.io_budget = MP_IO_BUDGET;
     mp__here = &mp__host;
 }
 

@@ -3,6 +3,7 @@
  * The constructor reads the options and opens libvireo.so (after a chroot it
  * could not be found); it makes no thread and no fd.  Everything else waits for
  * the first pthread_create(), so that a program without threads never sees it. */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/clone.h"
 #include "monkeypatch/control_impl.h"
 #include "monkeypatch/deadlock.h"
@@ -25,6 +26,7 @@
 struct mp__options mp__options = { .stack = 1024 * 1024,
                                    .groups = MP_ALL,
                                    .files = MP_FILES_READS,
+                                   .hubs = 1,
                                    .preempt = true };
 const struct hub__api *mp__hub;
 
@@ -214,6 +216,10 @@ static bool parse_option(const char *name, const char *value, bool *known)
         return parse_level(value, &mp__options.verbose);
     if (strcmp(name, "FILES") == 0)
         return parse_files(value, &mp__options.files);
+    if (strcmp(name, "HUBS") == 0) {
+        mp__carriers_option(value);
+        return true;
+    }
     if (strcmp(name, "TEST_MASK") == 0)
         return parse_list(features, value, &mp__options.masked);
     *known = false;
@@ -394,6 +400,8 @@ static void adopt_main_thread(void)
         (char *)&mp__self - (char *)main_thread->identity->thread_pointer;
     mp__all = main_thread;
     mp__live = 1;
+    mp__staying = 1;
+    mp__carriers_start();
     mp__self = main_thread;
     mp__here = main_thread;
 }

@@ -1,17 +1,18 @@
 /* io.c - try, wait, try again: the life of a call that may block on an fd */
 #include "monkeypatch/helped.h"
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/io_impl.h"
 
 #include "hub/edge_impl.h"
-
-unsigned mp__io_budget = MP_IO_BUDGET;
 
 void mp__io_give_way(void)
 {
     int before = errno;
 
-    mp__io_budget = MP_IO_BUDGET;
-    if (mp__here != NULL && mp__may_park())
+    if (mp__here == NULL)
+        return;
+    mp__here->io_budget = MP_IO_BUDGET;
+    if (mp__may_park())
         mp__yield();
     errno = before;
 }
@@ -25,17 +26,16 @@ void mp__io_open(struct mp__io *io, int fd, int events)
     io->deadline = MP_IO_UNASKED;
 }
 
-static struct mp__io *mapped_writers; /* parked; of the mapped threads' hub */
-
 static struct mp__io **writers(void)
 {
-    return mp__here->host ? &mp__here->writers : &mapped_writers;
+    return mp__here->host ? &mp__here->writers : &mp__here->carrier->writers;
 }
 
 /* Within the wait, which a handler may leave by siglongjmp() once it is over. */
 void mp__io_writer_parks(struct mp__io *io, struct hub__waiter *waiter)
 {
     struct mp__io **head = writers();
+    MP_ALL_STAY;
 
     io->waiter = waiter;
     io->next = *head;
@@ -47,17 +47,37 @@ void mp__io_writer_parks(struct mp__io *io, struct hub__waiter *waiter)
 
 void mp__io_writer_runs(struct mp__io *io)
 {
+    MP_ALL_STAY;
+
     *io->back = io->next;
     if (io->next != NULL)
         io->next->back = io->back;
 }
 
-void mp__io_shut_down(void)
+static void try_again(struct mp__io *io)
 {
-    for (struct mp__io *io = *writers(); io != NULL; io = io->next) {
+    for (; io != NULL; io = io->next) {
         io->shut = 1;
         mp__hub->wake(io->waiter, 0);
     }
+}
+
+/* The writers of other carriers stay parked, or wait for the lock, until they are
+ * told: else one could call connect() anew. */
+int mp__io_shut_down(int fd, int how)
+{
+    struct mp__carrier *carrier = NULL;
+    MP_ALL_STAY;
+    int rc = mp__real.shutdown(fd, how);
+
+    if (rc != 0 || how == SHUT_RD)
+        return rc;
+    if (!all_stay)
+        try_again(*writers());
+    else
+        while ((carrier = mp__carrier_next(carrier)) != NULL)
+            try_again(carrier->writers);
+    return rc;
 }
 
 void mp__io_close(struct mp__io *io)
@@ -104,7 +124,7 @@ int mp__io_park(int *fd, int events, int64_t deadline, unsigned flags)
 {
     int before = errno, rc;
 
-    mp__io_budget = MP_IO_BUDGET;
+    mp__here->io_budget = MP_IO_BUDGET;
     rc = mp__wait_fd(fd, events, deadline, flags);
     errno = before;
     return rc;

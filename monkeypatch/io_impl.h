@@ -7,6 +7,7 @@
 #ifndef MONKEYPATCH_IO_IMPL_H
 #define MONKEYPATCH_IO_IMPL_H
 
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/monkeypatch_impl.h"
 #include "monkeypatch/sys.h"
 
@@ -119,9 +120,9 @@ long mp__io_offload(struct mp__io *io, mp__io_call *native, void *call);
 void mp__io_writer_parks(struct mp__io *io, struct hub__waiter *waiter);
 void mp__io_writer_runs(struct mp__io *io);
 
-/* Let all that are parked to write try again.  A socket that is shut down while
- * it is full is not "writable" for poll(). */
-void mp__io_shut_down(void);
+/* shutdown(), and all that are parked to write try again.  A socket that is shut down
+ * while it is full is not "writable" for poll(). */
+int mp__io_shut_down(int fd, int how);
 
 /* mp__wait_fd() that leaves errno alone, and renews the budget. */
 int mp__io_park(int *fd, int events, int64_t deadline, unsigned flags);
@@ -131,7 +132,6 @@ bool mp__readable(const void *address, size_t len);
 
 /* Every MP_IO_BUDGET-th call in a row that did not park gives way. */
 #define MP_IO_BUDGET 64
-extern unsigned mp__io_budget;
 void mp__io_give_way(void);
 
 static inline void mp__io_begin(void)
@@ -142,7 +142,9 @@ static inline void mp__io_begin(void)
 
 static inline void mp__io_spend(void)
 {
-    if (unlikely(--mp__io_budget == 0))
+    struct mp__thread *here = mp__here;
+
+    if (likely(here != NULL) && unlikely(--here->io_budget == 0))
         mp__io_give_way();
 }
 

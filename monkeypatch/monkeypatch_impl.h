@@ -40,6 +40,7 @@ struct mp__real_time {
 struct mp__thread {
     struct greenlet__mapped *mapped; /* NULL for the main thread */
     struct greenlet__thread *identity;
+    struct mp__carrier *carrier; /* the OS thread that runs it */
     pthread_t handle;
     uint32_t id;    /* virtual tid: gettid(), lock owner; main: the pid */
     uint32_t ended; /* lot word: 1 once its stack is left */
@@ -51,6 +52,7 @@ struct mp__thread {
     uint8_t gains_none; /* PR_SET_NO_NEW_PRIVS: credentials.c */
     uint8_t deny_park;          /* > 0: no switch now */
     uint8_t host; /* stands for an OS thread with a hub: host.c */
+    uint8_t io_budget; /* io_impl.h */
     struct hub__waiter *waiter; /* the wait that pthread_cancel() ends */
     struct hub__waiter *parked; /* any wait it is in, and its flags */
     unsigned parked_flags;
@@ -62,7 +64,7 @@ struct mp__thread {
     int64_t cpu_ns;          /* cpu_clock.c */
     uint32_t handlers_run; /* how many of the program's, round and round */
     uint32_t handlers_interrupting; /* those without SA_RESTART */
-    struct mp__thread *joining;        /* whom it waits for */
+    struct mp__thread *joining; /* whom it waits for; at first carrier.c's */
     const uint32_t *cond_word; /* of its last wait for a cond: sync_cond.c */
     bool cond_lost;
     uint64_t signal_mask;
@@ -93,6 +95,8 @@ extern ptrdiff_t mp__self_offset; /* of mp__self, from a thread pointer; 0: not
                                      known, nothing was mapped */
 extern struct mp__thread mp__main;
 extern struct mp__thread *mp__all; /* list of live mapped threads */
+/* More than one OS thread runs mapped threads. */
+extern bool mp__several;
 
 enum mp__group {
     MP_file = 1, MP_socket = 2, MP_poll = 4, MP_time = 8, MP_dns = 16,
@@ -112,6 +116,7 @@ struct mp__options {
     unsigned groups;   /* enum mp__group bits that are on */
     bool stats, require, preempt;
     uint8_t files; /* which calls on files are handed to helpers */
+    uint8_t hubs;  /* OS threads that mapped threads are placed on */
     int verbose;
     unsigned masked;   /* enum greenlet__feature bits */
 };
@@ -247,9 +252,10 @@ void mp__thread_destructors(void); /* thread_local and keys, of the caller */
 void mp__mutex_thread_ends(struct mp__thread *thread); /* sync_mutex_shared.c */
 void mp__words_end(struct mp__thread *self); /* thread_words.c */
 extern uint32_t mp__live; /* lot word: mapped threads alive, main included */
+extern uint32_t mp__staying; /* atomic: those that have not come to their end */
 
 /* dlopen.c */
-extern bool mp__blocks_linked;
+extern uint64_t mp__blocks_linked; /* a bit of each carrier */
 void mp__unlink_blocks(void);
 
 /* foreign_greenlet.c: this file is loaded; NULL is fine. */
@@ -287,18 +293,24 @@ void mp__signal_stack_enter(struct mp__thread *self);
 void mp__signal_stack_leave(struct mp__thread *self);
 bool mp__signal_on_ours(void); /* in a handler that must not park */
 
-/* vfork: set in the child until it execs or exits */
-extern int mp__in_vfork_child __attribute__((visibility("hidden")));
+/* vfork: set in the child, on the block that it shares with its parent, until it
+ * execs or exits */
+extern __thread int mp__in_vfork_child
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* fdtable.c: what we know of the program's fds */
 void mp__fd_forget(int fd);      /* the number may name another file now */
 void mp__fd_closing(int fd);     /* before close() or dup2() over it */
 
-/* statistics */
+/* statistics: of each carrier */
 struct mp__stats {
     uint64_t threads, parks, offloads, native_waits, preemptions, compensated;
 };
-extern struct mp__stats mp__stats;
+void mp__stats_sum(struct mp__stats *sum);
+/* Of the thread that waits here. */
+#define mp__count(what) \
+    greenlet__write(mp__here->carrier->stats.what, \
+                    greenlet__read(mp__here->carrier->stats.what) + 1)
 void mp__later(const char *name, int64_t ns); /* a STORAGE call blocked so long */
 void mp__later_each(void (*each)(const char *name, uint64_t calls,
                                  uint64_t total_ns, uint64_t longest_ns,

@@ -68,8 +68,6 @@ bool mp__signal_interrupts(int number);
 
 /* signal_thread.c: a handler of ours finds whose the signal is; see there. */
 bool mp__signal_hand_over(int number, siginfo_t *info, const void *context);
-/* The hub's greenlet runs, with main's TLS. */
-bool mp__signal_in_hub(const struct mp__thread *self);
 /* timer.c: a timer sent it that is for one thread (NULL: which has ended). */
 bool mp__timer_target(const siginfo_t *info, struct mp__thread **target);
 /* signal_owner.c: fcntl() and ioctl() by which a file's signals are for who has an

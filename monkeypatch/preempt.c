@@ -1,6 +1,6 @@
 /* preempt.c - a thread that computes is taken off its OS thread
  *
- * A timer on the CPU time of the hub's OS thread sends it a signal every
+ * A timer on the CPU time of each OS thread that has a hub sends it a signal every
  * SLICE_NS.  The handler lets others run if the program's own code was
  * interrupted: there the program must expect to lose its turn at any
  * instruction.  In libc, ld.so, the unwinder and this library there may be locks
@@ -10,6 +10,7 @@
  * The signal is the one that libc keeps for setuid() among threads: no program
  * can block it, wait for it or replace its handler.  Libc's own use of it is
  * passed on. */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/control_impl.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/onlook.h"
@@ -24,6 +25,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #define SIGNAL 33 /* libc's SIGSETXID */
 #define SLICE_NS 10000000
@@ -40,7 +42,6 @@ struct kernel_action {
 static struct kernel_action libcs;
 static bool refused; /* this system cannot do it, or the user will not have it */
 static bool ticking;
-static int timer = -1;
 
 /* ---- whose code it is ---- */
 
@@ -119,11 +120,53 @@ static void give_way(struct mp__thread *self)
 {
     struct hub *hub = self->identity->os->hub;
 
-    mp__stats.preemptions++;
+    mp__count(preemptions);
     hub->look_at = hub->switches; /* at the world outside, too */
     mp__yield_now();
     if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         mp__testcancel();
+}
+
+/* Libc knows the OS thread by its own block. */
+struct call {
+    int number;
+    siginfo_t *info;
+    void *context;
+};
+
+static void call_there(void *arg)
+{
+    struct call *call = arg;
+
+    libcs.handler(call->number, call->info, call->context);
+}
+
+static void call_libcs(int number, siginfo_t *info, void *context)
+{
+    struct call call = { number, info, context };
+
+    mp__on_os_tcb(call_there, &call);
+}
+
+/* Another carrier wants the thread that runs to look at what it was sent. */
+static bool is_poke(const siginfo_t *info)
+{
+    return info->si_code == SI_QUEUE && info->si_ptr == &libcs;
+}
+
+void mp__preempt_poke(const struct mp__carrier *carrier)
+{
+    siginfo_t info;
+
+    if (libcs.handler == NULL || refused)
+        return;
+    memset(&info, 0, sizeof info);
+    info.si_signo = SIGNAL;
+    info.si_code = SI_QUEUE;
+    info.si_pid = getpid();
+    info.si_ptr = &libcs;
+    SYS_CALL(SYS_rt_tgsigqueueinfo, info.si_pid, carrier->tid, SIGNAL, &info, 0,
+             0);
 }
 
 static void on_tick(int number, siginfo_t *info, void *context)
@@ -135,10 +178,10 @@ static void on_tick(int number, siginfo_t *info, void *context)
         mp__control_answer(context);
     } else if (mp__compensate_is(info)) {
         mp__compensate(self, context);
-    } else if (info->si_code == SI_TIMER && mp__late_is(info)) {
-        mp__late_look(mp__signal_in_hub(self) ? NULL : self, context);
-    } else if (info->si_code != SI_TIMER) {
-        libcs.handler(number, info, context);
+    } else if (mp__late_is(info)) {
+        mp__late_look(mp__carrier_loops() ? NULL : self, context);
+    } else if (info->si_code != SI_TIMER && !is_poke(info)) {
+        call_libcs(number, info, context);
     } else if (self != NULL && mp__preempt_may(self, context)) {
         give_way(self);
         mp__preempt_renew(context);
@@ -165,7 +208,8 @@ static bool take_signal(void)
                     0) == 0;
 }
 
-static bool start_timer(void)
+/* On the carrier itself: it is its CPU time. */
+static bool start_timer(struct mp__carrier *carrier)
 {
     struct itimerspec every = {{0, SLICE_NS}, {0, SLICE_NS}};
     struct sigevent event;
@@ -174,9 +218,19 @@ static bool start_timer(void)
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = SIGNAL;
     event._sigev_un._tid = (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
-    return SYS_CALL(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, &timer, 0,
-                    0, 0) == 0 &&
-           SYS_CALL(SYS_timer_settime, timer, 0, &every, NULL, 0, 0) == 0;
+    return SYS_CALL(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event,
+                    &carrier->ticks, 0, 0, 0) == 0 &&
+           SYS_CALL(SYS_timer_settime, carrier->ticks, 0, &every, NULL, 0, 0) == 0;
+}
+
+/* The first has begun, or the others' handler is not there yet either. */
+void mp__preempt_carrier_starts(struct mp__carrier *carrier)
+{
+    if (libcs.handler == NULL)
+        return;
+    mp__late_begin(carrier, SIGNAL);
+    if (!refused)
+        start_timer(carrier);
 }
 
 static void begin_ticking(void)
@@ -189,13 +243,13 @@ static void begin_ticking(void)
         return;
     }
     mp__control_begin(SIGNAL);
-    mp__late_begin(SIGNAL);
+    mp__late_begin(mp__self->carrier, SIGNAL);
     mp__onlook_begin();
     refused |= !mp__options.preempt;
     if (refused)
         return;
     find_allocator();
-    refused = !start_timer();
+    refused = !start_timer(mp__self->carrier);
     if (!refused)
         mp__compensate_begin(SIGNAL);
 }
@@ -213,16 +267,20 @@ void mp__preempt_begin(void)
 void mp__preempt_never(void)
 {
     refused = true;
-    if (timer >= 0)
-        SYS_CALL(SYS_timer_delete, timer, 0, 0, 0, 0, 0);
-    timer = -1;
+    for (unsigned i = 0; i < mp__options.hubs; i++) {
+        int *timer = &mp__carriers[i].ticks;
+
+        if (*timer >= 0 && mp__carriers[i].state == CARRIER_RUNS)
+            SYS_CALL(SYS_timer_delete, *timer, 0, 0, 0, 0, 0);
+        *timer = -1;
+    }
 }
 
 /* The child has its parent's handlers and none of its timers. */
 void mp__preempt_forked(void)
 {
     ticking = false;
-    timer = -1;
+    for (unsigned i = 0; i < mp__options.hubs; i++)
+        mp__carriers[i].ticks = mp__carriers[i].late = -1;
     mp__control_forked();
-    mp__late_forked();
 }

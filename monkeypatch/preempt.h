@@ -7,6 +7,10 @@ void mp__preempt_begin(void);
 /* From now on nobody is interrupted. */
 void mp__preempt_never(void);
 void mp__preempt_forked(void);
+struct mp__carrier;
+/* The thread that runs there gives way, as at the end of its slice.  Of another
+ * carrier; it may be too early or too late. */
+void mp__preempt_poke(const struct mp__carrier *carrier);
 
 #include <dlfcn.h>
 #include <signal.h>
@@ -35,8 +39,9 @@ extern int mp__find_object(void *address, struct dl_find_object *result)
 
 /* signal_late.c: signals that interrupt the library's own code.  `number` is the
  * signal of its timer, which is preempt.c's. */
-void mp__late_begin(int number);
-void mp__late_forked(void);
+void mp__late_begin(struct mp__carrier *carrier, int number);
+/* Have another carrier look for what has come for the thread that runs there. */
+void mp__late_poke(const struct mp__carrier *carrier);
 bool mp__late_is(const siginfo_t *info);
 /* The timer's: `running` is NULL in the hub. */
 void mp__late_look(struct mp__thread *running, const ucontext_t *context);

@@ -11,6 +11,7 @@
  * Where threads are real and have hubs (host.c) the kernel gives a signal to the
  * thread it takes, with its mask.  Ours calls the program's handler, and ends the
  * waits of that thread's greenlets. */
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/signal_impl.h"
@@ -96,7 +97,8 @@ static void count_run(struct mp__thread *thread, bool restarts)
 
 static void end_waits(const struct mp__thread *thread, bool restarts)
 {
-    struct hub *hub = thread->identity->os->hub;
+    struct hub *hub = thread->host ? thread->identity->os->hub
+                                   : thread->carrier->hub;
 
     if (hub != NULL)
         mp__hub->signal_seen(hub, restarts);
@@ -114,7 +116,7 @@ static void handler_runs(int number, const struct action *action)
     count_run(mp__self != NULL ? mp__self : &mp__host, restarts);
     if (mp__here != NULL && mp__here->host)
         end_waits(mp__here, restarts);
-    if (mp__main.identity == NULL ||
+    if (mp__main.identity == NULL || mp__main.ended != 0 ||
         (mp__main.signal_mask & mp__signal_bit(number)) != 0)
         return;
     if (mp__self != &mp__main)
@@ -183,7 +185,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     ucontext_t *interrupted = context;
     int saved = errno;
 
-    if (mp__self == NULL || mp__in_vfork_child) {
+    if ((mp__self == NULL && mp__carrier_here == NULL) || mp__in_vfork_child) {
         mp__signal_run(number, info, context);
     } else {
         if (!mp__signal_hand_over(number, info, context))
@@ -229,6 +231,7 @@ static struct sigaction ours_for(const struct sigaction *wanted)
 static void discard_pending(int number)
 {
     struct mp__thread *thread;
+    MP_ALL_STAY;
 
     for (thread = mp__all; thread != NULL; thread = thread->all_next)
         mp__signal_discard(thread, mp__signal_bit(number));

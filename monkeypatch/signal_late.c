@@ -10,6 +10,7 @@
  *
  * Where a wrapper makes the program's call it is not kept: what that call raises
  * (SIGPIPE, SIGIO, ...) is handled before it returns. */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/end_wait.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/signal_impl.h"
@@ -30,9 +31,7 @@ struct range {
 };
 
 static struct range wrappers, runtime; /* libvireo-preload.so, libvireo.so */
-static int timer = -1;
-static int looks; /* since the last signal was kept */
-static bool insists;
+static int signal_number; /* of all timers */
 
 static bool find(struct range *range, const void *address)
 {
@@ -46,35 +45,49 @@ static bool find(struct range *range, const void *address)
     return true;
 }
 
-static bool make_timer(int number)
+static bool make_timer(struct mp__carrier *carrier)
 {
     struct sigevent event;
 
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_THREAD_ID;
-    event.sigev_signo = number;
-    event.sigev_value.sival_ptr = &timer;
+    event.sigev_signo = signal_number;
+    event.sigev_value.sival_ptr = carrier;
     event._sigev_un._tid = (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
-    return SYS_CALL(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer, 0, 0,
-                    0) == 0;
+    return SYS_CALL(SYS_timer_create, CLOCK_MONOTONIC, &event,
+                    &carrier->late, 0, 0, 0) == 0;
 }
 
-void mp__late_begin(int number)
+void mp__late_begin(struct mp__carrier *carrier, int number)
 {
+    signal_number = number;
     if (!find(&wrappers, (void *)(uintptr_t)mp__late_begin) ||
         !find(&runtime, (void *)(uintptr_t)mp__hub->wake) ||
-        !make_timer(number))
-        timer = -1;
-}
-
-void mp__late_forked(void)
-{
-    timer = -1;
+        !make_timer(carrier))
+        carrier->late = -1;
 }
 
 bool mp__late_is(const siginfo_t *info)
 {
-    return info->si_value.sival_ptr == &timer;
+    const struct mp__carrier *own = mp__carrier_now();
+
+    return own != NULL && info->si_value.sival_ptr == own &&
+           (info->si_code == SI_TIMER || info->si_code == SI_QUEUE);
+}
+
+void mp__late_poke(const struct mp__carrier *carrier)
+{
+    siginfo_t info;
+
+    if (carrier->late < 0)
+        return;
+    memset(&info, 0, sizeof info);
+    info.si_signo = signal_number;
+    info.si_code = SI_QUEUE;
+    info.si_pid = (pid_t)SYS_CALL(SYS_getpid, 0, 0, 0, 0, 0, 0);
+    info.si_value.sival_ptr = (void *)(uintptr_t)carrier;
+    SYS_CALL(SYS_rt_tgsigqueueinfo, info.si_pid, carrier->tid, signal_number,
+             &info, 0, 0);
 }
 
 static bool has(const struct range *range, uintptr_t pc)
@@ -90,7 +103,7 @@ static bool has(const struct range *range, uintptr_t pc)
 static bool in_library(const struct mp__thread *running,
                        const ucontext_t *context)
 {
-    const struct hub *hub = mp__main.identity->os->hub;
+    const struct hub *hub = mp__carrier_now()->hub;
     uintptr_t pc = CONTEXT_PC(context);
 
     if (hub->critical != 0 || has(&runtime, pc))
@@ -101,24 +114,26 @@ static bool in_library(const struct mp__thread *running,
            !mp__preempt_in_program(pc);
 }
 
-static void look_again(void)
+static void look_again(struct mp__carrier *own)
 {
-    long ns = looks < 9 ? (long)LOOK_NS << looks : LOOK_MOST_NS;
+    long ns = own->looks < 9 ? (long)LOOK_NS << own->looks : LOOK_MOST_NS;
     struct itimerspec in = { { 0, 0 }, { 0, ns } };
 
-    looks++;
-    SYS_CALL(SYS_timer_settime, timer, 0, &in, NULL, 0, 0);
+    own->looks++;
+    SYS_CALL(SYS_timer_settime, own->late, 0, &in, NULL, 0, 0);
 }
 
 bool mp__late_keeps(const struct mp__thread *running,
                     const ucontext_t *context)
 {
-    if (insists || timer < 0 || !in_library(running, context)) {
-        insists = false;
+    struct mp__carrier *own = mp__carrier_now();
+
+    if (own->insists || own->late < 0 || !in_library(running, context)) {
+        own->insists = false;
         return false;
     }
-    looks = 0;
-    look_again();
+    own->looks = 0;
+    look_again(own);
     return true;
 }
 
@@ -151,23 +166,33 @@ static void end_wait_of(struct mp__thread *thread)
     mp__signal_has_handler(__builtin_ctzll(due) + 1, &restarts);
     mp__end_wait(thread, restarts ? MP_END_RESTART : MP_END_INTERRUPT);
     if (thread == &mp__main)
-        mp__hub->signal_seen(thread->identity->os->hub, restarts);
+        mp__hub->signal_seen(thread->carrier->hub, restarts);
+}
+
+static void end_waits(const struct mp__thread *running)
+{
+    const struct mp__carrier *own = mp__carrier_now();
+    struct mp__thread *thread;
+    MP_ALL_STAY;
+
+    for (thread = mp__all; thread != NULL; thread = thread->all_next)
+        if (thread != running && thread->carrier == own)
+            end_wait_of(thread);
 }
 
 void mp__late_look(struct mp__thread *running, const ucontext_t *context)
 {
-    struct mp__thread *thread;
+    struct mp__carrier *own = mp__carrier_now();
 
-    if (timer < 0)
+    if (own->late < 0)
         return;
-    if (in_library(running, context) && looks < LOOKS) {
-        look_again();
+    if (in_library(running, context) && own->looks < LOOKS) {
+        look_again(own);
         return;
     }
-    insists = in_library(running, context);
-    for (thread = mp__all; thread != NULL; thread = thread->all_next)
-        if (thread != running)
-            end_wait_of(thread);
+    own->insists = in_library(running, context);
+    end_waits(running);
     if (running != NULL)
         bring_anew(running);
+    own->looks = 0;
 }

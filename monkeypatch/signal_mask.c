@@ -1,10 +1,11 @@
 /* signal_mask.c - a signal mask for each mapped thread
  *
- * Each thread has its own word; the kernel thread blocks what all of them block,
+ * Each thread has its own word; a kernel thread blocks what all that it runs block,
  * so that a signal that one thread lets through arrives.  Two signals come from
  * what the running thread calls, and are nobody else's: while one that blocks
  * them runs, so does the kernel thread, and what came is taken from it before
- * another runs. */
+ * another runs.  Each carrier counts its own threads. */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/signal_impl.h"
 #include "monkeypatch/signal_own.h"
@@ -12,12 +13,6 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
-static unsigned blocked_by[MP_SIGNALS]; /* threads whose mask has the bit */
-static unsigned bits_blocked; /* sum of blocked_by: 0 in most programs */
-static unsigned counted;      /* threads */
-static uint64_t common;       /* what all block */
-static uint64_t applied;      /* the kernel thread's mask: that, and ... */
-static struct mp__thread *holder; /* ... what this one blocks of OWN */
 bool mp__signal_own;
 
 /* glibc's own two real-time signals, SIGKILL and SIGSTOP cannot be blocked. */
@@ -25,9 +20,17 @@ bool mp__signal_own;
     ((uint64_t)3 << 31 | (uint64_t)1 << (SIGKILL - 1) |           \
      (uint64_t)1 << (SIGSTOP - 1))
 
+/* Of nobody it blocks all that can be: those of the others take them. */
+#define FAULTS                                                     \
+    (mp__signal_bit(SIGSEGV) | mp__signal_bit(SIGBUS) |            \
+     mp__signal_bit(SIGFPE) | mp__signal_bit(SIGILL) |             \
+     mp__signal_bit(SIGTRAP) | mp__signal_bit(SIGSYS))
+
 uint64_t mp__signal_mask_applied(void)
 {
-    return applied;
+    const struct mp__carrier *carrier = mp__carrier_now();
+
+    return (carrier != NULL ? carrier : mp__carriers)->applied;
 }
 
 static void kernel_mask(uint64_t word)
@@ -45,17 +48,19 @@ static uint64_t own_of(const struct mp__thread *thread)
 }
 
 /* Unblocking lets signals in at once, and their handler asks for `applied`. */
-static void apply(struct mp__thread *self)
+static void apply(struct mp__carrier *carrier, struct mp__thread *self)
 {
     uint64_t wanted = 0;
 
     for (unsigned i = 0; i < MP_SIGNALS; i++)
-        if (blocked_by[i] == counted)
+        if (carrier->blocked_by[i] == carrier->counted)
             wanted |= (uint64_t)1 << i;
-    common = wanted;
-    holder = self;
-    applied = common | own_of(self);
-    kernel_mask(applied);
+    if (carrier->counted == 0)
+        wanted &= ~(NEVER | FAULTS);
+    carrier->common = wanted;
+    carrier->holder = self;
+    carrier->applied = carrier->common | own_of(self);
+    kernel_mask(carrier->applied);
 }
 
 /* What the kernel thread has pending of `set`: false, nothing. */
@@ -86,27 +91,30 @@ void mp__raised_give(const struct mp__raised *raised)
         mp__signals_deliver(self);
 }
 
-/* What its calls have raised waits for the thread that has run until now. */
-static void take_own(void)
+/* What its calls have raised waits for the thread that has run until now.  On a
+ * carrier all threads may block it, and then it is no less that one's. */
+static void take_own(const struct mp__carrier *carrier)
 {
-    uint64_t own = applied & ~common;
+    uint64_t own = mp__several ? carrier->applied & own_of(carrier->holder)
+                               : carrier->applied & ~carrier->common;
     siginfo_t info;
 
-    while (unlikely(own != 0) && holder != NULL && take(own, &info))
-        mp__signal_enqueue(holder, &info);
+    while (unlikely(own != 0) && carrier->holder != NULL && take(own, &info))
+        mp__signal_enqueue(carrier->holder, &info);
 }
 
 void mp__signal_own_enter(struct mp__thread *self)
 {
-    uint64_t wanted = common | own_of(self);
+    struct mp__carrier *carrier = self->carrier;
+    uint64_t wanted = carrier->common | own_of(self);
     int saved = errno;
 
-    if (holder == self)
+    if (carrier->holder == self)
         return;
-    take_own();
-    holder = self;
-    if (wanted != applied) {
-        applied = wanted;
+    take_own(carrier);
+    carrier->holder = self;
+    if (wanted != carrier->applied) {
+        carrier->applied = wanted;
         kernel_mask(wanted);
     }
     errno = saved;
@@ -114,35 +122,38 @@ void mp__signal_own_enter(struct mp__thread *self)
 
 /* All threads block what the kernel thread does and nothing more: then one more
  * or one less of them changes nothing. */
-static bool all_masks_equal(void)
+static bool all_masks_equal(const struct mp__carrier *carrier)
 {
-    return applied == common &&
-           bits_blocked == counted * (unsigned)__builtin_popcountll(common);
+    return carrier->applied == carrier->common &&
+           carrier->bits_blocked ==
+               carrier->counted *
+                   (unsigned)__builtin_popcountll(carrier->common);
 }
 
-static void count(uint64_t word, int by)
+static void count(struct mp__carrier *carrier, uint64_t word, int by)
 {
-    bits_blocked += (unsigned)(__builtin_popcountll(word) * by);
+    carrier->bits_blocked += (unsigned)(__builtin_popcountll(word) * by);
     for (; word != 0; word &= word - 1)
-        blocked_by[__builtin_ctzll(word)] += (unsigned)by;
+        carrier->blocked_by[__builtin_ctzll(word)] += (unsigned)by;
 }
 
 /* Always by a call of the kernel: the caller may be in a handler, with the mask
  * that the kernel gave it. */
 void mp__signal_mask_set(struct mp__thread *self, uint64_t word)
 {
+    struct mp__carrier *carrier = self->carrier;
     uint64_t before = self->signal_mask, all = ~(uint64_t)0;
 
     word &= ~NEVER;
     kernel_mask(all); /* a handler that counts, too, must not come between */
-    take_own();
+    take_own(carrier);
     before = self->signal_mask;
-    count(before & ~word, -1);
-    count(word & ~before, 1);
+    count(carrier, before & ~word, -1);
+    count(carrier, word & ~before, 1);
     self->signal_mask = word;
     if (unlikely((word & OWN) != 0))
         mp__signal_own = true;
-    apply(self);
+    apply(carrier, self);
     if (unlikely((self->signals_pending & ~word) != 0))
         mp__signals_deliver(self);
 }
@@ -218,7 +229,7 @@ void mp__own_mask_begins(void)
 void mp__own_mask_ends(void)
 {
     if (mp__self != NULL)
-        kernel_mask(applied);
+        kernel_mask(mp__self->carrier->applied);
 }
 
 void mp__vfork_begins(void)
@@ -237,11 +248,19 @@ void mp__vfork_ends(void)
 
 void mp__signal_masks_start(void)
 {
-    mp__real.syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &applied,
-                     sizeof applied);
-    mp__main.signal_mask = common = applied;
-    counted = 1;
-    count(applied, 1);
+    struct mp__carrier *carrier = mp__main.carrier;
+
+    mp__real.syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &carrier->applied,
+                     sizeof carrier->applied);
+    mp__main.signal_mask = carrier->common = carrier->applied;
+    carrier->counted = 1;
+    count(carrier, carrier->applied, 1);
+}
+
+/* Without threads yet. */
+void mp__signal_mask_carrier_starts(struct mp__carrier *carrier)
+{
+    apply(carrier, NULL);
 }
 
 static uint64_t mask_of(const pthread_attr_t *attr, uint64_t inherited)
@@ -258,46 +277,67 @@ void mp__signals_thread_begins(struct mp__thread *thread,
                                const pthread_attr_t *attr)
 {
     struct mp__thread *self = mp__self;
+    struct mp__carrier *carrier = self->carrier;
 
     thread->signal_mask = mask_of(attr, self->signal_mask);
+    if (unlikely((thread->signal_mask & OWN) != 0))
+        mp__signal_own = true;
+    if (unlikely(thread->carrier != carrier))
+        return; /* it is counted when it arrives there */
     if (unlikely(thread->signal_mask != self->signal_mask)) {
         kernel_mask(~(uint64_t)0); /* as in mp__signal_mask_set() */
-        take_own();
-        if ((thread->signal_mask & OWN) != 0)
-            mp__signal_own = true;
+        take_own(carrier);
     }
-    counted++;
+    carrier->counted++;
     if (unlikely(thread->signal_mask != 0))
-        count(thread->signal_mask, 1);
+        count(carrier, thread->signal_mask, 1);
     if (unlikely(thread->signal_mask != self->signal_mask))
-        apply(self);
+        apply(carrier, self);
+}
+
+/* In the loop, as the holder whoever ran last. */
+void mp__signals_thread_arrives(struct mp__thread *thread)
+{
+    struct mp__carrier *carrier = thread->carrier;
+
+    carrier->counted++;
+    count(carrier, thread->signal_mask, 1);
+    if (carrier->counted > 1 && (carrier->common & ~thread->signal_mask) == 0)
+        return;
+    kernel_mask(~(uint64_t)0);
+    take_own(carrier);
+    apply(carrier, NULL);
 }
 
 void mp__signals_thread_ends(struct mp__thread *thread)
 {
-    take_own();
-    counted--;
+    struct mp__carrier *carrier = thread->carrier;
+
+    take_own(carrier);
+    carrier->counted--;
     if (thread->signal_mask != 0)
-        count(thread->signal_mask, -1);
+        count(carrier, thread->signal_mask, -1);
     if (unlikely(thread->signals_pending != 0))
         mp__signal_discard(thread, ~(uint64_t)0);
     if (unlikely(mp__signal_stacks))
         mp__signal_stack_leave(thread);
-    if (counted > 0 && !all_masks_equal())
-        apply(NULL);
-    holder = NULL;
+    if (carrier->counted > 0 ? !all_masks_equal(carrier) : mp__several)
+        apply(carrier, NULL);
+    carrier->holder = NULL;
 }
 
 void mp__signals_forked(struct mp__thread *self)
 {
-    memset(blocked_by, 0, sizeof blocked_by);
-    bits_blocked = 0;
-    counted = 1;
-    count(self->signal_mask, 1);
-    applied = common = self->signal_mask;
-    holder = self;
+    struct mp__carrier *carrier = self->carrier;
+
+    memset(carrier->blocked_by, 0, sizeof carrier->blocked_by);
+    carrier->bits_blocked = 0;
+    carrier->counted = 1;
+    count(carrier, self->signal_mask, 1);
+    carrier->applied = carrier->common = self->signal_mask;
+    carrier->holder = self;
     mp__signal_queue_forked();
     self->signals_pending = 0;
     self->signal_queue = NULL;
-    kernel_mask(applied);
+    kernel_mask(carrier->applied);
 }

@@ -11,6 +11,7 @@
  * As a process's the id of one of its threads names that process; but the
  * kernel, which knows who leads it, then says that the file has no owner.  A
  * process group of such an id has nobody in it. */
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/signal_impl.h"
@@ -25,6 +26,7 @@ enum { OWNERS = 256 };
 static struct owner {
     uint32_t thread; /* atomic: its id; 0: free */
     int fd, type;    /* F_OWNER_TID; F_OWNER_PID: its process's */
+    pid_t kernels;   /* what the kernel was told */
     bool plain;      /* the program has chosen no signal by F_SETSIG */
 } owners[OWNERS];
 static int used; /* atomic: those behind were never used */
@@ -42,7 +44,7 @@ static pid_t kernel_id(void)
 static bool is_noted(const struct owner *noted, const struct f_owner_ex *owner)
 {
     return (int)owner->type == noted->type &&
-           owner->pid == (noted->type == F_OWNER_PID ? getpid() : kernel_id());
+           owner->pid == noted->kernels;
 }
 
 static bool still_owns(const struct owner *noted)
@@ -80,10 +82,11 @@ static struct mp__thread *thread_of(const struct owner *owner)
     return id == mp__main.id ? &mp__main : mp__thread_by_id((pid_t)id);
 }
 
-/* 0 or EAGAIN.  Mapped threads only, so nobody else is at it. */
+/* 0 or EAGAIN.  Mapped threads only. */
 static int note(int fd, uint32_t id, int type)
 {
     struct owner *owner = find(fd);
+    MP_ALL_STAY;
 
     for (int i = 0; owner == NULL && i < used; i++)
         if (owners[i].thread == 0 || !still_owns(&owners[i]))
@@ -96,6 +99,7 @@ static int note(int fd, uint32_t id, int type)
     __atomic_store_n(&owner->thread, 0, __ATOMIC_RELEASE);
     owner->fd = fd;
     owner->type = type;
+    owner->kernels = type == F_OWNER_PID ? getpid() : kernel_id();
     owner->plain = false;
     __atomic_store_n(&owner->thread, id, __ATOMIC_RELEASE);
     if (owner == &owners[used])

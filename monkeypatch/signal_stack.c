@@ -4,6 +4,7 @@
  * find it there while they run: from the first such call on, each switch looks
  * whose is set.  All others have ours, which is there to tell of overflows; a
  * handler on it must not park, since the next would begin at its top. */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/signal_impl.h"
 
@@ -12,10 +13,6 @@
 #define OURS ((size_t)64 * 1024)
 
 bool mp__signal_stacks;
-static uintptr_t start_of_ours; /* 0: none */
-
-static stack_t ours = { .ss_flags = SS_DISABLE };
-static const struct mp__thread *loaded; /* whose is set; NULL: ours */
 
 static bool has_one(const struct mp__thread *thread)
 {
@@ -33,13 +30,15 @@ static bool is_on(const struct mp__thread *thread)
 /* One that disarms itself is the kernel's to give back. */
 void mp__signal_stack_enter(struct mp__thread *self)
 {
+    struct mp__carrier *carrier = self->carrier;
     const struct mp__thread *wanted = has_one(self) ? self : NULL;
     int saved = errno;
 
-    if (wanted == loaded)
+    if (wanted == carrier->stack_of)
         return;
-    loaded = wanted;
-    mp__real.sigaltstack(wanted != NULL ? &self->signal_stack : &ours, NULL);
+    carrier->stack_of = wanted;
+    mp__real.sigaltstack(wanted != NULL ? &self->signal_stack
+                                        : &carrier->stack, NULL);
     errno = saved;
 }
 
@@ -50,35 +49,57 @@ void mp__signal_stack_leave(struct mp__thread *self)
         mp__signal_stack_enter(self);
 }
 
+static stack_t new_stack(void)
+{
+    void *memory = mmap(NULL, OURS, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return memory != MAP_FAILED
+               ? (stack_t){ .ss_sp = memory, .ss_size = OURS }
+               : (stack_t){ .ss_flags = SS_DISABLE };
+}
+
+static void note_start(struct mp__carrier *carrier)
+{
+    if ((carrier->stack.ss_flags & SS_DISABLE) == 0)
+        carrier->stack_start = (uintptr_t)carrier->stack.ss_sp;
+}
+
 /* Main's is what the program had set before. */
 void mp__signal_stacks_start(void)
 {
+    struct mp__carrier *carrier = mp__main.carrier;
     stack_t now = { .ss_flags = SS_DISABLE };
-    void *memory;
 
+    carrier->stack = now;
     mp__real.sigaltstack(NULL, &now);
     if ((now.ss_flags & SS_DISABLE) == 0) {
         mp__main.signal_stack = now;
         mp__main.signal_stack.ss_flags &= ~SS_ONSTACK;
         mp__signal_stacks = true;
-        loaded = &mp__main;
-        memory = mmap(NULL, OURS, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory != MAP_FAILED)
-            ours = (stack_t){ .ss_sp = memory, .ss_size = OURS };
+        carrier->stack_of = &mp__main;
+        carrier->stack = new_stack();
     }
     mp__hub->overflow_watch();
-    if (loaded == NULL)
-        mp__real.sigaltstack(NULL, &ours);
-    if ((ours.ss_flags & SS_DISABLE) == 0)
-        start_of_ours = (uintptr_t)ours.ss_sp;
+    if (carrier->stack_of == NULL)
+        mp__real.sigaltstack(NULL, &carrier->stack);
+    note_start(carrier);
+}
+
+void mp__signal_stack_carrier_starts(struct mp__carrier *carrier)
+{
+    carrier->stack = new_stack();
+    mp__real.sigaltstack(&carrier->stack, NULL);
+    note_start(carrier);
 }
 
 bool mp__signal_on_ours(void)
 {
+    const struct mp__carrier *carrier = mp__carrier_now();
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-    return here - start_of_ours < OURS;
+    return here - (carrier != NULL ? carrier : mp__carriers)->stack_start <
+           OURS;
 }
 
 static void report(const struct mp__thread *self, stack_t *old)
@@ -99,7 +120,7 @@ static int change(struct mp__thread *self, const stack_t *wanted)
         return -1;
     mp__signal_stacks = true;
     self->signal_stack = *wanted;
-    loaded = self;
+    self->carrier->stack_of = self;
     if (off) {
         self->signal_stack = (stack_t){ .ss_size = 0 };
         mp__signal_stack_enter(self);

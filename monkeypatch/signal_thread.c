@@ -25,6 +25,12 @@ static int send_to_kernel(int number)
     return rc < 0 ? errno : 0;
 }
 
+/* A thread that another OS thread runs, perhaps just now. */
+static bool runs_elsewhere(const struct mp__thread *thread)
+{
+    return unlikely(mp__several) && thread->carrier != mp__carrier_now();
+}
+
 /* It is in sigwait() or its like for that one. */
 static bool waits_for(const struct mp__thread *thread, int number)
 {
@@ -45,9 +51,11 @@ static int leave_to(struct mp__thread *thread, const siginfo_t *info)
     if (rc != 0)
         return rc;
     mp__signal_has_handler(number, &restarts);
-    if (!blocks(thread, number))
+    if (!blocks(thread, number)) {
         mp__end_wait(thread, restarts ? MP_END_RESTART : MP_END_INTERRUPT);
-    else if (waits_for(thread, number))
+        if (runs_elsewhere(thread))
+            mp__late_poke(thread->carrier);
+    } else if (waits_for(thread, number))
         mp__end_wait(thread, MP_END_LOOK);
     return 0;
 }
@@ -73,16 +81,20 @@ static bool waits_in_kernel(const struct mp__thread *thread, int number)
 
     return mp__self != NULL && unlikely((shown & bit) != 0) &&
            blocks(thread, number) && !waits_for(thread, number) &&
-           (mp__signal_mask_applied() & bit) != 0;
+           (thread->carrier->applied & bit) != 0;
 }
 
-static int leave_to_kernel(const siginfo_t *info)
+static int leave_to_kernel(const struct mp__thread *thread,
+                           const siginfo_t *info)
 {
+    pid_t tid = thread->carrier->tid;
+
     if (info->si_code == SI_TKILL)
-        return send_to_kernel(info->si_signo);
-    return mp__real.syscall(SYS_rt_tgsigqueueinfo, getpid(),
-                            mp__real.syscall(SYS_gettid), info->si_signo,
-                            info) < 0
+        return mp__real.syscall(SYS_tgkill, getpid(), tid, info->si_signo) < 0
+                   ? errno
+                   : 0;
+    return mp__real.syscall(SYS_rt_tgsigqueueinfo, getpid(), tid,
+                            info->si_signo, info) < 0
                ? errno
                : 0;
 }
@@ -111,7 +123,7 @@ static int send_to(struct mp__thread *thread, const siginfo_t *info)
         return (int)(mp__real.syscall(SYS_tgkill, getpid(), getpid(),
                                       number) < 0 ? errno : 0);
     if (waits_in_kernel(thread, number))
-        return leave_to_kernel(info);
+        return leave_to_kernel(thread, info);
     return leave_to(thread, info) != 0
                ? EAGAIN
                : (thread == mp__self ? (mp__signals_deliver(thread), 0) : 0);
@@ -154,13 +166,6 @@ static bool is_forced(int number, const siginfo_t *info)
             number == SIGILL || number == SIGTRAP || number == SIGSYS);
 }
 
-bool mp__signal_in_hub(const struct mp__thread *self)
-{
-    const struct hub *hub = mp__main.identity->os->hub;
-
-    return self == &mp__main && self->identity->current == hub->greenlet;
-}
-
 static bool accepts(const struct mp__thread *thread, int number)
 {
     return !thread->ended && !thread->exiting &&
@@ -170,6 +175,7 @@ static bool accepts(const struct mp__thread *thread, int number)
 static struct mp__thread *who_takes(int number, struct mp__thread *running)
 {
     struct mp__thread *thread = &mp__main;
+    MP_ALL_STAY;
 
     if (running != NULL && !running->exiting && !blocks(running, number))
         return running;
@@ -181,24 +187,31 @@ static struct mp__thread *who_takes(int number, struct mp__thread *running)
     return &mp__main;
 }
 
+/* False: it runs here.  True: it comes again, and is the end. */
+static bool hand_over_forced(struct mp__thread *running, int number)
+{
+    if (running == NULL)
+        return false; /* the library's own */
+    if (number == SIGABRT && blocks(running, number))
+        mp__signal_mask_set(running, running->signal_mask &
+                                         ~mp__signal_bit(number));
+    if (number == SIGABRT || !blocks(running, number))
+        return false;
+    mp__signal_forget_handler(number);
+    return true;
+}
+
 /* In a handler.  False: it is for who runs now, and runs here.  The handler of
  * another thread shall run on that one's stack, which it may leave by
  * siglongjmp(). */
 bool mp__signal_hand_over(int number, siginfo_t *info, const void *context)
 {
-    struct mp__thread *running = mp__self, *thread;
-    bool in_hub = mp__signal_in_hub(running), restarts;
+    struct mp__thread *running = mp__self, *thread = NULL;
+    bool in_hub = mp__carrier_loops(), restarts;
 
-    if (is_forced(number, info)) {
-        if (number == SIGABRT && blocks(running, number))
-            mp__signal_mask_set(running, running->signal_mask &
-                                             ~mp__signal_bit(number));
-        if (number == SIGABRT || !blocks(running, number))
-            return false;
-        mp__signal_forget_handler(number); /* it comes again, and is the end */
-        return true;
-    }
-    thread = NULL;
+    if (is_forced(number, info))
+        return hand_over_forced(running, number);
+    MP_ALL_STAY;
     if ((mp__timer_target(info, &thread) ||
          mp__owners(info, &thread, leave_to)) &&
         thread == NULL)
@@ -211,7 +224,7 @@ bool mp__signal_hand_over(int number, siginfo_t *info, const void *context)
     mp__signal_has_handler(number, &restarts);
     leave_to(thread, info);
     if (thread == &mp__main && !blocks(thread, number))
-        mp__hub->signal_seen(thread->identity->os->hub, restarts);
+        mp__hub->signal_seen(thread->carrier->hub, restarts);
     return true;
 }
 
@@ -294,10 +307,12 @@ static int send_to_id(pid_t id, const siginfo_t *info)
     uint64_t before;
     int rc;
 
-    if (mp__self != NULL) {
+    if (mp__self != NULL && !mp__several) {
         thread = by_id(id);
         return thread != NULL ? send_to(thread, info) : -1;
     }
+    if (mp__self != NULL && (uint32_t)id == mp__self->id)
+        return send_to(mp__self, info);
     before = mp__all_lock_elsewhere();
     thread = by_id(id);
     rc = thread != NULL ? send_to(thread, info) : -1;

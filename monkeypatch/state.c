@@ -1,4 +1,6 @@
 /* state.c - who the caller is, and how it waits */
+#include "monkeypatch/carrier.h"
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/monkeypatch_impl.h"
 #include "monkeypatch/native_threads.h"
@@ -17,7 +19,8 @@ ptrdiff_t mp__self_offset;
 struct mp__thread mp__main;
 struct mp__thread *mp__all;
 uint32_t mp__live;
-int mp__in_vfork_child;
+__thread int mp__in_vfork_child;
+bool mp__several;
 bool greenlet__fsgsbase; /* libvireo.so's, for mp__on_os_tcb() */
 
 static __thread uint32_t native_id
@@ -76,6 +79,7 @@ struct mp__thread *mp__thread_of(pthread_t handle)
 struct mp__thread *mp__thread_by_id(pid_t id)
 {
     struct mp__thread *thread;
+    MP_ALL_STAY;
 
     for (thread = mp__all; thread != NULL; thread = thread->all_next)
         if ((pid_t)thread->id == id)
@@ -157,7 +161,7 @@ static void wait_begins(struct mp__thread *self, struct hub__waiter *waiter,
     if ((flags & (MP_CANCEL | MP_CANCEL_ENDS)) ||
         self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         self->waiter = waiter;
-    mp__stats.parks++;
+    mp__count(parks);
 }
 
 void mp__runs_again(struct mp__thread *self)
@@ -426,10 +430,10 @@ static void call_on_helper(void *arg)
 /* Without a helper to be had everybody stops. */
 static void offload(struct helped_call *call, enum hub__offload_kind kind)
 {
-    mp__stats.offloads++;
+    mp__count(offloads);
     if (mp__hub->offload(call_on_helper, call, kind) == 0)
         return;
-    mp__stats.native_waits++;
+    mp__count(native_waits);
     call->function(call->arg);
 }
 

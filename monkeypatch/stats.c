@@ -1,7 +1,7 @@
 /* stats.c - what VIREO_STATS=1 prints on stderr when the program ends
  *
  * Counted always, since it costs an addition where a call waited anyway. */
-#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/carrier.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +16,20 @@ static struct later_count {
     uint64_t calls, total_ns, longest_ns; /* atomic */
 } counts[SLOTS];
 
-struct mp__stats mp__stats;
+void mp__stats_sum(struct mp__stats *sum)
+{
+    memset(sum, 0, sizeof *sum);
+    for (unsigned i = 0; i < mp__options.hubs; i++) {
+        const struct mp__stats *one = &mp__carriers[i].stats;
+
+        sum->threads += greenlet__read(one->threads);
+        sum->parks += greenlet__read(one->parks);
+        sum->offloads += greenlet__read(one->offloads);
+        sum->native_waits += greenlet__read(one->native_waits);
+        sum->preemptions += greenlet__read(one->preemptions);
+        sum->compensated += greenlet__read(one->compensated);
+    }
+}
 
 static struct later_count *find(const char *name)
 {
@@ -129,18 +142,20 @@ __attribute__((destructor)) static void print(void)
 {
     static struct text text; /* the stack may be a small one */
     const char *at = text.bytes;
+    struct mp__stats sum;
 
     if (!mp__options.stats)
         return;
+    mp__stats_sum(&sum);
     text.size = 0;
     add(&text, "vireo: statistics of process %ld\n", (long)getpid());
     add(&text, "vireo:   threads mapped onto greenlets: %llu\n",
-        (unsigned long long)mp__stats.threads);
+        (unsigned long long)sum.threads);
     add(&text,
         "vireo:   parks: %llu, offloaded calls: %llu, native waits: %llu\n",
-        (unsigned long long)mp__stats.parks,
-        (unsigned long long)mp__stats.offloads,
-        (unsigned long long)mp__stats.native_waits);
+        (unsigned long long)sum.parks,
+        (unsigned long long)sum.offloads,
+        (unsigned long long)sum.native_waits);
     add_greenlets(&text);
     add_later(&text);
     while (text.size > 0) {

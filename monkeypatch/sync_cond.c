@@ -190,11 +190,13 @@ int sync_cond_timedwait(pthread_cond_t *user, pthread_mutex_t *mutex,
  * has waiters and one that has none in turn. */
 static void give_way(bool woken)
 {
-    static unsigned left[2] = {MP_IO_BUDGET, MP_IO_BUDGET};
+    unsigned *left = mp__here != NULL
+                         ? &mp__here->carrier->turns_left[woken]
+                         : NULL;
 
-    if (likely(mp__here == NULL) || likely(--left[woken] != 0))
+    if (likely(left == NULL) || likely(--*left != 0))
         return;
-    left[woken] = MP_IO_BUDGET;
+    *left = MP_TURNS;
     if (sync_turn_due)
         sync_give_turn(); /* no mutex was unlocked since */
     else

@@ -5,6 +5,7 @@
  * its target is in; the wait's return acts on it (state.c). */
 #include "monkeypatch/end_wait.h"
 #include "monkeypatch/native_threads.h"
+#include "monkeypatch/preempt.h"
 
 MP_EXPORT int pthread_cancel(pthread_t handle)
 {
@@ -22,9 +23,15 @@ MP_EXPORT int pthread_cancel(pthread_t handle)
     if (thread->ended || thread->exiting)
         return 0;
     __atomic_store_n(&thread->cancel_pending, 1, __ATOMIC_SEQ_CST);
-    if (thread != mp__self)
+    if (thread != mp__self) {
+        struct mp__carrier *carrier = thread->carrier;
+        bool at_once = thread->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS;
+
         mp__end_wait(thread, MP_END_CANCEL);
-    else if (thread->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
+        if (unlikely(mp__several) && at_once &&
+            carrier != mp__carrier_now())
+            mp__preempt_poke(carrier);
+    } else if (thread->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         mp__testcancel();
     return 0;
 }

@@ -13,10 +13,12 @@
 #define LAST_ID 0x1fffffffu /* those above are greenlets', up to FUTEX_TID_MASK */
 
 static uint32_t next_id = MP_FIRST_ID;
+uint32_t mp__staying;
 
 /* Unique among the living: ids come round after a thousand million threads. */
 static uint32_t new_id(void)
 {
+    MP_ALL_STAY;
     uint32_t id;
 
     do {
@@ -28,17 +30,24 @@ static uint32_t new_id(void)
 
 static void link_thread(struct mp__thread *thread)
 {
+    MP_ALL_STAY;
+
     thread->all_prev = NULL;
     thread->all_next = mp__all;
     if (mp__all != NULL)
         mp__all->all_prev = thread;
     __atomic_store_n(&mp__all, thread, __ATOMIC_RELEASE);
     mp__live++;
+    if (all_stay) /* it is counted down without the lock */
+        __atomic_add_fetch(&mp__staying, 1, __ATOMIC_SEQ_CST);
+    else
+        mp__staying++;
+    greenlet__write(thread->carrier->threads, thread->carrier->threads + 1);
 }
 
+/* With the lock held. */
 static void unlink_thread(struct mp__thread *thread)
 {
-    mp__all_lock();
     for (int i = 0; i < MP_CURSORS; i++)
         if (unlikely(mp__all_cursors[i] == thread))
             mp__all_cursors[i] = thread->all_next;
@@ -48,7 +57,8 @@ static void unlink_thread(struct mp__thread *thread)
         mp__all = thread->all_next;
     if (thread->all_next != NULL)
         thread->all_next->all_prev = thread->all_prev;
-    mp__all_unlock();
+    greenlet__write(thread->carrier->threads, thread->carrier->threads - 1);
+    mp__live--;
 }
 
 /* Both words of a block that is not loaded: one is as far from the other as here.
@@ -82,16 +92,21 @@ static void thread_left(struct greenlet *g)
         container_of(container_of(g, struct greenlet__thread, main),
                      struct greenlet__mapped, thread)->room;
 
+    bool detached, last, several = mp__several;
+
+    mp__all_lock();
     unlink_thread(thread);
-    mp__live--;
-    if (unlikely(mp__live == 1 || mp__main.ended))
+    last = mp__live == 1;
+    detached = thread->detached == 1;
+    if (!detached) /* and with several it may be gone from here on */
+        __atomic_store_n(&thread->ended, 1, __ATOMIC_SEQ_CST);
+    mp__all_unlock();
+    if (unlikely(last || mp__main.ended))
         mp__lot_wake(&mp__live, INT32_MAX);
-    if (thread->detached == 1) {
+    if (detached)
         mp__thread_free(thread);
-        return;
-    }
-    __atomic_store_n(&thread->ended, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&thread->detached, __ATOMIC_SEQ_CST) > 1)
+    else if (unlikely(several) ||
+             __atomic_load_n(&thread->detached, __ATOMIC_SEQ_CST) > 1)
         mp__lot_wake(&thread->ended, INT32_MAX);
 }
 
@@ -106,6 +121,14 @@ static void run_start(struct mp__thread *self)
     }
 }
 
+/* Of those that have not come to their end, the last. */
+static bool is_last(void)
+{
+    return likely(!mp__several)
+               ? --mp__staying == 0
+               : __atomic_sub_fetch(&mp__staying, 1, __ATOMIC_SEQ_CST) == 0;
+}
+
 static void finish(struct mp__thread *self)
 {
     self->exiting = 1;
@@ -116,12 +139,13 @@ static void finish(struct mp__thread *self)
     mp__signals_thread_ends(self);
     mp__cpu_forget(self);
     /* The main thread has gone before: nobody is left. */
-    if (mp__live == 1 && __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST) == 0)
+    if (is_last() &&
+        __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST) == 0)
         exit(0);
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
     /* Whoever joins may run next: `ended` is set on its stack (thread_left). */
-    if (self->detached > 1)
+    if (self->detached > 1 && !mp__several)
         mp__lot_wake(&self->ended, INT32_MAX);
     mp__hub->leave(self->identity->os->hub);
 }
@@ -199,12 +223,15 @@ static void read_attributes(const pthread_attr_t *attr, struct wanted *wanted)
 }
 
 static void fill_thread(struct mp__thread *thread,
+                        struct mp__carrier *carrier,
                         struct greenlet__mapped *mapped,
                         const struct wanted *wanted)
 {
     char *pointer = mapped->thread.thread_pointer;
 
     thread->mapped = mapped;
+    thread->carrier = carrier;
+    thread->io_budget = MP_IO_BUDGET;
     thread->identity = &mapped->thread;
     thread->handle = (pthread_t)(pointer + mp__hub->tls->pthread_start);
     thread->id = new_id();
@@ -219,18 +246,21 @@ static void fill_thread(struct mp__thread *thread,
 int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
                      void *(*start)(void *), void *arg)
 {
+    struct mp__carrier *carrier;
     struct greenlet__mapped *mapped;
     struct mp__thread *thread;
     struct wanted wanted;
     int rc;
 
     read_attributes(attr, &wanted);
-    mapped = mp__hub->map_thread(wanted.stack, wanted.guard, sizeof *thread,
-                                 wanted.memory);
+    mp__preempt_begin();
+    carrier = mp__carrier_choose();
+    mapped = mp__hub->map_thread(carrier->hub, wanted.stack, wanted.guard,
+                                 sizeof *thread, wanted.memory);
     if (mapped == NULL)
         return EAGAIN;
     thread = mapped->room;
-    fill_thread(thread, mapped, &wanted);
+    fill_thread(thread, carrier, mapped, &wanted);
     thread->start = start;
     thread->arg = arg;
     rc = mp__sched_created(thread, attr);
@@ -241,10 +271,9 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     mp__signals_thread_begins(thread, attr);
     mp__hub->prepare(&mapped->thread.main, mapped->tls_start, thread_entry);
     link_thread(thread);
-    mp__stats.threads++;
-    mp__preempt_begin();
+    mp__count(threads);
     *handle = thread->handle;
-    mp__hub->ready(mp__self->identity->os->hub, &mapped->thread.main);
+    mp__carrier_begin(thread);
     mp__io_spend(); /* their stacks are used again when some have ended */
     return 0;
 }
@@ -271,11 +300,14 @@ void mp__threads_forked(struct mp__thread *self)
 
     for (; thread != NULL; thread = next) {
         next = thread->all_next;
+        thread->signals_pending = 0; /* with all that is queued: signal_queue.c */
+        thread->signal_queue = NULL;
         if (thread != self && thread != &mp__main)
             mp__thread_free(thread);
     }
     mp__all = self;
+    mp__carriers_forked(self);
     self->robust_list = self->tid_address = NULL;
     self->all_next = self->all_prev = NULL;
-    mp__live = 1;
+    mp__live = mp__staying = 1;
 }

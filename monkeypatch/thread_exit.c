@@ -17,9 +17,14 @@ MP_EXPORT int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
     mp__init();
     rc = mp__real.pthread_key_create(key, destroy);
     if (rc == 0 && *key < KEYS) {
+        unsigned end = keys_end;
+
         key_destructors[*key] = destroy;
-        if (destroy != NULL && *key >= keys_end)
-            keys_end = *key + 1;
+        while (destroy != NULL && *key >= end &&
+               !__atomic_compare_exchange_n(&keys_end, &end, *key + 1, false,
+                                            __ATOMIC_RELEASE,
+                                            __ATOMIC_RELAXED))
+            ;
     }
     return rc;
 }
@@ -59,9 +64,9 @@ void mp__thread_destructors(void)
     static void (*call_tls_dtors)(void);
     static bool looked;
 
-    if (!looked) {
-        looked = true;
+    if (!__atomic_load_n(&looked, __ATOMIC_ACQUIRE)) {
         *(void **)&call_tls_dtors = mp__real_symbol("__call_tls_dtors");
+        __atomic_store_n(&looked, true, __ATOMIC_RELEASE);
     }
     if (call_tls_dtors != NULL)
         call_tls_dtors(); /* C++ thread_local: a list in our own block */

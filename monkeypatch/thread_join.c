@@ -1,5 +1,5 @@
 /* thread_join.c - waiting for the end of a thread, or giving up to */
-#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/thread_impl.h"
 
 enum { JOINABLE, DETACHED, JOINED };
@@ -7,6 +7,8 @@ enum { JOINABLE, DETACHED, JOINED };
 /* Cancellation unwinds through a join: the thread is joinable again. */
 static void give_back(struct mp__thread **thread)
 {
+    MP_ALL_STAY;
+
     if (*thread != NULL)
         __atomic_store_n(&(*thread)->detached, JOINABLE, __ATOMIC_RELEASE);
     if (mp__self != NULL)
@@ -16,6 +18,7 @@ static void give_back(struct mp__thread **thread)
 static int claim(struct mp__thread *thread)
 {
     uint32_t state = JOINABLE;
+    MP_ALL_STAY;
 
     if (thread == mp__self ||
         (mp__self != NULL && thread->joining == mp__self))
@@ -125,19 +128,32 @@ MP_EXPORT int pthread_timedjoin_np(pthread_t handle, void **result,
     return pthread_clockjoin_np(handle, result, CLOCK_REALTIME, until);
 }
 
+/* False: it is detached or joined.  Who ends without being seen here to have ended
+ * frees itself. */
+static bool let_go(struct mp__thread *thread, bool *ended)
+{
+    uint32_t state = JOINABLE;
+    MP_ALL_STAY;
+
+    if (!__atomic_compare_exchange_n(&thread->detached, &state, DETACHED, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return false;
+    *ended = thread->ended != 0;
+    return true;
+}
+
 MP_EXPORT int pthread_detach(pthread_t handle)
 {
     struct mp__thread *thread = mp__thread_of(handle);
-    uint32_t state = JOINABLE;
+    bool ended;
 
     if (thread == NULL) {
         mp__init();
         return mp__real.pthread_detach(handle);
     }
-    if (!__atomic_compare_exchange_n(&thread->detached, &state, DETACHED, false,
-                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    if (!let_go(thread, &ended))
         return EINVAL;
-    if (thread->ended && thread->mapped != NULL)
+    if (ended && thread->mapped != NULL)
         mp__thread_free(thread);
     return 0;
 }

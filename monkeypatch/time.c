@@ -1,5 +1,6 @@
 /* time.c - the program's clocks and times as the hub's deadlines */
-#include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/carrier.h"
+#include "monkeypatch/end_wait.h"
 
 #include <linux/futex.h>
 
@@ -86,17 +87,28 @@ static void move_wait(struct mp__thread *thread)
     real->now = now;
 }
 
+/* In the loop of a carrier. */
+void mp__real_time_move(void)
+{
+    const struct mp__carrier *own = mp__carrier_now();
+    MP_ALL_STAY;
+
+    for (struct mp__thread *t = mp__all; t != NULL; t = t->all_next)
+        if (t->carrier == own)
+            move_wait(t);
+}
+
 /* By the loop. */
 static void clock_was_set(void)
 {
     mp__real_time_was_set = true;
-    for (struct mp__thread *t = mp__all; t != NULL; t = t->all_next)
-        move_wait(t);
+    mp__real_time_move();
+    mp__carriers_ask_others(MP_ASK_CLOCK);
 }
 
 void mp__real_time_start(void)
 {
-    mp__hub->watch_clock(mp__main.identity->os->hub, clock_was_set);
+    mp__hub->watch_clock(mp__main.carrier->hub, clock_was_set);
 }
 
 static struct mp__real_time *own(void)

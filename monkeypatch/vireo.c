@@ -27,6 +27,8 @@ static const char usage[] =
     "  --files=WHICH    which calls on files run on helpers: `direct` (none),\n"
     "                   `reads` of what is not in memory (the default), `pool`\n"
     "                   (all that may wait for storage)\n"
+    "  --hubs=N         threads are spread over N threads of the kernel, 1 to 64,\n"
+    "                   or `auto`, one for each core; else they run on one\n"
     "  --stats          print statistics on stderr when the program ends\n"
     "  --verbose=N      0 (only what goes wrong) to 3\n"
     "  --native-threads=LIST\n"

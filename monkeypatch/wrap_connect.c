@@ -167,15 +167,11 @@ MP_EXPORT int socket(int domain, int type, int protocol)
 
 MP_EXPORT int shutdown(int fd, int how)
 {
-    int rc;
-
     if (mp__fd_ours(fd))
         return mp__fail(-EBADF);
-    rc = MP_REAL(shutdown)(fd, how);
-    if (rc == 0 && how != SHUT_RD && mp__here != NULL &&
-        mp__in_vfork_child == 0)
-        mp__io_shut_down();
-    return rc;
+    if (mp__here == NULL || mp__in_vfork_child != 0)
+        return MP_REAL(shutdown)(fd, how);
+    return mp__io_shut_down(fd, how);
 }
 
 /* A negative time-out means: do not wait at all.  getsockopt() then tells 0, as

@@ -123,6 +123,8 @@ MP_EXPORT int close_range(unsigned first, unsigned last, int flags)
     mp__fd_forget_range(first, last);
     if (mp__here == NULL)
         return MP_REAL(close_range)(first, last, flags);
+    if (unlikely(mp__several)) /* one table for all mapped threads, as with one */
+        flags &= ~(int)CLOSE_RANGE_UNSHARE;
     mp__hub->fd_close_range(first, last);
     return close_around(first, last, flags);
 }

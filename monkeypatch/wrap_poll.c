@@ -131,7 +131,7 @@ static int polling_wait(struct polling *polling, int64_t deadline)
 
         return mp__io_park(&fd, HUB_READ, deadline, flags);
     }
-    mp__io_budget = MP_IO_BUDGET;
+    mp__here->io_budget = MP_IO_BUDGET;
     if (polling->count == 0) {
         rc = mp__sleep_until(deadline, flags);
     } else {

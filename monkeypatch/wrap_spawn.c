@@ -7,6 +7,7 @@
  * die with that helper.  They last until the child has called exec, as vfork(). */
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/per_thread.h"
+#include "monkeypatch/sync_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +76,8 @@ MP_SPELLING(popen, _IO_popen);
 
 static const int ignored[] = { SIGINT, SIGQUIT };
 static struct sigaction ignored_before[2];
-static unsigned under_way; /* of mapped threads, which share a kernel thread */
+static unsigned under_way; /* of mapped threads */
+static uint32_t changes;   /* sync_impl.h's word: guards both */
 
 struct command {
     pid_t pid; /* 0: it is over */
@@ -86,10 +88,11 @@ static void ignore(void)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-    if (under_way++ > 0)
-        return;
-    for (int i = 0; i < 2; i++)
+    sync_word_lock(&changes, HUB_FOREVER);
+    for (int i = 0; i < 2 && under_way == 0; i++)
         sigaction(ignored[i], &ignore, &ignored_before[i]);
+    under_way++;
+    sync_word_unlock(&changes);
 }
 
 /* A thread that is cancelled meanwhile takes the command along. */
@@ -101,9 +104,11 @@ static void end_command(struct command *command)
         kill(command->pid, SIGKILL);
         mp__real.waitpid(command->pid, NULL, 0);
     }
-    if (--under_way == 0)
-        for (int i = 0; i < 2; i++)
-            sigaction(ignored[i], &ignored_before[i], NULL);
+    sync_word_lock(&changes, HUB_FOREVER);
+    under_way--;
+    for (int i = 0; i < 2 && under_way == 0; i++)
+        sigaction(ignored[i], &ignored_before[i], NULL);
+    sync_word_unlock(&changes);
     pthread_sigmask(SIG_SETMASK, &command->mask, NULL);
     errno = before;
 }

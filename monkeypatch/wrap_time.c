@@ -24,7 +24,7 @@ static long sleep_until(int64_t deadline)
     if (!mp__may_park())
         return SYS_CALL(SYS_clock_nanosleep, mp__when(deadline, &at),
                         TIMER_ABSTIME, &at, NULL, 0, 0);
-    mp__io_budget = MP_IO_BUDGET;
+    mp__here->io_budget = MP_IO_BUDGET;
     rc = mp__sleep_until(deadline, sleep_flags);
     errno = before;
     return rc == -EINTR || rc == -ECANCELED ? rc : 0;
@@ -160,7 +160,7 @@ MP_EXPORT int sched_yield(void)
 {
     if (!yields())
         return MP_REAL(sched_yield)();
-    mp__io_budget = MP_IO_BUDGET;
+    mp__here->io_budget = MP_IO_BUDGET;
     mp__yield_now();
     return 0;
 }

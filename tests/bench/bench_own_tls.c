@@ -45,7 +45,7 @@ static void run_switch(long count, long extra)
     (void)extra;
     find_layout();
     home = greenlet_current();
-    mapped = greenlet__map_thread(STACK, GUARD, 0, NULL);
+    mapped = greenlet__map_thread(greenlet__thread_self()->os, STACK, GUARD, 0, NULL);
     if (!mapped)
         bench_fail("greenlet__map_thread", ENOMEM);
     greenlet__prepare(&mapped->thread.main, mapped->tls_start, bounce);

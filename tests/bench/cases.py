@@ -10,6 +10,7 @@ import platform
 from dataclasses import dataclass, field
 
 from http_programs import built, busy, calls, idle, nginx
+import hubs_programs
 import python_cases
 from postgres_programs import pgbench, views
 from programs import echo, gevent, program, upstream
@@ -383,6 +384,53 @@ def database_cases():
         group="http")
 
 
+ONE_HUB = "vireo, one hub"
+HUBS = "vireo, --hubs=auto"
+
+
+def cores_cases():
+    hubs = {NATIVE: None, ONE_HUB: "1", HUBS: "auto"}
+
+    def series(make):
+        return {label: make(value) for label, value in hubs.items()}
+
+    def computing(pairs, requests, rounds):
+        return series(lambda value: program(
+            "bench_cores", "serve", pairs, requests, rounds, pin=False,
+            preload=value is not None,
+            settings={} if value is None else {"VIREO_HUBS": value}))
+
+    most = {HUBS: Target(1 / 0.95, NATIVE)}
+    for pairs, requests, rounds in (20, 5000, 2000), (300, 300, 2000):
+        yield Bench(
+            "hubs-cpu-%d" % pairs, "%d clients of a server that computes"
+            % pairs, computing(pairs, requests, rounds),
+            [Figure("wall_ns", "ns", NATIVE, most)], group="hubs", slow=True)
+    yield Bench(
+        "hubs-memory", "5,000 threads that wait, each",
+        series(lambda value: program(
+            "bench_cores", "hold", 5000, 1, 1, pin=False,
+            preload=value is not None,
+            settings={} if value is None else {"VIREO_HUBS": value})),
+        [Figure("kb_each", "KB", NATIVE, {HUBS: Target(1, NATIVE)})],
+        group="hubs", slow=True)
+    for name, script in (("read-only", "oltp_read_only"),
+                         ("read/write", "oltp_read_write")):
+        for threads in 20, 300:
+            yield Bench(
+                "hubs-mariadb-%s-%d" % (name.replace("/", "-"), threads),
+                "MariaDB, sysbench %s, %d connections" % (name, threads),
+                series(lambda value, script=script, threads=threads:
+                       hubs_programs.database(script, threads, value)),
+                [Figure("us", "us", NATIVE, most)], rounds=3, group="hubs",
+                slow=True)
+    yield Bench(
+        "hubs-mariadb-memory", "MariaDB, 5,000 connections, each",
+        series(lambda value: hubs_programs.idle(5000, value)),
+        [Figure("bytes", "B", NATIVE, {HUBS: Target(1, NATIVE)})], rounds=1,
+        group="hubs", slow=True)
+
+
 def python_greenlet_cases():
     other = python_cases.UPSTREAM
     for name, case, count, depth, limit, title in python_cases.CASES:
@@ -399,5 +447,5 @@ def all_cases():
     for group in (switch_cases, context_cases, upstream_cases, spawn_cases,
                   handover_cases, hub_cases, memory_cases, time_cases,
                   echo_cases, http_cases, view_cases, database_cases,
-                  python_greenlet_cases):
+                  cores_cases, python_greenlet_cases):
         yield from group()

@@ -49,7 +49,7 @@ static void map(void)
     ck_assert_msg(greenlet__tls_find(&why) == 0, "not found: %s",
                   why != NULL ? why : "");
     home = greenlet_current();
-    mapped = greenlet__map_thread(256 * 1024, 4096, 100, NULL);
+    mapped = greenlet__map_thread(greenlet__thread_self()->os, 256 * 1024, 4096, 100, NULL);
     ck_assert_ptr_nonnull(mapped);
 }
 
@@ -113,7 +113,7 @@ START_TEST(a_stack_of_the_program_s_is_used)
 
     ck_assert_int_eq(greenlet__tls_find(&why), 0);
     home = greenlet_current();
-    mapped = greenlet__map_thread(256 * 1024, 4096, 100, memory);
+    mapped = greenlet__map_thread(greenlet__thread_self()->os, 256 * 1024, 4096, 100, memory);
     ck_assert_ptr_nonnull(mapped);
     ck_assert((char *)mapped > memory && (char *)mapped < memory + 256 * 1024);
     greenlet__prepare(&mapped->thread.main, mapped->tls_start,

@@ -221,8 +221,8 @@ def test_ps():
                            ("joiner", r"the end of thread reader \(\d+\)"),
                            ("wanter", "pthread_mutex_lock 0x.*, held by "
                                       r"holder \(\d+\)")):
-            find(r"^ *\d+ waits +\d+\.\d+ s +%s +%s" % (name, wait), text)
-        find(r"^ *%d waits .*operated +read fd 0" % program.pid, text)
+            find(r"^ *\d+ +1 waits +\d+\.\d+ s +%s +%s" % (name, wait), text)
+        find(r"^ *%d +1 waits .*operated +read fd 0" % program.pid, text)
 
 
 def test_stale_socket_is_removed():

@@ -1,8 +1,8 @@
 /* vfork.S - vfork() that tells the child's wrappers to stand aside
  *
  * clone(CLONE_VM | CLONE_VFORK | SIGCHLD): the child runs first, on the parent's
- * stack; the return address stays in x30.  The word is set in the child, which
- * has the parent's memory, and cleared when the parent goes on. */
+ * stack; the return address stays in x30.  The word, of the TLS block that both
+ * have, is set in the child, and cleared when the parent goes on. */
     .text
     .globl vfork
     .globl __vfork
@@ -28,8 +28,10 @@ vfork:
     mov x4, xzr
     mov x8, #220
     svc #0
-    adrp x9, mp__in_vfork_child
-    add x9, x9, :lo12:mp__in_vfork_child
+    adrp x9, :gottprel:mp__in_vfork_child
+    ldr x9, [x9, :gottprel_lo12:mp__in_vfork_child]
+    mrs x10, tpidr_el0
+    add x9, x9, x10
     cbnz x0, 1f
     mov w10, #1
     str w10, [x9]

@@ -1,8 +1,8 @@
 /* vfork.S - vfork() that tells the child's wrappers to stand aside
  *
  * The child runs first, on the parent's stack, and overwrites what is below: the
- * return address waits in a register.  The word is set in the child, which has
- * the parent's memory, and cleared when the parent goes on. */
+ * return address waits in a register.  The word, of the TLS block that both have,
+ * is set in the child, and cleared when the parent goes on. */
     .text
     .globl vfork
     .globl __vfork
@@ -27,9 +27,11 @@ vfork:
     .cfi_rel_offset rip, 0
     testl %eax, %eax
     jnz 1f
-    movl $1, mp__in_vfork_child(%rip)
+    movq mp__in_vfork_child@gottpoff(%rip), %rdx
+    movl $1, %fs:(%rdx)
     ret
-1:  movl $0, mp__in_vfork_child(%rip)
+1:  movq mp__in_vfork_child@gottpoff(%rip), %rdx
+    movl $0, %fs:(%rdx)
     pushq %rax
     .cfi_adjust_cfa_offset 8
     call mp__vfork_ends
