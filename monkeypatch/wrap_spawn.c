@@ -88,7 +88,7 @@ static void ignore(void)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-    sync_word_lock(&changes, HUB_FOREVER);
+    sync_word_lock(&changes, HUB_FOREVER, MP_OF_ONCE);
     for (int i = 0; i < 2 && under_way == 0; i++)
         sigaction(ignored[i], &ignore, &ignored_before[i]);
     under_way++;
@@ -104,7 +104,7 @@ static void end_command(struct command *command)
         kill(command->pid, SIGKILL);
         mp__real.waitpid(command->pid, NULL, 0);
     }
-    sync_word_lock(&changes, HUB_FOREVER);
+    sync_word_lock(&changes, HUB_FOREVER, MP_OF_ONCE);
     under_way--;
     for (int i = 0; i < 2 && under_way == 0; i++)
         sigaction(ignored[i], &ignored_before[i], NULL);
