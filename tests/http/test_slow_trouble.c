@@ -102,7 +102,7 @@ static int connect_and_find_keeper(void)
     hub_sleep(20 * MS);
     known_count = strangers = 0;
     greenlet_each(know, NULL);
-    send_crumbs(fd, GET + 2, strlen(GET) - 3);
+    send_crumbs(fd, &GET[2], strlen(GET) - 3);
     hub_sleep(20 * MS);
     ck_assert_uint_eq(slow_now(), 1);
     greenlet_each(look_for_stranger, NULL);
@@ -194,7 +194,7 @@ START_TEST(a_crowd_goes_while_it_is_looked_at)
         fds[i] = serve_connect();
     for (int at = 0; at < 6; at++) {
         for (int i = 0; i < CROWD; i++)
-            hub_send_all(fds[i], GET + at, 1, 0, NULL, HUB_FOREVER);
+            hub_send_all(fds[i], &GET[at], 1, 0, NULL, HUB_FOREVER);
         hub_sleep(20 * MS);
     }
     ck_assert_uint_eq(slow_now(), CROWD);
@@ -202,7 +202,7 @@ START_TEST(a_crowd_goes_while_it_is_looked_at)
         if (i % 3 == 0)
             setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
         else
-            serve_send(fds[i], GET + 6);
+            serve_send(fds[i], &GET[6]);
         if (i % 3 != 1)
             hub_close(fds[i]);
         if (i % 10 == 0)
@@ -229,7 +229,7 @@ START_TEST(urgent_data_between_the_crumbs_is_passed_over)
         ck_assert_int_eq(send(fd, "!", 1, MSG_OOB), 1);
         hub_sleep(20 * MS);
     }
-    check_rest(fd, GET + strlen(GET) - 5, "[]");
+    check_rest(fd, &GET[strlen(GET) - 5], "[]");
     hub_close(fd);
     serve_stop();
 }
