@@ -62,6 +62,7 @@ static void unlink_connection(struct http__connection *connection)
 {
     struct http_server *server = connection->server;
 
+    http__sweep_without(connection);
     *connection->back = connection->next;
     if (connection->next != NULL)
         connection->next->back = connection->back;

@@ -315,6 +315,7 @@ struct http_server {
     struct http__heads *heads; /* NULL: none are kept */
     struct http__listening *listenings, **last;
     struct http__connection *connections;
+    struct http__connection *swept, *sweeps_next; /* sweep.c: where it is */
     struct hub_crew *crew; /* NULL: it does not listen */
     struct http__slots *slots; /* works are in these */
     struct http__work *pool;
@@ -349,6 +350,8 @@ void http__report(struct http_server *server, const char *format, ...)
 
 /* sweep.c: once a second, while there are connections. */
 int http__sweeper_start(struct http_server *server);
+/* Before it is freed. */
+void http__sweep_without(struct http__connection *connection);
 void http__idle_begin(struct http__connection *connection,
                       enum http__idling idling);
 void http__idle_end(struct http__connection *connection);

@@ -38,7 +38,7 @@
 
 struct http__slow_client {
     struct http__slow *slow;
-    struct http__wire *wire;
+    struct http__wire *wire; /* NULL: it is gone */
     struct hub_event *waits; /* NULL: it does not wait here */
     struct http__slow_client *next, **back;
 };
@@ -49,8 +49,9 @@ struct http__slow {
     pid_t process; /* whose epoll that is */
     struct http__slow_client *first;
     unsigned count, waiting;
-    struct greenlet *keeper; /* NULL: it ends */
-    bool begun;
+    struct http__slow_client *gone; /* while it looks */
+    struct greenlet *keeper;        /* NULL: it ends */
+    bool begun, looks;
     int full, lonely; /* rounds in a row that were not enough, or for nobody */
     struct http__slow **where;
 };
@@ -71,36 +72,55 @@ static void waits_no_more(struct http__slow_client *client)
 
 static void take_out(struct http__slow_client *client)
 {
+    struct http__slow *slow = client->slow;
     int saved = errno;
 
     waits_no_more(client);
-    if (is_ours(client->slow))
-        epoll_ctl(client->slow->epoll, EPOLL_CTL_DEL, client->wire->fd, NULL);
+    if (is_ours(slow))
+        epoll_ctl(slow->epoll, EPOLL_CTL_DEL, client->wire->fd, NULL);
     errno = saved;
     *client->back = client->next;
     if (client->next != NULL)
         client->next->back = client->back;
-    client->slow->count--;
+    slow->count--;
     client->wire->slow = NULL;
     client->wire->crumbs = 0;
-    free(client);
+    client->wire = NULL;
+    client->next = slow->gone;
+    slow->gone = client;
 }
 
-/* Returns how many had something. */
+/* Not while the keeper may have it among what it has found. */
+static void free_gone(struct http__slow *slow)
+{
+    struct http__slow_client *client;
+
+    while (!slow->looks && (client = slow->gone) != NULL) {
+        slow->gone = client->next;
+        free(client);
+    }
+}
+
+/* Returns how many had something.  With the preload library any call may let
+ * others run, epoll_wait() with what it has found, too. */
 static int let_go_on(struct http__slow *slow, int most)
 {
     struct epoll_event events[MOST];
-    int saved = errno, count = epoll_wait(slow->epoll, events, most, 0);
+    int saved = errno, count;
 
+    slow->looks = true;
+    count = epoll_wait(slow->epoll, events, most, 0);
     errno = saved;
     for (int i = 0; i < count; i++) {
         struct http__slow_client *client = events[i].data.ptr;
 
         if (client->waits != NULL)
             hub_event_set(client->waits);
-        else
+        else if (client->wire != NULL)
             take_out(client);
     }
+    slow->looks = false;
+    free_gone(slow);
     return count;
 }
 
@@ -119,6 +139,8 @@ static void end(struct http__slow *slow)
         if (waits != NULL)
             hub_event_set(waits);
     }
+    slow->looks = false;
+    free_gone(slow);
     hub_close(slow->epoll);
     free(slow);
 }
@@ -215,6 +237,7 @@ void http__slow_leave(struct http__wire *wire)
     if (slow == NULL)
         return;
     take_out(wire->slow);
+    free_gone(slow);
     if (slow->first == NULL)
         dismiss(slow);
 }

@@ -40,10 +40,18 @@ static void readable(struct hub_watcher *watcher, int events, void *arg)
     errno = saved;
 }
 
+static bool is_unwatched(const struct http__connection *connection)
+{
+    return connection->scope != NULL && !connection->gone &&
+           !hub_watcher_active(connection->watcher);
+}
+
 void http__stream_look(struct http__connection *connection)
 {
-    if (connection->scope != NULL && !connection->gone &&
-        !hub_watcher_active(connection->watcher) && has_gone(connection))
+    const struct http_server *server = connection->server;
+
+    if (is_unwatched(connection) && has_gone(connection) &&
+        server->swept == connection && is_unwatched(connection))
         gone(connection);
 }
 

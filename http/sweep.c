@@ -53,7 +53,10 @@ static bool has_come(const struct http__connection *connection)
 /* It reads the end, and closes. */
 static void close_idle(struct http__connection *connection)
 {
-    if (has_come(connection))
+    const struct http_server *server = connection->server;
+
+    if (has_come(connection) || server->swept != connection ||
+        connection->idling == HTTP__BUSY)
         return;
     http__idle_end(connection);
     hub_shutdown(connection->wire.fd, SHUT_RDWR);
@@ -156,14 +159,29 @@ static int64_t interval(const struct http_server *server)
     return ns > 5 * HUB_MILLISECOND ? ns : 5 * HUB_MILLISECOND;
 }
 
+/* With the preload library any call may let others run: the connection that was
+ * looked at may be gone when a poll() returns, and the next one, too. */
+void http__sweep_without(struct http__connection *connection)
+{
+    struct http_server *server = connection->server;
+
+    if (unlikely(server->swept == connection))
+        server->swept = NULL;
+    if (unlikely(server->sweeps_next == connection))
+        server->sweeps_next = connection->next;
+}
+
 static void sweep(struct http_server *server, int64_t turn)
 {
-    struct http__connection *connection = server->connections;
-
     server->now = hub_now();
     http__date_refresh(server);
-    for (; connection != NULL; connection = connection->next)
-        look_at(connection, turn);
+    server->sweeps_next = server->connections;
+    while (server->sweeps_next != NULL) {
+        server->swept = server->sweeps_next;
+        server->sweeps_next = server->swept->next;
+        look_at(server->swept, turn);
+    }
+    server->swept = NULL;
     http__work_settle(server);
     if (server->crew != NULL)
         hub_crew_settle(server->crew);

@@ -12,7 +12,6 @@
 
 #define HOST  "Host: a\r\n"
 #define GET   "GET /x HTTP/1.1\r\n" HOST "\r\n"
-#define SIZE  (sizeof GET - 1)
 #define MS    HUB_MILLISECOND
 #define CROWD 200
 
@@ -273,12 +272,12 @@ START_TEST(without_memory_they_wait_where_others_do)
     send_crumbs(fd, GET, 2);
     http__test_fails = fails;
     refuses = true;
-    send_crumbs(fd, &GET[2], SIZE - 3);
+    send_crumbs(fd, &GET[2], strlen(GET) - 3);
     hub_sleep(20 * MS);
     ck_assert_uint_eq(slow_now(), 0);
     refuses = false;
     http__test_fails = NULL;
-    send_crumbs(fd, &GET[SIZE - 1], 1);
+    send_crumbs(fd, &GET[strlen(GET) - 1], 1);
     check_answer(fd, "");
     hub_close(fd);
     serve_stop();
@@ -297,11 +296,11 @@ START_TEST(without_a_descriptor_too)
     none = before;
     none.rlim_cur = 0; /* no new one */
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-    send_crumbs(fd, &GET[2], SIZE - 3);
+    send_crumbs(fd, &GET[2], strlen(GET) - 3);
     hub_sleep(20 * MS);
     ck_assert_uint_eq(slow_now(), 0);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
-    send_crumbs(fd, &GET[SIZE - 1], 1);
+    send_crumbs(fd, &GET[strlen(GET) - 1], 1);
     check_answer(fd, "");
     hub_close(fd);
     serve_stop();

@@ -47,17 +47,23 @@ static void parse_address(const char *text)
     address_size = sizeof *v4;
 }
 
+/* Who was stopped and goes on has calls with a time limit end with EINTR
+ * (signal(7)): that is nobody's failure.  A second connect() waits on. */
 static int open_connection(void)
 {
     const struct timeval patience = {.tv_sec = 8};
     const int on = 1;
+    int rc;
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (address.ss_family != AF_UNIX)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(fd, (struct sockaddr *)&address, address_size) < 0) {
+    do
+        rc = connect(fd, (struct sockaddr *)&address, address_size);
+    while (rc < 0 && errno == EINTR);
+    if (rc < 0) {
         close(fd);
         return -1;
     }
@@ -76,6 +82,8 @@ static int read_answer(int fd)
         ssize_t got = recv(fd, data + have, sizeof data - 1 - have, 0);
         char *end, *length;
 
+        if (got < 0 && errno == EINTR)
+            continue;
         if (got < 0)
             return -1 - RESET;
         if (got == 0)
@@ -104,7 +112,9 @@ static int ask(int *fd)
         *fd = open_connection();
     if (*fd < 0)
         return -1 - REFUSED;
-    sent = send(*fd, request, strlen(request), MSG_NOSIGNAL);
+    do
+        sent = send(*fd, request, strlen(request), MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
     rc = sent < 0 ? -1 - RESET : read_answer(*fd);
     if (rc <= 0) {
         close(*fd);
