@@ -190,6 +190,21 @@ static bool parse_files(const char *text, uint8_t *files)
     return false;
 }
 
+/* Read by the other libraries (hub/config.c, http/takeover.c, python/stack.c). */
+static bool is_of_others(const char *name)
+{
+    static const char *const names[] = {
+        "ARES_", "CONSOLE", "DUMP_", "FORK",   "MASTER",      "MAX_",
+        "MONITOR", "PYTHON_", "RELOAD_", "RESOLVER", "SWITCH_", "TEST_",
+        "THREADPOOL_", "TRACK_"
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(name, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
 /* False: there is such an option and its value is no good. */
 static bool parse_option(const char *name, const char *value, bool *known)
 {
@@ -222,7 +237,7 @@ static bool parse_option(const char *name, const char *value, bool *known)
     }
     if (strcmp(name, "TEST_MASK") == 0)
         return parse_list(features, value, &mp__options.masked);
-    *known = false;
+    *known = is_of_others(name);
     return true;
 }
 

@@ -92,6 +92,15 @@ def test_good_values_say_nothing():
         check(done == (0, SUM + "light\n", ""), "%s: %s", env, done)
 
 
+def test_what_the_other_libraries_read_is_known():
+    need_vireo()
+    for name in ("VIREO_MONITOR", "VIREO_FORK", "VIREO_RESOLVER_TRIES",
+                 "VIREO_THREADPOOL_SIZE", "VIREO_MASTER",
+                 "VIREO_PYTHON_STACK"):
+        done = preloaded({name: "1"})
+        check(done == (0, SUM + "light\n", ""), "%s: %s", name, done)
+
+
 def test_kernel_features_pretended_absent():
     need_vireo()
     for mask in ("guard", "fsgsbase", "rwf_nowait", "epoll_pwait2", "pidfd",
