@@ -1,6 +1,9 @@
 /* The loop that has nothing left to do: drained, or dead-locked. */
 #include "order.h"
 
+#include "hub/event.h"
+
+#include <pthread.h>
 #include <unistd.h>
 
 /* Where the report goes. */
@@ -60,6 +63,41 @@ START_TEST(a_wait_that_nothing_can_end_is_a_loop_exit_for_main)
     ck_assert_int_eq(hub_join(b, HUB_FOREVER), 0);
     greenlet_unref(a);
     greenlet_unref(b);
+}
+END_TEST
+
+static struct hub_event told;
+
+static void *ends_soon(void *spins)
+{
+    for (volatile int i = *(const int *)spins; i > 0; i--)
+        ;
+    return NULL;
+}
+
+static void *tells(void *unused)
+{
+    usleep(100);
+    hub_event_set(&told);
+    return unused;
+}
+
+/* The threads are counted while one of them is about to be gone. */
+START_TEST(who_waits_for_a_thread_is_told_although_another_ends)
+{
+    pthread_t threads[2];
+
+    for (int round = 0; round < 1500; round++) {
+        int spins = round % 500 * 100;
+
+        hub_event_init(&told);
+        pthread_create(&threads[0], NULL, ends_soon, &spins);
+        pthread_create(&threads[1], NULL, tells, NULL);
+        ck_assert_int_eq(hub_event_wait(&told, HUB_FOREVER), 0);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        hub_event_destroy(&told);
+    }
 }
 END_TEST
 
@@ -190,8 +228,11 @@ int main(void)
 {
     TCase *tcase = order_case();
 
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase,
                    a_wait_that_nothing_can_end_is_a_loop_exit_for_main);
+    tcase_add_test(tcase,
+                   who_waits_for_a_thread_is_told_although_another_ends);
     tcase_add_test(tcase, an_unreferenced_sleep_does_not_keep_the_loop);
     tcase_add_test(tcase, with_something_left_it_sleeps_its_time);
     tcase_add_test(tcase, drain_waits_for_timers_and_greenlets);
