@@ -102,7 +102,7 @@ function(vireo_unit_tests layer)
 endfunction()
 
 set(VIREO_HUBS_CI "^(many_cores|mutex|cond|rwlock|sem|barrier|once|keys|tls|fork\
-|atfork|close|connect_again|dup|join|peer_resets|preempt_.*|pthread_cancel|pthread_detach\
+|atfork|close|connect_again|join|peer_resets|preempt_.*|pthread_cancel|pthread_detach\
 |pthread_exit|pthread_join|signal_threads|sigmask|sigwait|spawn|stdio|thread_stress|timers)$")
 
 # vireo_conformance_tests(folder [result]): test_X.c and test_X.cpp become
@@ -142,15 +142,15 @@ function(vireo_conformance_tests folder)
                     "ci;conformance" ${preload} VIREO_FILES=${files})
             endforeach()
         endif()
-        # Several OS threads: where it matters always, all of them in a long run.
-        set(labels "long;conformance;hubs")
-        if(name MATCHES "${VIREO_HUBS_CI}")
-            set(labels "ci;conformance;hubs")
-        endif()
+        # Several OS threads: where it matters two always, all of them in a long run.
         # ids_process: the kernel lets only the process's first thread say whatever it
         # likes of a signal.
         if(NOT name STREQUAL "ids_process")
             foreach(hubs 2 4)
+                set(labels "long;conformance;hubs")
+                if(hubs EQUAL 2 AND name MATCHES "${VIREO_HUBS_CI}")
+                    set(labels "ci;conformance;hubs")
+                endif()
                 vireo_run_test(${folder}/${name}-hubs${hubs} ${target} "${labels}"
                     ${preload} VIREO_HUBS=${hubs})
             endforeach()

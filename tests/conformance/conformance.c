@@ -40,8 +40,11 @@ void conf_check_failed(const char *what, const char *file, int line)
     abort();
 }
 
+static bool skipped;
+
 void conf_skip(const char *reason)
 {
+    skipped = true;
     printf("skipped: %s\n", reason);
     fflush(stdout);
 }
@@ -563,6 +566,8 @@ int conf_main(const char *name, void (*add)(TCase *), int flags)
     tcase_add_checked_fixture(tcase, begin_test, leak_check_end);
     tcase_set_timeout(tcase, 0);
     add(tcase);
+    if (added_count == 0 && skipped)
+        return EXIT_SUCCESS;
     if (added_count == 0) {
         fprintf(stderr, "%s has no such test\n", name);
         return 2;
