@@ -94,10 +94,11 @@ def test_good_values_say_nothing():
 
 def test_what_the_other_libraries_read_is_known():
     need_vireo()
-    for name in ("VIREO_MONITOR", "VIREO_FORK", "VIREO_RESOLVER_TRIES",
-                 "VIREO_THREADPOOL_SIZE", "VIREO_MASTER",
-                 "VIREO_PYTHON_STACK"):
-        done = preloaded({name: "1"})
+    for name, value in (("VIREO_MONITOR", "1"), ("VIREO_FORK", "all"),
+                        ("VIREO_RESOLVER_TRIES", "2"), ("VIREO_MASTER", "1"),
+                        ("VIREO_THREADPOOL_SIZE", "2"),
+                        ("VIREO_PYTHON_STACK", "256K")):
+        done = preloaded({name: value})
         check(done == (0, SUM + "light\n", ""), "%s: %s", name, done)
 
 

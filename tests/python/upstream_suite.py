@@ -14,27 +14,35 @@ WHOSE = "import greenlet, greenlet._greenlet as c; print(greenlet.__file__); " \
         "print(c.__file__)"
 
 
+UNTRACKED = "    def test_untracked_memory_doesnt_increase_unfinished_thread"
+NOT_HERE = "    @__import__('unittest').skip('the memory is qemu\'s, too')\n"
+
+
 def with_fewer(package):
     """Two of the tests make 20,000 greenlets in a thread, for which they wait 30
-    seconds; here it is 2,000."""
+    seconds; here it is 2,000.  They and others compare the memory of the process,
+    which is the emulator's: they are left out.  Returns how many."""
     path = os.path.join(package, "tests", "test_leaks.py")
     with open(path, encoding="utf-8") as stream:
         text = stream.read()
     if "ITER = 10000" not in text:
         sys.exit("upstream's test_leaks.py is another one")
+    text = text.replace("ITER = 10000", "ITER = 1000")
     with open(path, "w", encoding="utf-8") as stream:
-        stream.write(text.replace("ITER = 10000", "ITER = 1000"))
+        stream.write(text.replace(UNTRACKED, NOT_HERE + UNTRACKED))
+    return text.count(UNTRACKED)
 
 
-def problems(output):
+def problems(output, left_out):
     ran = re.search(r"^Ran (\d+) tests", output, re.M)
     if not ran or int(ran.group(1)) != TESTS:
         yield "not %d tests were run" % TESTS
-    if not re.search(r"^OK \(skipped=%d\)$" % SKIPPED, output, re.M):
-        yield "not all but %d passed" % SKIPPED
+    skipped = SKIPPED + left_out
+    if not re.search(r"^OK \(skipped=%d\)$" % skipped, output, re.M):
+        yield "not all but %d passed" % skipped
 
 
-def run_suite(folder, around=(), timeout=900, **more):
+def run_suite(folder, around=(), timeout=900, left_out=0, **more):
     """Returns what is wrong.  `around`: a command that is to run Python."""
     env = support.environment(folder, **more)
     whose = subprocess.run([support.PYTHON, "-c", WHOSE], env=env, text=True,
@@ -46,7 +54,7 @@ def run_suite(folder, around=(), timeout=900, **more):
         [*around, support.PYTHON, "-m", "unittest", "discover", "-v", "-s",
          "greenlet/tests", "-t", "."], cwd=folder, env=env, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, timeout=timeout, check=False)
-    found = [*problems(done.stdout)]
+    found = [*problems(done.stdout, left_out)]
     if done.returncode:
         found.append("status %d" % done.returncode)
     print(done.stdout if found else "\n".join(done.stdout.splitlines()[-3:]),
@@ -60,10 +68,11 @@ def main(times, **more):
     found = []
     with support.scratch() as folder:
         package = support.copy_with_upstream_tests(folder)
-        if support.CROSS: # qemu is too slow for these
-            with_fewer(package)
+        left_out = with_fewer(package) if support.CROSS else 0
+        if left_out:
+            print("%d tests of memory left out in the emulator" % left_out)
         for _ in range(times):
-            found += run_suite(folder, **more)
+            found += run_suite(folder, left_out=left_out, **more)
     for problem in found:
         print(problem)
     sys.exit(bool(found))
