@@ -15,7 +15,7 @@ WHOSE = "import greenlet, greenlet._greenlet as c; print(greenlet.__file__); " \
 
 
 UNTRACKED = "    def test_untracked_memory_doesnt_increase_unfinished_thread"
-NOT_HERE = "    @__import__('unittest').skip('the memory is qemu\'s, too')\n"
+NOT_HERE = "    @__import__('unittest').skip('the emulator has memory, too')\n"
 
 
 def with_fewer(package):
