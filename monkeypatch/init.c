@@ -267,7 +267,9 @@ static void parse_environment(void)
 
 /* ---- constructor ---- */
 
-/* Under a sanitizer's runtime RTLD_DEEPBIND would hide its interceptors. */
+/* Under a sanitizer's runtime RTLD_DEEPBIND would hide its interceptors; then the
+ * runtime's calls of libc lead to the wrappers here, unless each is bound again: the
+ * hub's own futex would be waited for by the hub. */
 extern int __asan_init __attribute__((weak));
 
 #define RUNTIME "libvireo.so." VIREO_SOVERSION
@@ -323,7 +325,7 @@ static void open_library(void)
         return;
     }
     mp__hub = table();
-    if (shared)
+    if (shared || &__asan_init != NULL)
         mp__runtime_calls_libc((void *)(uintptr_t)table);
     if (shared || linked)
         mp__hosts_start();
