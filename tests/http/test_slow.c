@@ -1,10 +1,7 @@
 /* Clients whose bytes come one by one: alone, in a crowd, and what becomes of
  * them. */
 #include "../unit.h"
-#include "serve.h"
-
-#include "http/http_impl.h"
-#include "http/slow.h"
+#include "slow_client.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,21 +36,6 @@ static int reads_pieces(struct http_request *request,
     return got < 0 ? (int)got : http_response_printf(response, "all");
 }
 
-static unsigned slow_now(void)
-{
-    return http__slow_count(serve_server->slow);
-}
-
-/* Each is seen by itself. */
-static void send_crumbs(int fd, const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        ck_assert_int_eq(hub_send_all(fd, text + i, 1, 0, NULL, HUB_FOREVER),
-                         0);
-        hub_sleep(MS / 5);
-    }
-}
-
 /* The answer, whose body is `body`, and no more. */
 static void check_answer(int fd, const char *body)
 {
@@ -71,10 +53,10 @@ static void check_crumbs(const char *request, const char *body)
     serve_start(reads, NULL);
     fd = serve_connect();
     for (int i = 0; i < 2; i++) { /* it is kept alive */
-        send_crumbs(fd, request, most);
+        slow_send(fd, request, most);
         hub_sleep(20 * MS);
         ck_assert_uint_eq(slow_now(), 1);
-        send_crumbs(fd, request + most, 1);
+        slow_send(fd, request + most, 1);
         check_answer(fd, body);
     }
     hub_close(fd);
@@ -127,7 +109,7 @@ START_TEST(one_that_gets_fast_is_served_as_others_are)
 
     serve_start(reads, NULL);
     fd = serve_connect();
-    send_crumbs(fd, GET, strlen(GET));
+    slow_send(fd, GET, strlen(GET));
     check_answer(fd, "");
     for (int i = 0; i < 3; i++) {
         hub_sleep(20 * MS);
@@ -149,7 +131,7 @@ START_TEST(what_comes_behind_the_crumbs_is_served_too)
 
     serve_start(reads, NULL);
     fd = serve_connect();
-    send_crumbs(fd, head, strlen(head));
+    slow_send(fd, head, strlen(head));
     serve_send(fd, "abc" GET GET);
     hub_sleep(50 * MS);
     ck_assert_uint_eq(serve_count(serve_read_all(fd, 10 * MS)), 3);
@@ -269,15 +251,15 @@ START_TEST(without_memory_they_wait_where_others_do)
 
     serve_start(reads, NULL);
     fd = serve_connect();
-    send_crumbs(fd, GET, 2);
+    slow_send(fd, GET, 2);
     http__test_fails = fails;
     refuses = true;
-    send_crumbs(fd, &GET[2], strlen(GET) - 3);
+    slow_send(fd, &GET[2], strlen(GET) - 3);
     hub_sleep(20 * MS);
     ck_assert_uint_eq(slow_now(), 0);
     refuses = false;
     http__test_fails = NULL;
-    send_crumbs(fd, &GET[strlen(GET) - 1], 1);
+    slow_send(fd, &GET[strlen(GET) - 1], 1);
     check_answer(fd, "");
     hub_close(fd);
     serve_stop();
@@ -291,16 +273,16 @@ START_TEST(without_a_descriptor_too)
 
     serve_start(reads, NULL);
     fd = serve_connect();
-    send_crumbs(fd, GET, 2);
+    slow_send(fd, GET, 2);
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = before;
     none.rlim_cur = 0; /* no new one */
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-    send_crumbs(fd, &GET[2], strlen(GET) - 3);
+    slow_send(fd, &GET[2], strlen(GET) - 3);
     hub_sleep(20 * MS);
     ck_assert_uint_eq(slow_now(), 0);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
-    send_crumbs(fd, &GET[strlen(GET) - 1], 1);
+    slow_send(fd, &GET[strlen(GET) - 1], 1);
     check_answer(fd, "");
     hub_close(fd);
     serve_stop();

@@ -2,10 +2,8 @@
  * the epoll in which they wait together with its parent. */
 #include "../unit.h"
 
-#include "serve.h"
+#include "slow_client.h"
 
-#include "http/http_impl.h"
-#include "http/slow.h"
 #include "hub/fork.h"
 
 #include <sys/wait.h>
@@ -24,36 +22,6 @@ static int view(struct http_request *request, struct http_response *response)
 
     return rc < 0 ? rc
                   : http_response_printf(response, "[%.*s]", (int)size, data);
-}
-
-/* Each is seen by itself. */
-static void send_crumbs(int fd, const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        ck_assert_int_eq(hub_send_all(fd, text + i, 1, 0, NULL, HUB_FOREVER),
-                         0);
-        hub_sleep(MS / 5);
-    }
-}
-
-/* All but the last bytes of it, and it is known to be slow. */
-static int connect_slow(const char *text, size_t kept)
-{
-    int fd = serve_connect();
-
-    send_crumbs(fd, text, strlen(text) - kept);
-    hub_sleep(20 * MS);
-    ck_assert_uint_ge(http__slow_count(serve_server->slow), 1);
-    return fd;
-}
-
-static void check_rest(int fd, const char *rest, const char *body)
-{
-    const char *answer;
-
-    serve_send(fd, rest);
-    answer = serve_read_until(fd, body);
-    ck_assert_int_eq(serve_status(answer), 200);
 }
 
 static int wait_for(pid_t pid)
@@ -96,13 +64,13 @@ START_TEST(a_child_takes_nothing_from_its_parent)
 
     (void)hub_set_fork_rule(_i == 0 ? HUB_FORK_ALONE : HUB_FORK_ALL);
     serve_start(closes_in_child, NULL);
-    other = connect_slow(GET, 1);
+    other = slow_connect(GET, 1);
     fd = serve_connect();
-    send_crumbs(fd, POST, strlen(POST));
+    slow_send(fd, POST, strlen(POST));
     serve_send(fd, "a");
     hub_sleep(200 * MS);
-    send_crumbs(fd, "bcd", 3);
-    check_rest(fd, "e", "[bcde]");
+    slow_send(fd, "bcd", 3);
+    slow_finish(fd, "e", "[bcde]");
     serve_send(other, "\n");
     serve_read_until(other, "Content-Length: 0\r\n");
     hub_close(fd);
@@ -145,16 +113,16 @@ START_TEST(a_child_may_read_the_rest)
     int fd, other;
 
     serve_start(answers_in_child, NULL);
-    other = connect_slow(GET, 1);
+    other = slow_connect(GET, 1);
     fd = serve_connect();
-    send_crumbs(fd, POST, strlen(POST));
+    slow_send(fd, POST, strlen(POST));
     serve_send(fd, "a");
     for (int i = 0; i < 3; i++) {
         hub_sleep(50 * MS);
         serve_send(fd, &"b\0c\0d"[2 * i]);
     }
     hub_sleep(50 * MS);
-    check_rest(fd, "e", "[bcde]");
+    slow_finish(fd, "e", "[bcde]");
     hub_sleep(300 * MS);
     hub_close(fd);
     hub_close(other);

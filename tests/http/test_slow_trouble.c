@@ -3,11 +3,9 @@
 #include "../unit.h"
 
 #include "../hub/certificates.h"
-#include "serve.h"
+#include "slow_client.h"
 
 #include "context/testhook.h"
-#include "http/http_impl.h"
-#include "http/slow.h"
 #include "http/websocket.h"
 #include "hub/tls.h"
 
@@ -32,41 +30,6 @@ static int view(struct http_request *request, struct http_response *response)
         rc = hub_sleep(300 * MS);
     return rc < 0 ? rc
                   : http_response_printf(response, "[%.*s]", (int)size, data);
-}
-
-static unsigned slow_now(void)
-{
-    return http__slow_count(serve_server->slow);
-}
-
-/* Each is seen by itself. */
-static void send_crumbs(int fd, const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        ck_assert_int_eq(hub_send_all(fd, text + i, 1, 0, NULL, HUB_FOREVER),
-                         0);
-        hub_sleep(MS / 5);
-    }
-}
-
-/* All but the last bytes of it, and it is known to be slow. */
-static int connect_slow(const char *text, size_t kept)
-{
-    int fd = serve_connect();
-
-    send_crumbs(fd, text, strlen(text) - kept);
-    hub_sleep(20 * MS);
-    ck_assert_uint_ge(slow_now(), 1);
-    return fd;
-}
-
-static void check_rest(int fd, const char *rest, const char *body)
-{
-    const char *answer;
-
-    serve_send(fd, rest);
-    answer = serve_read_until(fd, body);
-    ck_assert_int_eq(serve_status(answer), 200);
 }
 
 /* ---- the keeper ---- */
@@ -98,11 +61,11 @@ static int connect_and_find_keeper(void)
 {
     int fd = serve_connect();
 
-    send_crumbs(fd, GET, 2);
+    slow_send(fd, GET, 2);
     hub_sleep(20 * MS);
     known_count = strangers = 0;
     greenlet_each(know, NULL);
-    send_crumbs(fd, &GET[2], strlen(GET) - 3);
+    slow_send(fd, &GET[2], strlen(GET) - 3);
     hub_sleep(20 * MS);
     ck_assert_uint_eq(slow_now(), 1);
     greenlet_each(look_for_stranger, NULL);
@@ -119,7 +82,7 @@ START_TEST(a_keeper_that_is_killed_has_a_successor)
     hub_kill(stranger);
     hub_sleep(20 * MS);
     ck_assert_uint_eq(slow_now(), 1);
-    check_rest(fd, "\n", "[]");
+    slow_finish(fd, "\n", "[]");
     hub_close(fd);
     serve_stop();
 }
@@ -131,7 +94,7 @@ START_TEST(none_is_kept_for_those_who_do_not_wait)
     int fd;
 
     serve_start(view, NULL);
-    fd = connect_slow("GET /sleep HTTP/1.1\r\n" HOST "\r\n", 1);
+    fd = slow_connect("GET /sleep HTTP/1.1\r\n" HOST "\r\n", 1);
     serve_send(fd, "\n");
     hub_sleep(200 * MS);
     ck_assert_ptr_null(serve_server->slow);
@@ -149,7 +112,7 @@ START_TEST(who_ends_what_he_sends_is_told)
 
     serve_start(view, NULL);
     for (int i = 0; i < 2; i++) {
-        int fd = connect_slow(cases[i], 1);
+        int fd = slow_connect(cases[i], 1);
 
         hub_shutdown(fd, SHUT_WR);
         ck_assert_int_eq(serve_status(serve_read_all(fd, 5 * HUB_SECOND)), 400);
@@ -170,7 +133,7 @@ START_TEST(who_resets_is_gone)
 
     serve_start(view, NULL);
     for (int i = 0; i < 2; i++) {
-        int fd = connect_slow(cases[i], 1);
+        int fd = slow_connect(cases[i], 1);
 
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
         hub_close(fd);
@@ -224,12 +187,12 @@ START_TEST(urgent_data_between_the_crumbs_is_passed_over)
     int fd;
 
     serve_start(view, NULL);
-    fd = connect_slow(GET, 5);
+    fd = slow_connect(GET, 5);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(send(fd, "!", 1, MSG_OOB), 1);
         hub_sleep(20 * MS);
     }
-    check_rest(fd, &GET[strlen(GET) - 5], "[]");
+    slow_finish(fd, &GET[strlen(GET) - 5], "[]");
     hub_close(fd);
     serve_stop();
 }
@@ -264,13 +227,13 @@ START_TEST(a_slow_head_may_become_a_websocket)
     int fd;
 
     serve_start(upgrades, NULL);
-    fd = connect_slow(head, 1);
+    fd = slow_connect(head, 1);
     serve_send(fd, "\n");
     ck_assert_int_eq(serve_status(serve_read_until(fd, "\r\n\r\n")), 101);
     hub_sleep(200 * MS);
     ck_assert_ptr_null(serve_server->slow); /* it would be kept awake */
     for (int i = 0; i < 10; i++) {
-        send_crumbs(fd, ping, 8);
+        slow_send(fd, ping, 8);
         ck_assert_str_eq(serve_read_until(fd, "\x8a\x02hi"), "\x8a\x02hi");
     }
     hub_close(fd);
@@ -287,11 +250,11 @@ START_TEST(continue_is_said_once_behind_a_slow_head)
     int fd;
 
     serve_start(view, NULL);
-    fd = connect_slow(head, 1);
+    fd = slow_connect(head, 1);
     serve_send(fd, "\n");
     answer = serve_read_until(fd, "\r\n\r\n");
     ck_assert_int_eq(serve_status(answer), 100);
-    send_crumbs(fd, "abcd", 4);
+    slow_send(fd, "abcd", 4);
     ck_assert_uint_eq(slow_now(), 1);
     serve_send(fd, "e");
     answer = serve_read_until(fd, "[abcde]");
@@ -312,7 +275,7 @@ START_TEST(who_pipelines_has_his_answers_before_the_crumbs)
         serve_send(fd, GET GET "GET /x HTTP/1.1\r\n");
         ck_assert_uint_ge(
             serve_count(serve_read_all(fd, 100 * MS)), 2);
-        send_crumbs(fd, HOST, strlen(HOST));
+        slow_send(fd, HOST, strlen(HOST));
         ck_assert_uint_eq(slow_now(), 1);
         serve_send(fd, "\r\n" GET GET);
         hub_sleep(50 * MS);
@@ -378,12 +341,12 @@ START_TEST(a_connection_that_was_given_may_be_slow)
     ck_assert_int_eq(hub_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     g = hub_spawn_raw(serve_pair, (void *)(intptr_t)ends[0]);
     for (int i = 0; i < 2; i++) {
-        send_crumbs(ends[1], POST "abcd", strlen(POST) + 4);
+        slow_send(ends[1], POST "abcd", strlen(POST) + 4);
         hub_sleep(20 * MS);
         ck_assert_uint_eq(slow_now(), 1);
-        check_rest(ends[1], "e", "[abcde]");
+        slow_finish(ends[1], "e", "[abcde]");
     }
-    send_crumbs(ends[1], GET, 9);
+    slow_send(ends[1], GET, 9);
     hub_kill(g); /* while it waits there */
     hub_join(g, HUB_FOREVER);
     greenlet_unref(g);
@@ -445,8 +408,8 @@ static void crumble(void)
 {
     int fd = serve_connect();
 
-    send_crumbs(fd, POST, strlen(POST));
-    send_crumbs(fd, "abcde", 5);
+    slow_send(fd, POST, strlen(POST));
+    slow_send(fd, "abcde", 5);
     serve_read_all(fd, 30 * MS);
     hub_close(fd);
     hub_sleep(10 * MS);
