@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -464,7 +465,7 @@ void conf_assert_mapped(void)
         CONF_CHECK(join_thread(threads[i]) == &crowd);
 
     if (hubs != NULL) /* one more for each beyond the first */
-        most += atoi(hubs) - 1;
+        most += (strcmp(hubs, "auto") == 0 ? get_nprocs() : atoi(hubs)) - 1;
     if (getenv("VIREO_REQUIRE") != NULL && tasks > most) {
         fprintf(stderr, "%d threads ran on %d kernel threads: not mapped\n",
                 MAPPED_THREADS, tasks);
