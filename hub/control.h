@@ -16,6 +16,7 @@ struct hub__control_listed {
     const struct greenlet *greenlet;
     const void *room; /* NULL: no thread's */
     bool mapped;      /* it is the main one of an identity of its own */
+    const struct greenlet *next[2]; /* mapped ones to follow, or NULL: to be fetched */
 };
 
 /* What the preload library knows, and libvireo.so does not.  All are called by

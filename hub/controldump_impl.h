@@ -18,6 +18,7 @@ struct control__seen {
 
 #define CONTROL_SHAPES 256 /* a power of two */
 #define CONTROL_CODES 256
+#define CONTROL_PAGES 32768
 
 /* Stacks that look alike are sent once. */
 struct control__shapes {
@@ -28,6 +29,7 @@ struct control__shapes {
         uint64_t start, end;
     } code[CONTROL_CODES]; /* where there is code, in order */
     int code_count;
+    uint8_t pages[CONTROL_PAGES / 8]; /* a bit for each of code, modulo their number */
 };
 
 struct control__dump {

@@ -4,6 +4,8 @@
  * the same depth, the frames are the same, whatever lies between. */
 #include "hub/controldump_impl.h"
 
+#define PAGE 12 /* bits */
+
 static const char *hex(const char *at, uint64_t *number)
 {
     for (*number = 0;; at++)
@@ -27,6 +29,9 @@ void control__shape_map(struct control__shapes *shapes, const char *line)
         return;
     shapes->code[shapes->code_count].start = start;
     shapes->code[shapes->code_count++].end = end;
+    for (uint64_t page = start >> PAGE, last = (end - 1) >> PAGE, count = 0;
+         page <= last && count < CONTROL_PAGES; page++, count++)
+        shapes->pages[page % CONTROL_PAGES / 8] |= (uint8_t)(1 << page % 8);
 }
 
 /* Signed return addresses have their signature above. */
@@ -35,6 +40,9 @@ static bool is_code(const struct control__shapes *shapes, uint64_t word)
     int low = 0, high = shapes->code_count;
 
     word &= ((uint64_t)1 << 48) - 1;
+    if (likely((shapes->pages[(word >> PAGE) % CONTROL_PAGES / 8] >>
+                (word >> PAGE) % 8 & 1) == 0))
+        return false; /* as nearly all that is no code */
     while (low < high) {
         int middle = low + (high - low) / 2;
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_frame(const struct snapshot *snapshot, int number,
+static void print_frame(FILE *to, const struct snapshot *snapshot, int number,
                         const struct walk_frame *frame)
 {
     struct hub__symbol symbol;
@@ -13,27 +13,46 @@ static void print_frame(const struct snapshot *snapshot, int number,
     hub__symbols_find(snapshot->symbols,
                       (const void *)(uintptr_t)(frame->pc - frame->is_call),
                       &symbol);
-    printf("      #%d %#lx", number, (unsigned long)frame->pc);
+    fprintf(to, "      #%d %#lx", number, (unsigned long)frame->pc);
     if (symbol.name != NULL)
-        printf(" %s+0x%lx", symbol.name,
+        fprintf(to, " %s+0x%lx", symbol.name,
                (unsigned long)symbol.offset + frame->is_call);
     else if (symbol.file != NULL)
-        printf(" +0x%lx", (unsigned long)symbol.offset + frame->is_call);
+        fprintf(to, " +0x%lx", (unsigned long)symbol.offset + frame->is_call);
     if (symbol.file != NULL && symbol.file[0] != '\0')
-        printf(" (%s)", symbol.file);
-    printf("%s\n", frame->is_guess ? " ?" : "");
+        fprintf(to, " (%s)", symbol.file);
+    fprintf(to, "%s\n", frame->is_guess ? " ?" : "");
+}
+
+/* Of thousands that wait in one place they are put into words once. */
+static void print_frames(const struct snapshot *snapshot, struct seen_shape *shape)
+{
+    size_t size;
+    FILE *to;
+
+    if (shape->count == 0)
+        return;
+    if (shape->text == NULL) {
+        to = open_memstream(&shape->text, &size);
+        for (int i = 0; to != NULL && i < shape->count; i++)
+            print_frame(to, snapshot, i, &shape->frames[i]);
+        if (to == NULL || fclose(to) != 0) {
+            cmd_say("no memory");
+            exit(EXIT_FAILURE);
+        }
+    }
+    fputs(shape->text, stdout);
 }
 
 static void print_thread(struct snapshot *snapshot,
                          const struct seen_thread *seen)
 {
     const struct control__thread *thread = seen->thread;
-    const struct walk_frame *frames;
-    char name[48], called[48], wait[256], time[32];
-    int count = snapshot_frames(snapshot, seen, &frames, called);
+    struct seen_shape *shape = snapshot_shape(snapshot, seen);
+    char name[48], wait[256], time[32];
 
     snapshot_name(snapshot, seen, name, sizeof name);
-    snapshot_wait(snapshot, seen, called, wait, sizeof wait);
+    snapshot_wait(snapshot, seen, shape->called, wait, sizeof wait);
     printf("  ");
     if (thread->id != 0)
         printf("thread %u ", thread->id);
@@ -50,8 +69,7 @@ static void print_thread(struct snapshot *snapshot,
             printf(", for another %s", time);
     }
     printf("%s\n", thread->flags & CONTROL_MOVED ? ", went on meanwhile" : "");
-    for (int i = 0; i < count; i++)
-        print_frame(snapshot, i, &frames[i]);
+    print_frames(snapshot, shape);
 }
 
 static void print_hub(struct snapshot *snapshot,
@@ -80,15 +98,9 @@ static void print_hub(struct snapshot *snapshot,
 static void print_loose(struct snapshot *snapshot)
 {
     for (int i = 0; i < snapshot->loose_count; i++) {
-        const struct walk_frame *frames;
-        char called[48];
-        int count = snapshot_frames(snapshot, &snapshot->loose[i], &frames,
-                                    called);
-
         printf("  hub %u runs on a stack of its own\n",
                snapshot->loose[i].running->hub);
-        for (int j = 0; j < count; j++)
-            print_frame(snapshot, j, &frames[j]);
+        print_frames(snapshot, snapshot_shape(snapshot, &snapshot->loose[i]));
     }
 }
 

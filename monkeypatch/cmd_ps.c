@@ -51,10 +51,9 @@ static void print_thread(struct snapshot *snapshot,
                          const struct seen_thread *seen)
 {
     const struct control__thread *thread = seen->thread;
-    const struct walk_frame *frames;
-    char name[48], called[48], wait[256], since[32] = "-";
+    const char *called = snapshot_shape(snapshot, seen)->called;
+    char name[48], wait[256], since[32] = "-";
 
-    snapshot_frames(snapshot, seen, &frames, called);
     snapshot_name(snapshot, seen, name, sizeof name);
     snapshot_wait(snapshot, seen, called, wait, sizeof wait);
     if (thread->state == CONTROL_WAITS && seen->running == NULL)

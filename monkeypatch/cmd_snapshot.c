@@ -210,7 +210,10 @@ void snapshot_free(struct snapshot *snapshot)
     free(snapshot->hubs);
     free(snapshot->threads);
     free(snapshot->loose);
+    for (size_t i = 0; i < snapshot->shape_count; i++)
+        free(snapshot->shapes[i].text);
     free(snapshot->shapes);
+    free(snapshot->own.text);
     free(snapshot->bytes);
     free(snapshot);
 }
@@ -268,15 +271,16 @@ static int last_shown(const struct snapshot *snapshot,
     return count;
 }
 
-static int walk_thread(const struct snapshot *snapshot,
-                       const struct seen_thread *seen,
-                       struct walk_frame frames[WALK_FRAMES], char called[48])
+static void walk_thread(const struct snapshot *snapshot,
+                        const struct seen_thread *seen, struct seen_shape *shape)
 {
+    struct walk_frame *frames = shape->frames;
     struct walk_registers registers;
     const struct walk_stack *stack = &seen->stack;
     int count, first, end;
 
-    called[0] = '\0';
+    shape->called[0] = '\0';
+    shape->count = 0;
     if (seen->running != NULL) {
         stack = &seen->running_stack;
         memcpy(registers.value, seen->running->registers,
@@ -286,21 +290,20 @@ static int walk_thread(const struct snapshot *snapshot,
                               : (uint64_t)1 << CONTROL_SP |
                                     (uint64_t)1 << CONTROL_PC;
     } else if (stack->size == 0 || !hub__walk_suspended(stack, &registers)) {
-        return 0;
+        return;
     }
     count = hub__walk(snapshot->symbols, stack, &registers,
                  seen->running != NULL && seen->running->exact, frames);
-    first = first_shown(snapshot, frames, count, called);
+    first = first_shown(snapshot, frames, count, shape->called);
     end = last_shown(snapshot, frames, count);
     if (end <= first)
-        return 0;
+        return;
     memmove(frames, frames + first, (size_t)(end - first) * sizeof *frames);
-    return end - first;
+    shape->count = end - first;
 }
 
 /* Of the first thread whose stack looked so. */
-static const struct seen_shape *shape_of(struct snapshot *snapshot,
-                                         uint64_t greenlet)
+static struct seen_shape *shape_of(struct snapshot *snapshot, uint64_t greenlet)
 {
     struct seen_shape *shape;
     size_t i = 0;
@@ -318,26 +321,23 @@ static const struct seen_shape *shape_of(struct snapshot *snapshot,
             struct seen_thread seen = snapshot->threads[i];
 
             seen.running = NULL;
-            shape->count = walk_thread(snapshot, &seen, shape->frames,
-                                       shape->called);
+            walk_thread(snapshot, &seen, shape);
             break;
         }
     return shape;
 }
 
-int snapshot_frames(struct snapshot *snapshot, const struct seen_thread *seen,
-                    const struct walk_frame **frames, char called[48])
+struct seen_shape *snapshot_shape(struct snapshot *snapshot,
+                                  const struct seen_thread *seen)
 {
-    static struct walk_frame own[WALK_FRAMES];
-    const struct seen_shape *shape;
+    struct seen_shape *own = &snapshot->own;
 
-    *frames = own;
-    if (seen->running != NULL || seen->thread->like == 0)
-        return walk_thread(snapshot, seen, own, called);
-    shape = shape_of(snapshot, seen->thread->like);
-    *frames = shape->frames;
-    strcpy(called, shape->called);
-    return shape->count;
+    if (seen->running == NULL && seen->thread->like != 0)
+        return shape_of(snapshot, seen->thread->like);
+    free(own->text);
+    own->text = NULL;
+    walk_thread(snapshot, seen, own);
+    return own;
 }
 
 /* ---- words ---- */

@@ -126,19 +126,18 @@ static int compare(const void *a, const void *b)
 static bool count_calls(pid_t pid, struct calls *calls, const char **why)
 {
     struct snapshot *snapshot = snapshot_take(pid, LITTLE, why);
-    const struct walk_frame *frames;
-    char called[48];
 
     memset(calls, 0, sizeof *calls);
     if (snapshot == NULL)
         return false;
     for (size_t i = 0; i < snapshot->count; i++) {
         const struct seen_thread *seen = &snapshot->threads[i];
+        const char *called;
 
         if (seen->thread->state != CONTROL_WAITS || seen->running != NULL ||
             (seen->thread->flags & CONTROL_IS_LOOP) != 0)
             continue;
-        snapshot_frames(snapshot, seen, &frames, called);
+        called = snapshot_shape(snapshot, seen)->called;
         add_call(calls, called[0] != '\0' ? called : seen->thread->kind);
     }
     qsort(calls->all, (size_t)calls->count, sizeof *calls->all, compare);

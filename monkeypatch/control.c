@@ -44,6 +44,18 @@ static size_t count(void)
     return __atomic_load_n(&mp__live, __ATOMIC_RELAXED);
 }
 
+/* Ten thousand are in no cache: what comes is on its way while one is copied. */
+static void look_ahead(const struct mp__thread *thread,
+                       struct hub__control_listed *listed)
+{
+    for (int i = 0; i < 2 && (thread = thread->all_next) != NULL; i++)
+        if (thread->mapped != NULL)
+            listed->next[i] = &thread->identity->main;
+    if (thread != NULL && thread->all_next != NULL)
+        for (size_t at = 0; at < sizeof *thread; at += 64)
+            __builtin_prefetch((const char *)thread->all_next + at);
+}
+
 static bool visit(bool first,
                   bool (*each)(const struct hub__control_listed *, void *),
                   void *data)
@@ -56,12 +68,11 @@ static bool visit(bool first,
         *cursor = __atomic_load_n(&mp__all, __ATOMIC_ACQUIRE);
     while (*cursor != NULL && goes_on) {
         const struct mp__thread *thread = *cursor;
-        const struct hub__control_listed listed = {
-            .greenlet = &thread->identity->main,
-            .room = thread,
-            .mapped = thread->mapped != NULL
-        };
+        struct hub__control_listed listed = { .greenlet = &thread->identity->main,
+                                              .room = thread,
+                                              .mapped = thread->mapped != NULL };
 
+        look_ahead(thread, &listed);
         goes_on = each(&listed, data);
         if (goes_on)
             *cursor = thread->all_next;

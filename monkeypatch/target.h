@@ -69,11 +69,13 @@ struct seen_thread {
     struct walk_stack running_stack;
 };
 
-/* The frames of all whose stacks look alike. */
+/* The frames of all whose stacks look alike; those of the library are left out but
+ * for the function that the program called. */
 struct seen_shape {
     uint64_t greenlet;
+    char *text; /* what the caller makes of it, malloc()ed; NULL at first */
     int count;
-    char called[48];
+    char called[48]; /* its name without a version, or "" */
     struct walk_frame frames[WALK_FRAMES];
 };
 
@@ -99,6 +101,7 @@ struct snapshot {
     int loose_count;
     struct seen_shape *shapes;
     size_t shape_count;
+    struct seen_shape own; /* of one that is like no other */
     struct seen_report reports[SEEN_REPORTS];
     int report_count;
 };
@@ -106,10 +109,9 @@ struct snapshot {
 struct snapshot *snapshot_take(pid_t pid, size_t stack, const char **why);
 void snapshot_free(struct snapshot *snapshot);
 
-/* Its frames; those of the library are left out but for the function that the
- * program called, which is *called (its name without a version), or "".  Good until the next call. */
-int snapshot_frames(struct snapshot *snapshot, const struct seen_thread *seen,
-                    const struct walk_frame **frames, char called[48]);
+/* Its frames.  Good until the next call. */
+struct seen_shape *snapshot_shape(struct snapshot *snapshot,
+                                  const struct seen_thread *seen);
 const char *snapshot_state(const struct seen_thread *seen);
 /* In words, what it waits for; `called` as above. */
 void snapshot_wait(const struct snapshot *snapshot,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from http_programs import built, busy, calls, idle, nginx
 import hubs_programs
+import operate_programs
 import python_cases
 from postgres_programs import pgbench, views
 from programs import echo, gevent, program, upstream
@@ -431,6 +432,19 @@ def cores_cases():
         group="hubs", slow=True)
 
 
+def operate_cases():
+    """The server, its control thread and the client on two cores; the command on
+    either."""
+    alone, dumped = operate_programs.dumps(10_000)
+    label, other = "with a dump a second", "without"
+    yield Bench(
+        "dump", "echo, 10,000 connections, all busy, and `vireo dump`",
+        {other: alone, label: dumped},
+        [Figure("us", "us a request", other, {label: Target(1.01, other)}),
+         Figure("cpu_us", "us CPU of the server a request", other)],
+        rounds=3, group="operate", slow=True)
+
+
 def python_greenlet_cases():
     other = python_cases.UPSTREAM
     for name, case, count, depth, limit, title in python_cases.CASES:
@@ -447,5 +461,5 @@ def all_cases():
     for group in (switch_cases, context_cases, upstream_cases, spawn_cases,
                   handover_cases, hub_cases, memory_cases, time_cases,
                   echo_cases, http_cases, view_cases, database_cases,
-                  cores_cases, python_greenlet_cases):
+                  cores_cases, operate_cases, python_greenlet_cases):
         yield from group()
