@@ -100,7 +100,7 @@ END_TEST
 struct holding {
     FILE *file;
     int times;
-    volatile bool held;
+    volatile bool held, seen;
 };
 
 static void *hold(void *argument)
@@ -111,12 +111,22 @@ static void *hold(void *argument)
         flockfile(holding->file);
     holding->held = true;
     fputs("held ", holding->file);
+    while (!holding->seen)
+        sleep_ms(1);
     sleep_ms(2 * DELAY_MS);
     fputs("long ", holding->file);
     holding->held = false;
     for (int i = 0; i < holding->times; i++)
         funlockfile(holding->file);
     return NULL;
+}
+
+/* The time that it is held begins when the other one knows. */
+static void wait_held(struct holding *holding)
+{
+    while (!holding->held)
+        sleep_ms(1);
+    holding->seen = true;
 }
 
 static void print_waiting(FILE *file, int way)
@@ -148,8 +158,7 @@ START_TEST(printing_waits_for_the_holder_who_sleeps)
     conf_pipe(ends);
     holding.file = fdopen(ends[1], "w");
     holder = start_thread(hold, &holding);
-    while (!holding.held)
-        sleep_ms(1);
+    wait_held(&holding);
     print_waiting(holding.file, _i);
     ck_assert(!holding.held);
     join_thread(holder);
@@ -174,8 +183,7 @@ START_TEST(trying_tells_who_holds)
     funlockfile(holding.file);
     funlockfile(holding.file);
     holder = start_thread(hold, &holding);
-    while (!holding.held)
-        sleep_ms(1);
+    wait_held(&holding);
     ck_assert_int_ne(ftrylockfile(holding.file), 0);
     join_thread(holder);
     ck_assert_int_eq(ftrylockfile(holding.file), 0);
@@ -201,8 +209,7 @@ START_TEST(flushing_all_waits_for_the_holder)
     conf_pipe(ends);
     holding.file = fdopen(ends[1], "w");
     holder = start_thread(hold, &holding);
-    while (!holding.held)
-        sleep_ms(1);
+    wait_held(&holding);
     flusher = start_thread(flush_all, NULL);
     join_thread(flusher);
     join_thread(holder);
