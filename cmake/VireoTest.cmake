@@ -21,6 +21,10 @@ function(vireo_add_test name)
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT ${VIREO_TIMEOUT})
     endif()
+    if(CMAKE_CROSSCOMPILING)
+        # For programs that execute others where the kernel has a handler for them.
+        list(APPEND arg_ENVIRONMENT QEMU_LD_PREFIX=${VIREO_SYSROOT})
+    endif()
     set(name ${VIREO_TEST_PREFIX}${name})
     add_test(NAME ${name} COMMAND ${arg_COMMAND})
     set_tests_properties(${name} PROPERTIES

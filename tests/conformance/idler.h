@@ -35,10 +35,13 @@ static void idler_begin(struct idler *idler)
         continue;
 }
 
+/* Natively the kernel tells who joins a thread before it forgets the id. */
 static void idler_end(struct idler *idler)
 {
     sem_post(&idler->end);
     join_thread(idler->thread);
+    for (int i = 0; i < 10000 && getpgid(idler->id) != -1; i++)
+        sleep_ms(1);
     sem_destroy(&idler->begun);
     sem_destroy(&idler->end);
 }
