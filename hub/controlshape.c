@@ -40,9 +40,6 @@ static bool is_code(const struct control__shapes *shapes, uint64_t word)
     int low = 0, high = shapes->code_count;
 
     word &= ((uint64_t)1 << 48) - 1;
-    if (likely((shapes->pages[(word >> PAGE) % CONTROL_PAGES / 8] >>
-                (word >> PAGE) % 8 & 1) == 0))
-        return false; /* as nearly all that is no code */
     while (low < high) {
         int middle = low + (high - low) / 2;
 
@@ -54,6 +51,14 @@ static bool is_code(const struct control__shapes *shapes, uint64_t word)
             return true;
     }
     return false;
+}
+
+/* Not so of nearly all words that are no code. */
+static bool may_be_code(const struct control__shapes *shapes, uint64_t word)
+{
+    uint64_t page = word >> PAGE;
+
+    return (shapes->pages[page % CONTROL_PAGES / 8] >> page % 8 & 1) != 0;
 }
 
 static uint64_t mix(uint64_t hash, uint64_t value)
@@ -69,8 +74,8 @@ static uint64_t hash_of(const struct control__shapes *shapes, uint64_t sp,
     uint64_t hash = mix(high - sp, size);
 
     for (size_t i = 0; i < size / sizeof *words; i++)
-        if (words[i] >= 4096 && words[i] - sp >= high - sp &&
-            is_code(shapes, words[i]))
+        if (unlikely(may_be_code(shapes, words[i])) &&
+            words[i] - sp >= high - sp && is_code(shapes, words[i]))
             hash = mix(mix(hash, i), words[i]);
     return hash | 1;
 }

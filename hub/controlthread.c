@@ -79,18 +79,37 @@ static void find_bounds(const struct hub__control_listed *listed,
     }
 }
 
+/* What is looked at, of so many that no cache has them all. */
+#define FIRST offsetof(struct greenlet__mapped, thread.os)
+#define LAST (offsetof(struct greenlet__mapped, thread.main.slot) + \
+              sizeof(struct greenlet__slot))
+_Static_assert(FIRST % 8 == 0 && LAST % 8 == 0, "copied by words");
+
+/* A mapped one stays as long as it is visited. */
+static void copy_mapped(const struct greenlet__mapped *from,
+                        struct greenlet__mapped *to)
+{
+    struct greenlet *g = &to->thread.main;
+
+    copy_words((void *)((char *)to + FIRST), (const void *)((const char *)from + FIRST),
+               (LAST - FIRST) / sizeof(uint64_t));
+    copy_words((void *)&to->tls_start, (const void *)&from->tls_start, 1);
+    if (g->has & HAS_NAME)
+        copy_words((void *)g->name, (const void *)from->thread.main.name,
+                   sizeof g->name / sizeof(uint64_t));
+}
+
 static bool copy_head(const struct hub__control_listed *listed,
                       struct copied *copied)
 {
     const struct greenlet *g = listed->greenlet;
-    bool stays = listed->room != NULL, there;
 
-    there = listed->mapped
-                ? copy(&copied->whole, whole_of(g), sizeof copied->whole, stays)
-                : copy(&copied->whole.thread.main, g, sizeof *g, stays);
-    if (there)
-        find_bounds(listed, copied);
-    return there;
+    if (listed->mapped)
+        copy_mapped(whole_of(g), &copied->whole);
+    else if (!copy(&copied->whole.thread.main, g, sizeof *g, listed->room != NULL))
+        return false;
+    find_bounds(listed, copied);
+    return true;
 }
 
 /* Has it not run since it was copied? */
@@ -300,9 +319,10 @@ static RACES void fetch(const struct hub__control_listed *listed)
                             : __atomic_load_n(&listed->next[0]->context,
                                               __ATOMIC_RELAXED);
 
-    for (size_t at = 0; at < sizeof(struct greenlet__mapped) && head != NULL;
-         at += LINE)
+    for (size_t at = FIRST; at < LAST && head != NULL; at += LINE)
         __builtin_prefetch(head + at);
+    if (head != NULL)
+        __builtin_prefetch(head + offsetof(struct greenlet__mapped, tls_start));
     for (size_t at = 0; at < AHEAD && stack != NULL; at += LINE)
         __builtin_prefetch(stack + at);
 }

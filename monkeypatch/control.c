@@ -51,9 +51,12 @@ static void look_ahead(const struct mp__thread *thread,
     for (int i = 0; i < 2 && (thread = thread->all_next) != NULL; i++)
         if (thread->mapped != NULL)
             listed->next[i] = &thread->identity->main;
-    if (thread != NULL && thread->all_next != NULL)
-        for (size_t at = 0; at < sizeof *thread; at += 64)
-            __builtin_prefetch((const char *)thread->all_next + at);
+    if (thread == NULL || (thread = thread->all_next) == NULL)
+        return;
+    __builtin_prefetch(&thread->id);
+    __builtin_prefetch(&thread->start);
+    __builtin_prefetch(&thread->all_next);
+    __builtin_prefetch(&thread->name);
 }
 
 static bool visit(bool first,
