@@ -8,16 +8,15 @@
 
 struct greenlet__varlock greenlet__varlocks[GREENLET__VARLOCKS];
 
-static struct greenlet__thread *forking; /* atomic: who has them all */
+/* Atomic: who has them all, by its greenlet__word's address, which a thread that
+ * has used nothing of ours has, too. */
+static struct greenlet__thread **forking;
 
 /* While a fork holds them, its handlers may use variables: in the thread that
  * forks, and nowhere else, since the others wait. */
 static bool are_ours(void)
 {
-    struct greenlet__thread *forker =
-        __atomic_load_n(&forking, __ATOMIC_RELAXED);
-
-    return forker != NULL && forker == greenlet__thread_peek();
+    return __atomic_load_n(&forking, __ATOMIC_RELAXED) == &greenlet__word;
 }
 
 /* Whoever comes back from a sleep does not know whether others sleep still, and
@@ -58,5 +57,5 @@ void greenlet__vars_fork(enum greenlet__fork when)
             greenlet__varlock_wait(lock);
     }
     if (when == FORK_PREPARE)
-        __atomic_store_n(&forking, greenlet__thread_self(), __ATOMIC_RELAXED);
+        __atomic_store_n(&forking, &greenlet__word, __ATOMIC_RELAXED);
 }

@@ -59,10 +59,27 @@ static void take_turns(long mine)
     }
 }
 
-enum { ASK, ADD, TURNS, WAIT, SLEEP, EXIT, POST };
+enum { ASK, ADD, TURNS, WAIT, SLEEP, EXIT, POST, FORK };
+
+/* The child makes threads of both kinds. */
+static void fork_once(void)
+{
+    pid_t child = fork();
+
+    CONF_CHECK(child >= 0);
+    if (child == 0) {
+        conf_child_begin();
+        join_thread(start_thread(started_like_any, NULL));
+        join_thread(start_thread(chosen_by_its_symbol, NULL));
+        _exit(5);
+    }
+    CONF_CHECK(conf_child_status(child) == 5);
+}
 
 static void act(long what)
 {
+    if (what == FORK)
+        fork_once();
     if (what == ADD)
         add_under_lock();
     if (what >= TURNS * 10 && what < TURNS * 10 + 2)
@@ -181,6 +198,37 @@ START_TEST(a_mapped_one_makes_it)
 }
 END_TEST
 
+/* The first thing that it does. */
+START_TEST(one_forks)
+{
+    join_thread(start_thread(chosen_by_its_symbol, (void *)FORK));
+}
+END_TEST
+
+static pthread_key_t forks_at_the_end;
+
+static void fork_at_end(void *value)
+{
+    fork_once();
+    if (value == &cond)
+        CONF_CHECK(pthread_setspecific(forks_at_the_end, &mutex) == 0);
+}
+
+void *chosen_that_leaves_a_value(void *argument);
+void *chosen_that_leaves_a_value(void *argument)
+{
+    CONF_CHECK(pthread_setspecific(forks_at_the_end, &cond) == 0);
+    return argument;
+}
+
+START_TEST(one_forks_when_its_values_are_destroyed)
+{
+    ck_assert_int_eq(pthread_key_create(&forks_at_the_end, fork_at_end), 0);
+    join_thread(start_thread(chosen_that_leaves_a_value, NULL));
+    ck_assert_int_eq(pthread_key_delete(forks_at_the_end), 0);
+}
+END_TEST
+
 static void exit_before_a_native_thread(void)
 {
     start_thread(chosen_by_its_symbol, (void *)SLEEP);
@@ -233,6 +281,8 @@ static void add(TCase *tcase)
     conf_test(tcase, one_can_be_cancelled_and_signalled, 1);
     conf_test(tcase, a_request_does_not_act_while_it_wakes_one, 1);
     conf_test(tcase, a_mapped_one_makes_it, 1);
+    conf_test(tcase, one_forks, 1);
+    conf_test(tcase, one_forks_when_its_values_are_destroyed, 1);
     conf_test(tcase, the_process_lives_as_long_as_it, 1);
     conf_test(tcase, the_second_of_a_chosen_name_is_the_kernels, 1);
 }
