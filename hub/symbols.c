@@ -32,6 +32,7 @@ struct hub__symbols {
         struct hub__symbol symbol;
     } cache[CACHED];
     size_t used;
+    uint64_t session; /* from 1 */
     char paths[PATHS];
 };
 
@@ -134,6 +135,7 @@ static int open_raw(const char *path)
 /* What `fd` says, which it closes. */
 static struct hub__symbols *read_maps(int fd)
 {
+    static uint64_t sessions; /* atomic */
     struct hub__symbols *symbols =
         mmap(NULL, sizeof *symbols, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -145,7 +147,10 @@ static struct hub__symbols *read_maps(int fd)
         take_line(symbols, line);
     if (fd >= 0)
         syscall(SYS_close, fd);
-    return symbols != MAP_FAILED ? symbols : NULL;
+    if (symbols == MAP_FAILED)
+        return NULL;
+    symbols->session = __atomic_add_fetch(&sessions, 1, __ATOMIC_RELAXED);
+    return symbols;
 }
 
 struct hub__symbols *hub__symbols_open(void)
@@ -169,6 +174,11 @@ struct hub__symbols *hub__symbols_open_of(int maps, const char *root)
     if (symbols != NULL)
         symbols->root = root;
     return symbols;
+}
+
+uint64_t hub__symbols_session(const struct hub__symbols *symbols)
+{
+    return symbols != NULL ? symbols->session : 0;
 }
 
 void hub__symbols_close(struct hub__symbols *symbols)

@@ -26,6 +26,8 @@ struct hub__symbols *hub__symbols_open(void);
  * and its files are found below `root`.  Nothing is "of this library" then. */
 struct hub__symbols *hub__symbols_open_of(int maps, const char *root);
 void hub__symbols_close(struct hub__symbols *symbols);
+/* A number that no other has; 0 of NULL. */
+uint64_t hub__symbols_session(const struct hub__symbols *symbols);
 void hub__symbols_find(struct hub__symbols *symbols, const void *address,
                        struct hub__symbol *symbol);
 

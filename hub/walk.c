@@ -220,18 +220,21 @@ static bool evaluate(const struct walk_stack *stack,
 
 /* ---- one step ---- */
 
+/* Expressions are where the session has mapped them. */
 static const struct walk_row *row_of(struct hub__symbols *symbols,
                                      uint64_t address)
 {
     static struct {
-        uint64_t address;
+        uint64_t address, session;
         bool found;
         struct walk_row row;
     } rows[ROWS];
+    const uint64_t session = hub__symbols_session(symbols);
     size_t place = (size_t)((address ^ address >> 12) % ROWS);
 
-    if (rows[place].address != address) {
+    if (rows[place].address != address || rows[place].session != session) {
         rows[place].address = address;
+        rows[place].session = session;
         rows[place].found = hub__walk_row(symbols, address, &rows[place].row);
     }
     return rows[place].found ? &rows[place].row : NULL;

@@ -2,9 +2,12 @@
 #include "../unit.h"
 #include "hub/hub.h"
 #include "hub/sight.h"
+#include "hub/walk.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct hub__symbols *symbols;
@@ -114,6 +117,56 @@ START_TEST(frames_begin_and_end_with_those_of_the_program)
 }
 END_TEST
 
+#if defined(__x86_64__)
+/* What a handler returns to: libc's tables say by expressions where all is. */
+static uint64_t returner(void)
+{
+    struct {
+        void *handler;
+        unsigned long flags;
+        uint64_t restorer, mask;
+    } action;
+    struct sigaction ours = { .sa_handler = SIG_IGN };
+
+    ours.sa_handler = (void (*)(int))(void *)hidden_function;
+    ck_assert_int_eq(sigaction(SIGURG, &ours, NULL), 0);
+    ck_assert_int_eq(syscall(SYS_rt_sigaction, SIGURG, NULL, &action, 8L), 0);
+    return action.restorer;
+}
+
+static void walk_from(uint64_t pc)
+{
+    static const char bytes[4096];
+    static struct walk_frame frames[WALK_FRAMES];
+    const struct walk_stack stack = { bytes, (uint64_t)(uintptr_t)bytes,
+                                      sizeof bytes };
+    struct walk_registers registers = { .known = ~(uint64_t)0 };
+
+    registers.value[CONTROL_PC] = pc;
+    registers.value[CONTROL_SP] = stack.sp;
+    ck_assert_int_ge(hub__walk(symbols, &stack, &registers, true, frames), 1);
+}
+
+/* What was read in one session is not there in the next: its files are mapped
+ * elsewhere, and here other memory is where they were. */
+START_TEST(a_walk_uses_nothing_of_an_earlier_session)
+{
+    const uint64_t pc = returner();
+    struct hub__image image;
+
+    walk_from(pc);
+    ck_assert(hub__symbols_image(symbols, (void *)(uintptr_t)pc, &image));
+    hub__symbols_close(symbols);
+    ck_assert(mmap((void *)(uintptr_t)image.bytes, image.size, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+                       MAP_FIXED_NOREPLACE,
+                   -1, 0) != MAP_FAILED);
+    symbols = hub__symbols_open();
+    walk_from(pc);
+}
+END_TEST
+#endif
+
 int main(void)
 {
     TCase *tcase = tcase_create("unit");
@@ -125,5 +178,8 @@ int main(void)
     tcase_add_test(tcase, what_is_no_code_has_no_name);
     tcase_add_test(tcase, functions_of_the_library_are_told_by_their_names);
     tcase_add_test(tcase, frames_begin_and_end_with_those_of_the_program);
+#if defined(__x86_64__)
+    tcase_add_test(tcase, a_walk_uses_nothing_of_an_earlier_session);
+#endif
     return unit_run("symbols", tcase);
 }
