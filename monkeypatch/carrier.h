@@ -46,6 +46,7 @@ struct mp__carrier {
     int ticks, late; /* timers; -1: none */
     int looks;       /* since the last signal was kept */
     bool insists;
+    uint32_t poked, late_poked; /* atomic: a signal is under way */
     /* ---- cpu_clock.c ---- */
     struct mp__thread *cpu_owner; /* who runs since; NULL: nobody any more */
     int64_t cpu_since;

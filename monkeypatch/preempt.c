@@ -148,25 +148,44 @@ static void call_libcs(int number, siginfo_t *info, void *context)
     mp__on_os_tcb(call_there, &call);
 }
 
-/* Another carrier wants the thread that runs to look at what it was sent. */
-static bool is_poke(const siginfo_t *info)
-{
-    return info->si_code == SI_QUEUE && info->si_ptr == &libcs;
-}
-
-void mp__preempt_poke(const struct mp__carrier *carrier)
+bool mp__carrier_send(const struct mp__carrier *carrier, uint32_t *word)
 {
     siginfo_t info;
 
-    if (libcs.handler == NULL || refused)
-        return;
+    if (__atomic_exchange_n(word, 1, __ATOMIC_ACQ_REL) != 0)
+        return true;
     memset(&info, 0, sizeof info);
     info.si_signo = SIGNAL;
     info.si_code = SI_QUEUE;
-    info.si_pid = getpid();
-    info.si_ptr = &libcs;
-    SYS_CALL(SYS_rt_tgsigqueueinfo, info.si_pid, carrier->tid, SIGNAL, &info, 0,
-             0);
+    info.si_pid = (pid_t)SYS_CALL(SYS_getpid, 0, 0, 0, 0, 0, 0);
+    info.si_ptr = word;
+    if (SYS_CALL(SYS_rt_tgsigqueueinfo, info.si_pid, carrier->tid, SIGNAL, &info,
+                 0, 0) == 0)
+        return true;
+    __atomic_store_n(word, 0, __ATOMIC_RELEASE);
+    return false;
+}
+
+bool mp__carrier_takes(uint32_t *word, const siginfo_t *info)
+{
+    if (info->si_code != SI_QUEUE || info->si_ptr != word)
+        return false;
+    __atomic_exchange_n(word, 0, __ATOMIC_ACQ_REL);
+    return true;
+}
+
+/* Another carrier wants the thread that runs to look at what it was sent. */
+static bool is_poke(const siginfo_t *info)
+{
+    struct mp__carrier *own = mp__carrier_now();
+
+    return own != NULL && mp__carrier_takes(&own->poked, info);
+}
+
+void mp__preempt_poke(struct mp__carrier *carrier)
+{
+    if (libcs.handler != NULL && !refused)
+        mp__carrier_send(carrier, &carrier->poked);
 }
 
 static void on_tick(int number, siginfo_t *info, void *context)
@@ -280,7 +299,9 @@ void mp__preempt_never(void)
 void mp__preempt_forked(void)
 {
     ticking = false;
-    for (unsigned i = 0; i < mp__options.hubs; i++)
+    for (unsigned i = 0; i < mp__options.hubs; i++) {
         mp__carriers[i].ticks = mp__carriers[i].late = -1;
+        mp__carriers[i].poked = mp__carriers[i].late_poked = 0;
+    }
     mp__control_forked();
 }

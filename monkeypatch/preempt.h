@@ -10,7 +10,13 @@ void mp__preempt_forked(void);
 struct mp__carrier;
 /* The thread that runs there gives way, as at the end of its slice.  Of another
  * carrier; it may be too early or too late. */
-void mp__preempt_poke(const struct mp__carrier *carrier);
+void mp__preempt_poke(struct mp__carrier *carrier);
+/* The library's signal to that carrier, one of a kind at a time: it is queued as often
+ * as it is sent, and handlers are on top of each other.  `word`, of the carrier, says
+ * that it is under way.  False: it cannot be sent. */
+bool mp__carrier_send(const struct mp__carrier *carrier, uint32_t *word);
+/* It is that one, which has come. */
+bool mp__carrier_takes(uint32_t *word, const siginfo_t *info);
 
 #include <dlfcn.h>
 #include <signal.h>
@@ -41,7 +47,7 @@ extern int mp__find_object(void *address, struct dl_find_object *result)
  * signal of its timer, which is preempt.c's. */
 void mp__late_begin(struct mp__carrier *carrier, int number);
 /* Have another carrier look for what has come for the thread that runs there. */
-void mp__late_poke(const struct mp__carrier *carrier);
+void mp__late_poke(struct mp__carrier *carrier);
 bool mp__late_is(const siginfo_t *info);
 /* The timer's: `running` is NULL in the hub. */
 void mp__late_look(struct mp__thread *running, const ucontext_t *context);

@@ -69,25 +69,17 @@ void mp__late_begin(struct mp__carrier *carrier, int number)
 
 bool mp__late_is(const siginfo_t *info)
 {
-    const struct mp__carrier *own = mp__carrier_now();
+    struct mp__carrier *own = mp__carrier_now();
 
-    return own != NULL && info->si_value.sival_ptr == own &&
-           (info->si_code == SI_TIMER || info->si_code == SI_QUEUE);
+    return own != NULL &&
+           ((info->si_code == SI_TIMER && info->si_value.sival_ptr == own) ||
+            mp__carrier_takes(&own->late_poked, info));
 }
 
-void mp__late_poke(const struct mp__carrier *carrier)
+void mp__late_poke(struct mp__carrier *carrier)
 {
-    siginfo_t info;
-
-    if (carrier->late < 0)
-        return;
-    memset(&info, 0, sizeof info);
-    info.si_signo = signal_number;
-    info.si_code = SI_QUEUE;
-    info.si_pid = (pid_t)SYS_CALL(SYS_getpid, 0, 0, 0, 0, 0, 0);
-    info.si_value.sival_ptr = (void *)(uintptr_t)carrier;
-    SYS_CALL(SYS_rt_tgsigqueueinfo, info.si_pid, carrier->tid, signal_number,
-             &info, 0, 0);
+    if (carrier->late >= 0)
+        mp__carrier_send(carrier, &carrier->late_poked);
 }
 
 static bool has(const struct range *range, uintptr_t pc)
