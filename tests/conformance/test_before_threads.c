@@ -1,7 +1,8 @@
-/* Waits until a time, in a process that has made no thread */
+/* A process that has made no thread: waits until a time, and the first one */
 #include "conf_threads.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <semaphore.h>
 
 static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC};
@@ -60,12 +61,37 @@ START_TEST(sem_ends_at_a_time_long_ago)
     }
 END_TEST
 
+static void *use_it(void *key)
+{
+    CONF_CHECK(pthread_setspecific(*(pthread_key_t *)key, key) == 0);
+    return pthread_getspecific(*(pthread_key_t *)key);
+}
+
+/* Who makes all keys that there are can make threads all the same.  The last test:
+ * there is a thread then. */
+START_TEST(the_first_when_there_is_no_key_left)
+    {
+        static pthread_key_t keys[PTHREAD_KEYS_MAX];
+        int count = 0;
+
+        while (count < PTHREAD_KEYS_MAX &&
+               pthread_key_create(&keys[count], NULL) == 0)
+            count++;
+        ck_assert_int_gt(count, 0);
+        ck_assert_ptr_eq(join_thread(start_thread(use_it, &keys[count - 1])),
+                         &keys[count - 1]);
+        while (count-- > 0)
+            ck_assert_int_eq(pthread_key_delete(keys[count]), 0);
+    }
+END_TEST
+
 static void add(TCase *tcase)
 {
     conf_test(tcase, cond_ends_at_a_time_long_ago, CLOCKS);
     conf_test(tcase, mutex_ends_at_a_time_long_ago, CLOCKS);
     conf_test(tcase, rwlock_ends_at_a_time_long_ago, CLOCKS);
     conf_test(tcase, sem_ends_at_a_time_long_ago, CLOCKS);
+    conf_test(tcase, the_first_when_there_is_no_key_left, 1);
 }
 
 int main(void)
