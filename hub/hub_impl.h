@@ -548,10 +548,6 @@ int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address,
 /* Wake up to n waiters, the oldest first; returns how many.  Thread-safe,
  * async-signal-safe (then the count may be 0 and the wake comes later). */
 int hub__lot_wake(uint32_t *address, int n);
-/* Only those that wait for some of these bits, or for any. */
-int hub__lot_wake_bits(uint32_t *address, int n, uint32_t bits);
-/* Wake n waiters of `from`, move the others to wait on `to`. */
-int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to);
 void hub__lot_run_deferred(struct hub *hub);
 void hub__lot_forked(void);
 void hub__lot_forked_with(const struct hub *hub); /* its waiters stay */
