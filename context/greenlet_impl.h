@@ -449,6 +449,7 @@ struct greenlet__libc {
     int (*pthread_join)(pthread_t, void **);
     void *(*calloc)(size_t, size_t);
     void (*free)(void *);
+    bool keyless; /* the program may want all keys that libc has: take none */
 };
 extern struct greenlet__libc greenlet__libc;
 

@@ -1,6 +1,7 @@
 /* thread.c - the state of OS threads and of TLS identities
  *
- * Made on first use, ended by a key's destructor when a real thread exits
+ * Made on first use, ended by a key's destructor when a real thread exits, or by
+ * that of a thread-local object where the keys are all the program's
  * (G-110, G-141).  Mapped threads get theirs from tls.c.
  *
  * An identity that ends leaves behind what others still have references to:
@@ -14,11 +15,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 __thread struct greenlet__thread *greenlet__word;
 struct greenlet__libc greenlet__libc = { pthread_create, pthread_join,
-                                         calloc, free };
+                                         calloc, free, false };
 unsigned greenlet__masked;
 ptrdiff_t greenlet__errno_offset;
 pthread_mutex_t greenlet__threads_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -49,6 +52,10 @@ struct own {
     struct greenlet__thread thread;
     int rounds_left; /* of key destructors, before ours may be the last */
 };
+
+extern int __cxa_thread_atexit_impl(void (*function)(void *), void *object,
+                                    void *library) __attribute__((weak));
+extern char __dso_handle __attribute__((visibility("hidden")));
 
 static void lock(void)
 {
@@ -353,7 +360,8 @@ static void start_up(void)
 {
     greenlet__errno_offset =
         (char *)&errno - (char *)greenlet__thread_pointer();
-    if (pthread_key_create(&exit_key, thread_exit) != 0 ||
+    if ((!greenlet__libc.keyless &&
+         pthread_key_create(&exit_key, thread_exit) != 0) ||
         pthread_atfork(before_fork, after_fork, greenlet__fork_child) != 0)
         abort();
 }
@@ -373,12 +381,33 @@ static void init_main(struct greenlet__thread *thread)
         thread->special |= SPECIAL_FINALIZED;
 }
 
+/* Destructors of all keys come after this; what they use makes another one. */
+static bool notice_end_keyless(struct own *own)
+{
+    own->rounds_left = 0;
+    if (getpid() == (pid_t)syscall(SYS_gettid))
+        return true; /* ends with the process, handlers of atexit() first */
+    return __cxa_thread_atexit_impl == NULL ||
+           __cxa_thread_atexit_impl(thread_exit, own, &__dso_handle) == 0;
+}
+
+static bool notice_end(struct own *own)
+{
+    if (greenlet__libc.keyless)
+        return notice_end_keyless(own);
+    own->rounds_left = PTHREAD_DESTRUCTOR_ITERATIONS - 1;
+    /* A sanitizer leaves in the last round. */
+    if (own->thread.tools & (TOOL_ASAN | TOOL_TSAN))
+        own->rounds_left--;
+    return pthread_setspecific(exit_key, own) == 0;
+}
+
 struct greenlet__thread *greenlet__thread_make(void)
 {
     struct own *own = calloc(1, sizeof *own);
 
     pthread_once(&once, start_up);
-    if (own == NULL || pthread_setspecific(exit_key, own) != 0)
+    if (own == NULL)
         abort(); /* greenlet_current() never fails; nothing can go on */
     own->os.thread_pointer = greenlet__thread_pointer();
     own->os.first = &own->thread;
@@ -388,10 +417,8 @@ struct greenlet__thread *greenlet__thread_make(void)
     init_main(&own->thread);
     if (signal_depth > 0)
         own->thread.special |= SPECIAL_SIGNAL;
-    own->rounds_left = PTHREAD_DESTRUCTOR_ITERATIONS - 1;
-    /* A sanitizer leaves in the last round. */
-    if (own->thread.tools & (TOOL_ASAN | TOOL_TSAN))
-        own->rounds_left--;
+    if (!notice_end(own))
+        abort();
     lock();
     own->os.next = all_os;
     all_os = &own->os;

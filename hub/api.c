@@ -212,6 +212,7 @@ static const struct hub__api table = {
     .lot_wait_on = hub__lot_wait_on,
     .lot_wait_cancelable = hub__lot_wait_cancelable,
     .lot_wake = hub__lot_wake,
+    .lot_wake_bits = hub__lot_wake_bits,
     .lot_requeue = hub__lot_requeue,
     .offload = hub__offload,
     .signal_seen = hub__signal_seen,

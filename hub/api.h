@@ -70,6 +70,7 @@ struct hub__api {
     int (*lot_wait_cancelable)(struct hub__waiter *, uint32_t *, uint32_t,
                                int64_t);
     int (*lot_wake)(uint32_t *, int);
+    int (*lot_wake_bits)(uint32_t *, int, uint32_t);
     int (*lot_requeue)(uint32_t *, int, int, uint32_t *);
     int (*offload)(void (*)(void *), void *, enum hub__offload_kind);
     void (*signal_seen)(struct hub *, bool restart);

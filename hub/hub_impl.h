@@ -58,6 +58,8 @@ struct hub__waiter {
     uint8_t interruptible; /* enum hub__interruptible */
     uint8_t cancelable;    /* kill and timeout scopes end it */
     uint8_t first; /* woken from a lot it runs before those who are ready */
+    uint8_t chooses; /* in a lot: only wake-ups for some of `bits` are for it */
+    uint32_t bits;   /* not set otherwise */
     struct hub__waiter *remote_next;
     struct hub__waiter *interruptible_next, **interruptible_back;
 };
@@ -546,8 +548,6 @@ int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address,
 /* Wake up to n waiters, the oldest first; returns how many.  Thread-safe,
  * async-signal-safe (then the count may be 0 and the wake comes later). */
 int hub__lot_wake(uint32_t *address, int n);
-/* Wake n waiters of `from`, move the others to wait on `to`. */
-int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to);
 void hub__lot_run_deferred(struct hub *hub);
 void hub__lot_forked(void);
 void hub__lot_forked_with(const struct hub *hub); /* its waiters stay */

@@ -204,7 +204,14 @@ int hub__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline_ns,
     return hub__lot_wait_on(&waiter, address, expected, deadline_ns);
 }
 
-static int wake_in(struct bucket *bucket, const uint32_t *address, int n)
+static bool suits(const struct hub__waiter *waiter, uint32_t bits)
+{
+    return !waiter->chooses || (waiter->bits & bits) != 0;
+}
+
+/* `bits` 0: all. */
+static inline __attribute__((always_inline)) int
+wake_in(struct bucket *bucket, const uint32_t *address, int n, uint32_t bits)
 {
     struct node *node = bucket->head;
     int woken = 0;
@@ -212,7 +219,7 @@ static int wake_in(struct bucket *bucket, const uint32_t *address, int n)
     while (node != NULL && woken < n) {
         struct node *next = node->next;
 
-        if (node->key == address) {
+        if (node->key == address && (bits == 0 || suits(node->waiter, bits))) {
             struct hub__waiter *waiter = node->waiter;
 
             /* Out of the list and its key cleared before the wake: after that
@@ -243,7 +250,8 @@ static void defer(struct hub *hub, uint32_t *address)
     hub__loop_notify(hub);
 }
 
-int hub__lot_wake(uint32_t *address, int n)
+static inline __attribute__((always_inline)) int
+lot_wake(uint32_t *address, int n, uint32_t bits)
 {
     struct bucket *bucket = bucket_of(address);
     struct hub *hub = hub__peek();
@@ -256,11 +264,21 @@ int hub__lot_wake(uint32_t *address, int n)
     if (hub != NULL)
         hub__enter(hub);
     lock(bucket);
-    woken = wake_in(bucket, address, n);
+    woken = wake_in(bucket, address, n, bits);
     unlock(bucket);
     if (hub != NULL)
         hub__exit(hub);
     return woken;
+}
+
+int hub__lot_wake(uint32_t *address, int n)
+{
+    return lot_wake(address, n, 0);
+}
+
+int hub__lot_wake_bits(uint32_t *address, int n, uint32_t bits)
+{
+    return lot_wake(address, n, bits);
 }
 
 static void lock_both(struct bucket *a, struct bucket *b)
@@ -286,7 +304,7 @@ int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to)
     if (hub != NULL)
         hub__enter(hub);
     lock_both(source, target);
-    done = wake_in(source, from, n);
+    done = wake_in(source, from, n, 0);
     for (node = source->head; node != NULL && move > 0;) {
         struct node *next = node->next;
 

@@ -159,6 +159,7 @@ hub__waiter_init_inline(struct hub__waiter *waiter)
     waiter->interruptible = HUB_NOT_INTERRUPTED;
     waiter->cancelable = 0;
     waiter->first = 0;
+    waiter->chooses = 0;
     waiter->interruptible_back = NULL;
 }
 

@@ -333,6 +333,7 @@ static void open_library(void)
     mp__hub->libc->pthread_join = mp__real.pthread_join;
     mp__hub->libc->calloc = calloc; /* of the whole program */
     mp__hub->libc->free = free;
+    mp__hub->libc->keyless = !mp__hosts;
     *mp__hub->masked = mp__options.masked;
     *mp__hub->lenient = !mp__hosts; /* else when threads are mapped */
 }

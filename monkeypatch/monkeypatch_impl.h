@@ -202,6 +202,9 @@ int mp__wait_fds(struct hub__fd_wait *waits, unsigned count, int64_t deadline,
 int mp__sleep_until(int64_t deadline, unsigned flags);
 int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
                  unsigned flags); /* also -EAGAIN; works in any thread */
+/* As FUTEX_WAIT_BITSET. */
+int mp__lot_wait_bits(uint32_t *address, uint32_t expected, int64_t deadline,
+                      unsigned flags, uint32_t bits);
 int mp__lot_wake(uint32_t *address, int n);
 int mp__offload(void (*function)(void *), void *arg,
                 enum hub__offload_kind kind); /* runs it here if !may_park */

@@ -6,6 +6,11 @@
  * with; and so are later threads of a start routine that gave itself such a
  * name.  `none` takes the built-in list away.
  *
+ * Once the program has a userfaultfd all are: memory that it has registered there
+ * is an access that sleeps in the kernel until another thread has brought the page,
+ * which no other mapped thread can.  To interrupt the access would not do: what is
+ * to be read at the descriptor is there as long as somebody sleeps.
+ *
  * Built in: libraries whose threads wait for each other by system calls that go
  * past libc, so that mapped ones would wait for ever, and objects that say by a
  * note that they are such (native_notes.c). */
@@ -28,6 +33,7 @@ static bool with_built_in = true;
 
 typedef void *start_routine(void *);
 static start_routine *learned[LEARNED]; /* they name themselves so */
+static bool all; /* from now on; atomic */
 
 uint32_t mp__natives; /* lot word: native ones of the program alive */
 
@@ -122,12 +128,21 @@ bool mp__native_thread(start_routine *start)
 {
     char name[16] = "";
 
+    if (unlikely(__atomic_load_n(&all, __ATOMIC_RELAXED)))
+        return true;
     if (unlikely(*wanted != '\0')) {
         pthread_getname_np(pthread_self(), name, sizeof name);
         if (is_learned(start) || fits(wanted, name))
             return true;
     }
     return is_native(start);
+}
+
+void mp__native_threads_from_now(const char *why)
+{
+    if (!__atomic_exchange_n(&all, true, __ATOMIC_RELAXED))
+        mp__say(2, "the program has %s: threads that it makes from now on are "
+                   "the kernel's", why);
 }
 
 void mp__native_thread_named(start_routine *start, const char *name)
@@ -230,6 +245,7 @@ void mp__natives_forked(void)
     natives = NULL;
     taken = false;
     mp__natives = 0;
+    all = false;
 }
 
 static void one_less(void)

@@ -9,6 +9,9 @@
 bool mp__native_threads_parse(const char *text);
 /* A thread of that start routine, made by the caller, is to be native. */
 bool mp__native_thread(void *(*start)(void *));
+/* All that are made from now on are: `why` is printed with VIREO_VERBOSE=2.  Until
+ * a fork, in the child. */
+void mp__native_threads_from_now(const char *why);
 /* The object that the address is in carries the note of Go's linker. */
 bool mp__object_has_own_waits(const void *address);
 /* As pthread_create(). */

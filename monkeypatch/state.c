@@ -319,7 +319,8 @@ static uint32_t kernel_waiters;
 /* While nothing is mapped all threads are real and a futex of the kernel's does;
  * and for those without a hub where others have one.  It ends when a signal's
  * handler has run, and a handler may wake. */
-static int kernel_wait(uint32_t *address, uint32_t expected, int64_t deadline)
+static int kernel_wait(uint32_t *address, uint32_t expected, int64_t deadline,
+                       uint32_t bits)
 {
     struct timespec until;
     unsigned clock = mp__futex_until(deadline, &until);
@@ -328,7 +329,7 @@ static int kernel_wait(uint32_t *address, uint32_t expected, int64_t deadline)
     __atomic_add_fetch(&kernel_waiters, 1, __ATOMIC_SEQ_CST);
     rc = (int)SYS_CALL(SYS_futex, address, FUTEX_WAIT_BITSET_PRIVATE | clock,
                        expected, deadline == HUB_FOREVER ? NULL : &until, NULL,
-                       FUTEX_BITSET_MATCH_ANY);
+                       bits);
     __atomic_sub_fetch(&kernel_waiters, 1, __ATOMIC_SEQ_CST);
     return rc;
 }
@@ -345,15 +346,24 @@ static void native_wait_left(bool *noted)
         mp__native_wait_ends();
 }
 
+static inline void choose(struct hub__waiter *waiter, uint32_t bits)
+{
+    if (bits == FUTEX_BITSET_MATCH_ANY)
+        return;
+    waiter->chooses = 1;
+    waiter->bits = bits;
+}
+
 /* Cancellation of a real thread is libc's: it only looks when it is woken. */
 static int real_thread_waits(uint32_t *address, uint32_t expected,
-                             int64_t deadline, unsigned flags)
+                             int64_t deadline, unsigned flags, uint32_t bits)
 {
     __attribute__((cleanup(native_wait_left))) bool noted = false;
     struct hub__waiter waiter;
     int rc;
 
     mp__hub->waiter_init(&waiter);
+    choose(&waiter, bits);
     if ((flags & MP_CANCEL) == 0 || mp__in_vfork_child != 0)
         return mp__hub->lot_wait_on(&waiter, address, expected, deadline);
     noted = mp__native_wait_begins(&waiter);
@@ -363,17 +373,18 @@ static int real_thread_waits(uint32_t *address, uint32_t expected,
     return rc == -ECANCELED ? -EINTR : rc;
 }
 
-int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
-                 unsigned flags)
+static inline __attribute__((always_inline)) int
+lot_wait(uint32_t *address, uint32_t expected, int64_t deadline, unsigned flags,
+         uint32_t bits)
 {
     struct mp__thread *self = mp__here;
     struct hub__waiter waiter;
     int rc;
 
     if (unlikely(mp__self_offset == 0) || (self == NULL && mp__hosts))
-        return kernel_wait(address, expected, deadline);
+        return kernel_wait(address, expected, deadline, bits);
     if (self == NULL || unlikely(mp__in_vfork_child != 0))
-        return real_thread_waits(address, expected, deadline, flags);
+        return real_thread_waits(address, expected, deadline, flags, bits);
     if (flags & MP_CANCEL)
         mp__testcancel();
     if ((flags & MP_CANCEL_ENDS) && cancel_is_due(self))
@@ -383,6 +394,7 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
     wait_begins(self, &waiter, &waits_for_lot[MP_OF(flags)].kind,
                 (char *)address - waits_for_lot[MP_OF(flags)].at, flags);
     waiter.first = (flags & MP_FIRST) != 0;
+    choose(&waiter, bits);
     expect(waiter.hub, 1);
     /* hub_kill() ends no wait for a lock, whose callers would ask again. */
     if ((flags & MP_CANCEL_ENDS) && is_killable(self))
@@ -392,6 +404,18 @@ int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
     expect(waiter.hub, -1);
     wait_ends(self);
     return wait_result(self, rc, flags);
+}
+
+int mp__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline,
+                 unsigned flags)
+{
+    return lot_wait(address, expected, deadline, flags, FUTEX_BITSET_MATCH_ANY);
+}
+
+int mp__lot_wait_bits(uint32_t *address, uint32_t expected, int64_t deadline,
+                      unsigned flags, uint32_t bits)
+{
+    return lot_wait(address, expected, deadline, flags, bits);
 }
 
 int mp__lot_wake(uint32_t *address, int n)

@@ -23,6 +23,7 @@ struct kernel_wait {
     uint32_t expected;
     int64_t deadline;
     unsigned clock;
+    uint32_t bits;
     struct timespec until;
     long rc;
 };
@@ -34,17 +35,23 @@ static void kernel_wait_run(void *arg)
     w->rc = SYS_CALL(SYS_futex, w->word, FUTEX_WAIT_BITSET | w->clock,
                      w->expected,
                      w->deadline == HUB_FOREVER ? NULL : &w->until, NULL,
-                     FUTEX_BITSET_MATCH_ANY);
+                     w->bits);
 }
 
-int sync_kernel_wait(uint32_t *word, uint32_t expected, int64_t deadline)
+static int kernel_wait(uint32_t *word, uint32_t expected, int64_t deadline,
+                       uint32_t bits)
 {
     struct kernel_wait wait = {
-        .word = word, .expected = expected, .deadline = deadline};
+        .word = word, .expected = expected, .deadline = deadline, .bits = bits};
 
     wait.clock = mp__futex_until(deadline, &wait.until);
     mp__offload(kernel_wait_run, &wait, HUB_OFFLOAD_LONG);
     return (int)wait.rc;
+}
+
+int sync_kernel_wait(uint32_t *word, uint32_t expected, int64_t deadline)
+{
+    return kernel_wait(word, expected, deadline, FUTEX_BITSET_MATCH_ANY);
 }
 
 int sync_kernel_wake(uint32_t *word, int n)
@@ -99,13 +106,15 @@ static bool readable(uint32_t *word)
     return true;
 }
 
-static long wait_and_look(uint32_t *word, uint32_t expected, int64_t deadline)
+static long wait_and_look(uint32_t *word, uint32_t expected, int64_t deadline,
+                          uint32_t bits)
 {
     for (;;) {
         int64_t slice = mp__now() + FUTEX_SLICE;
         int64_t until = mp__real_time_now(deadline);
-        int rc = mp__lot_wait(word, expected, slice < until ? slice : until,
-                              sync_interruptible(deadline));
+        int rc = mp__lot_wait_bits(word, expected,
+                                   slice < until ? slice : until,
+                                   sync_interruptible(deadline), bits);
 
         if (rc != -ETIMEDOUT || slice >= until)
             return rc;
@@ -115,7 +124,7 @@ static long wait_and_look(uint32_t *word, uint32_t expected, int64_t deadline)
 }
 
 static long futex_wait(uint32_t *word, int op, uint32_t expected,
-                       const struct timespec *timeout)
+                       const struct timespec *timeout, uint32_t bits)
 {
     int64_t deadline = HUB_FOREVER;
     bool absolute = (op & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
@@ -135,18 +144,18 @@ static long futex_wait(uint32_t *word, int op, uint32_t expected,
         return -EAGAIN;
     if ((op & FUTEX_PRIVATE_FLAG) == 0) {
         if (unlikely(mp__tids_cleared))
-            return sync_kernel_wait(word, expected, deadline);
+            return kernel_wait(word, expected, deadline, bits);
         switch (page_of(word)) {
         case PAGE_SHARED:
-            return sync_kernel_wait(word, expected, deadline);
+            return kernel_wait(word, expected, deadline, bits);
         case PAGE_UNKNOWN:
-            return wait_and_look(word, expected, deadline);
+            return wait_and_look(word, expected, deadline, bits);
         case PAGE_PRIVATE:
             break;
         }
     }
-    return mp__lot_wait(word, expected, deadline,
-                        sync_interruptible(deadline) | MP_OF_FUTEX);
+    return mp__lot_wait_bits(word, expected, deadline,
+                             sync_interruptible(deadline) | MP_OF_FUTEX, bits);
 }
 
 /* ---- wake ---- */
@@ -168,8 +177,6 @@ static long futex_wake(uint32_t *word, int op, int n)
     return woken;
 }
 
-/* The lot does not know which bits a waiter waits for: a wake-up for some of
- * them wakes all waiters, to whom it is one without a reason. */
 static long futex_wake_bits(uint32_t *word, int op, int n, uint32_t bits)
 {
     long woken;
@@ -178,8 +185,17 @@ static long futex_wake_bits(uint32_t *word, int op, int n, uint32_t bits)
         return -EINVAL;
     if (bits == FUTEX_BITSET_MATCH_ANY)
         return futex_wake(word, op, n);
-    woken = futex_wake(word, op, INT_MAX);
-    return woken > n && n > 0 ? n : woken;
+    if (n <= 0)
+        n = 1;
+    woken = mp__hub->lot_wake_bits(word, n, bits);
+    if (woken < n) {
+        long more = SYS_CALL(SYS_futex, word,
+                             FUTEX_WAKE_BITSET | (op & FUTEX_PRIVATE_FLAG),
+                             n - woken, NULL, NULL, bits);
+
+        woken += more > 0 ? more : 0;
+    }
+    return woken;
 }
 
 static long futex_requeue(uint32_t *from, int op, int n, int move, uint32_t *to)
@@ -311,9 +327,9 @@ static long in_lot(uint32_t *word, int op, uint32_t value,
     case FUTEX_WAIT_BITSET:
         if (value3 == 0)
             return -EINVAL;
-        return futex_wait(word, op, value, timeout);
+        return futex_wait(word, op, value, timeout, value3);
     case FUTEX_WAIT:
-        return futex_wait(word, op, value, timeout);
+        return futex_wait(word, op, value, timeout, FUTEX_BITSET_MATCH_ANY);
     case FUTEX_WAKE:
         return futex_wake(word, op, n);
     case FUTEX_WAKE_BITSET:

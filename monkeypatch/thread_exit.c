@@ -59,6 +59,13 @@ static bool destroy_values_once(void)
     return any;
 }
 
+static void destroy_values(void)
+{
+    for (int round = 0; round < PTHREAD_DESTRUCTOR_ITERATIONS; round++)
+        if (!destroy_values_once())
+            break;
+}
+
 void mp__thread_destructors(void)
 {
     static void (*call_tls_dtors)(void);
@@ -70,9 +77,7 @@ void mp__thread_destructors(void)
     }
     if (call_tls_dtors != NULL)
         call_tls_dtors(); /* C++ thread_local: a list in our own block */
-    for (int round = 0; round < PTHREAD_DESTRUCTOR_ITERATIONS; round++)
-        if (!destroy_values_once())
-            break;
+    destroy_values();
     if (call_tls_dtors != NULL)
         call_tls_dtors(); /* what key destructors made */
 }
@@ -105,7 +110,7 @@ static _Noreturn void main_exits(void)
     struct mp__thread *self = mp__self;
     uint32_t live;
 
-    mp__thread_destructors();
+    destroy_values(); /* thread_local objects of main: exit() */
     mp__mutex_thread_ends(self);
     mp__words_end(self);
     mp__signals_thread_ends(self);
@@ -120,18 +125,16 @@ static _Noreturn void main_exits(void)
 
 static int (*program_main)(int, char **, char **);
 
-/* The frame below main(): what pthread_exit() in main unwinds to. */
+/* The frame below main(): what pthread_exit() in main unwinds to, in exit() too.
+ * As in libc nothing between main() and exit() needs a register or the stack: Free
+ * Pascal's halt() comes back here by a jump, from wherever it was called. */
 static int call_main(int argc, char **argv, char **envp)
 {
     __pthread_unwind_buf_t buffer;
 
     if (mp__set_jump(&buffer, 0) == 0) {
-        int status;
-
         __pthread_register_cancel(&buffer);
-        status = program_main(argc, argv, envp);
-        __pthread_unregister_cancel(&buffer);
-        return status;
+        exit(program_main(argc, argv, envp));
     }
     if (mp__self == NULL)
         __pthread_unwind_next(&buffer); /* on to libc's own */

@@ -57,22 +57,43 @@ void mp__sched_free(struct mp__thread *thread)
 
 /* ---- CPUs; these return an error number ---- */
 
+/* What the kernel would make of the set: the process may not have all of them, and
+ * more than it uses now.  Only the kernel knows: it is asked to do it for a moment. */
+static int restrict_cpus(cpu_set_t *cpus)
+{
+    cpu_set_t now, both;
+    int error = errno, rc = 0;
+
+    if (mp__real.sched_getaffinity(0, sizeof now, &now) != 0) {
+        errno = error;
+        return 0;
+    }
+    CPU_AND(&both, cpus, &now);
+    if (!CPU_EQUAL(&both, cpus)) {
+        if (mp__real.sched_setaffinity(0, sizeof *cpus, cpus) != 0)
+            rc = errno;
+        else
+            mp__real.sched_getaffinity(0, sizeof *cpus, cpus);
+        mp__real.sched_setaffinity(0, sizeof now, &now);
+    }
+    errno = error;
+    return rc;
+}
+
 static int set_cpus(struct mp__thread *thread, size_t size,
                     const cpu_set_t *wanted)
 {
     struct mp__attr_record *record;
-    cpu_set_t allowed, cpus;
-    int error = errno, rc;
+    cpu_set_t cpus;
+    int rc;
 
     CPU_ZERO(&cpus);
     memcpy(&cpus, wanted, size < sizeof cpus ? size : sizeof cpus);
-    rc = mp__real.sched_getaffinity(0, sizeof allowed, &allowed);
-    errno = error;
-    if (rc == 0) {
-        CPU_AND(&cpus, &cpus, &allowed);
-        if (CPU_COUNT(&cpus) == 0)
-            return EINVAL;
-    }
+    if (CPU_COUNT(&cpus) == 0)
+        return EINVAL;
+    rc = restrict_cpus(&cpus);
+    if (rc != 0)
+        return rc;
     record = record_of(thread);
     if (record == NULL)
         return ENOMEM;

@@ -7,10 +7,13 @@
  * program asks for is made free. */
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/wrap_terminal.h"
 
+#include <linux/userfaultfd.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 /* Is anything tracked in this thread? */
@@ -218,6 +221,7 @@ MP_EXPORT int ioctl(int fd, unsigned long request, ...)
     va_list list;
     void *arg;
     long done;
+    int rc;
 
     va_start(list, request);
     arg = va_arg(list, void *);
@@ -230,5 +234,8 @@ MP_EXPORT int ioctl(int fd, unsigned long request, ...)
         return done < 0 ? mp__fail((int)done) : (int)done;
     if (request == FIONBIO && mp__in_vfork_child == 0)
         mp__fd_flags_changing(fd);
-    return MP_REAL(ioctl)(fd, request, arg);
+    rc = MP_REAL(ioctl)(fd, request, arg);
+    if (rc >= 0 && unlikely(request == UFFDIO_API) && mp__in_vfork_child == 0)
+        mp__native_threads_from_now("a userfaultfd");
+    return rc;
 }

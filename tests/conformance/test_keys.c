@@ -129,6 +129,13 @@ START_TEST(refuses_what_is_no_key)
 }
 END_TEST
 
+/* A sanitizer has keys of its own; nothing else that is linked has. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TAKEN 8
+#else
+#define TAKEN 0
+#endif
+
 static pthread_key_t keys[PTHREAD_KEYS_MAX];
 static int many, many_destroyed;
 
@@ -157,7 +164,7 @@ START_TEST(there_are_as_many_as_posix_wants_and_no_more)
         err = pthread_key_create(&keys[many], count_one_of_many);
         many += err == 0;
     }
-    ck_assert_int_ge(many, PTHREAD_KEYS_MAX / 2);
+    ck_assert_int_ge(many, PTHREAD_KEYS_MAX - TAKEN);
     ck_assert_int_eq(pthread_key_create(&key, NULL), EAGAIN);
     join_thread(start_thread(set_all, NULL));
     ck_assert_int_eq(many_destroyed, many);

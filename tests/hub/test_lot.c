@@ -1,6 +1,6 @@
 /* The parking lot: futexes between greenlets and real threads. */
 #include "../unit.h"
-#include "hub/hub_impl.h"
+#include "hub/lot_impl.h"
 
 #include <errno.h>
 #include <pthread.h>
