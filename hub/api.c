@@ -10,7 +10,6 @@
 #include "thread_pointer.h"
 
 #include <errno.h>
-#include <sched.h>
 
 static struct hub *get_hub(void)
 {
@@ -135,22 +134,38 @@ static void evacuate_own(void *fd)
     hub__fd_evacuate((int)(intptr_t)fd);
 }
 
-/* What another hub has there its own thread moves, soon: it is waited for. */
-static int fd_evacuate(int fd)
+/* What another hub has there its own thread moves, soon. */
+static int ask_to_evacuate(struct hub *self, int fd)
 {
-    const struct hub *self = hub__peek();
-    int64_t until = hub_now() + HUB_SECOND;
+    int rc = -EBUSY;
 
-    if (!greenlet__several_os || hub__fd_is_of(self, fd))
-        return hub__fd_evacuate(fd);
+    hub__enter(self); /* as for hub__fd_closing_elsewhere() */
     hub__all_lock();
     for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub)
-        if (hub != self && hub__fd_is_of(hub, fd))
-            hub_call_soon_threadsafe(hub, evacuate_own, (void *)(intptr_t)fd);
+        if (hub != self && hub__fd_is_of(hub, fd) &&
+            hub_call_soon_threadsafe(hub, evacuate_own,
+                                     (void *)(intptr_t)fd) == 0)
+            rc = -EAGAIN;
     hub__all_unlock();
-    while (hub__fd_is_ours(fd) && hub_now() < until)
-        sched_yield();
-    return hub__fd_is_ours(fd) ? -EBUSY : 0;
+    hub__exit(self);
+    return rc;
+}
+
+/* Another hub may just be making what it takes a number for: below ours, too. */
+#define NEAR 64
+
+static int fd_evacuate(int fd, bool again)
+{
+    struct hub *self = hub__peek();
+
+    if (likely((unsigned)fd + NEAR < hub__fd_lowest()))
+        return 0;
+    hub__fd_want(fd);
+    if (!hub__fd_is_ours(fd))
+        return hub__fd_is_leaving(fd) ? -EAGAIN : 0;
+    if (!greenlet__several_os || hub__fd_is_of(self, fd))
+        return hub__fd_evacuate(fd);
+    return again ? -EAGAIN : ask_to_evacuate(self, fd);
 }
 
 #define NUMBERS (1u << 21) /* what fdshare.c knows */

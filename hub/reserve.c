@@ -7,12 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define OURS_MAX 320 /* of 64 hubs, and copies of what the program closes */
 #define ABOVE 64 /* numbers above the limit, in a full table */
 #define HIGHEST 65536 /* libev keeps an array up to the highest number */
+#define WANTED 64
+#define LEAVING 64
 
 static int *slots[OURS_MAX]; /* where a number is kept, to change it; or NULL */
 static int numbers[OURS_MAX];          /* atomic, as count and lowest are: */
@@ -43,6 +46,9 @@ static void unlock(void)
         hub__exit(hub);
 }
 
+/* Being closed: no more ours, and not free yet.  Number + 1; 0: none. */
+static int leaving[LEAVING]; /* atomic */
+
 static void find_lowest(void)
 {
     unsigned least = (unsigned)-1;
@@ -50,6 +56,9 @@ static void find_lowest(void)
     for (unsigned i = 0; i < count; i++)
         if ((unsigned)numbers[i] < least)
             least = (unsigned)numbers[i];
+    for (unsigned i = 0; i < LEAVING; i++)
+        if ((unsigned)leaving[i] - 1 < least)
+            least = (unsigned)leaving[i] - 1;
     __atomic_store_n(&lowest, least, __ATOMIC_RELAXED);
 }
 
@@ -62,22 +71,43 @@ static int top(void)
     return limit.rlim_cur > HIGHEST ? HIGHEST : (int)limit.rlim_cur;
 }
 
-static int avoided = -1; /* a number that the program is about to take */
+/* What the program takes, or took last: another thread may look for a number just
+ * before it does.  Number + 1; 0: none. */
+static int wanted[WANTED];
+static unsigned wanted_next;
 
-static int avoid(void)
+static bool is_wanted(int fd)
 {
-    return __atomic_load_n(&avoided, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < WANTED; i++)
+        if (wanted[i] == fd + 1)
+            return true;
+    return false;
 }
 
-/* Duplicate to the highest free number. */
+/* Where that number is; -1: not ours. */
+static int find(int fd)
+{
+    unsigned end = __atomic_load_n(&count, __ATOMIC_ACQUIRE);
+
+    for (unsigned i = 0; i < end; i++)
+        if (greenlet__read(numbers[i]) == fd)
+            return (int)i;
+    return -1;
+}
+
+/* Duplicate to the highest free number.  What is wanted is not even taken for a
+ * moment: giving it back would close what the program has put there. */
 static int duplicate_high(int fd)
 {
     int end = top();
 
-    for (int from = end - 1; from >= 0 && from >= end - 2 * OURS_MAX; from--) {
-        int copy = from != avoid() ? fcntl(fd, F_DUPFD_CLOEXEC, from) : -1;
+    for (int at = end - 1; at >= 0 && at >= end - 2 * OURS_MAX; at--) {
+        int copy;
 
-        if (copy >= 0 && copy != avoid())
+        if (is_wanted(at) || find(at) >= 0 || fcntl(at, F_GETFD) >= 0)
+            continue;
+        copy = fcntl(fd, F_DUPFD_CLOEXEC, at);
+        if (copy == at)
             return copy;
         if (copy >= 0)
             close(copy);
@@ -131,25 +161,13 @@ void hub__fd_kept_in(int *slot)
     unlock();
 }
 
-/* Where that number is; -1: not ours. */
-static int find(int fd)
-{
-    unsigned end = __atomic_load_n(&count, __ATOMIC_ACQUIRE);
-
-    for (unsigned i = 0; i < end; i++)
-        if (greenlet__read(numbers[i]) == fd)
-            return (int)i;
-    return -1;
-}
-
 bool hub__fd_is_ours(int fd)
 {
     return (unsigned)fd >= hub__fd_lowest() && find(fd) >= 0;
 }
 
-void hub__fd_forget(int fd)
+static void take_out(int fd)
 {
-    lock();
     for (unsigned i = 0; i < count; i++)
         if (numbers[i] == fd) {
             greenlet__write(numbers[i], numbers[count - 1]);
@@ -158,6 +176,57 @@ void hub__fd_forget(int fd)
             break;
         }
     find_lowest();
+}
+
+void hub__fd_forget(int fd)
+{
+    lock();
+    take_out(fd);
+    unlock();
+}
+
+/* With so many hubs none is free only for a moment. */
+static int *leaving_begins(int fd)
+{
+    for (;;) {
+        lock();
+        for (unsigned i = 0; i < LEAVING; i++)
+            if (leaving[i] == 0) {
+                __atomic_store_n(&leaving[i], fd + 1, __ATOMIC_RELEASE);
+                take_out(fd);
+                unlock();
+                return &leaving[i];
+            }
+        unlock();
+        sched_yield();
+    }
+}
+
+/* A preload library's close() knows none that is ours, so it is forgotten first. */
+void hub__fd_drop(int fd)
+{
+    int *place = leaving_begins(fd);
+
+    close(fd);
+    lock();
+    __atomic_store_n(place, 0, __ATOMIC_RELEASE);
+    find_lowest();
+    unlock();
+}
+
+bool hub__fd_is_leaving(int fd)
+{
+    for (unsigned i = 0; i < LEAVING; i++)
+        if (__atomic_load_n(&leaving[i], __ATOMIC_ACQUIRE) == fd + 1)
+            return true;
+    return false;
+}
+
+void hub__fd_want(int fd)
+{
+    lock();
+    if (!is_wanted(fd))
+        wanted[wanted_next++ % WANTED] = fd + 1;
     unlock();
 }
 
@@ -170,6 +239,7 @@ void hub__reserve_forked(void)
 {
     locked = 0; /* whoever held it is gone */
     greenlet__write(count, 0);
+    memset(leaving, 0, sizeof leaving);
     find_lowest();
 }
 
@@ -187,12 +257,10 @@ static int move_away(int *slot, int fd)
 
 int hub__fd_evacuate(int fd)
 {
-    int at = find(fd), rc = 0;
+    int at = find(fd);
 
     if (at < 0)
         return 0;
-    __atomic_store_n(&avoided, fd, __ATOMIC_RELAXED);
-    rc = move_away(slots[at], fd);
-    __atomic_store_n(&avoided, -1, __ATOMIC_RELAXED);
-    return rc;
+    hub__fd_want(fd);
+    return move_away(slots[at], fd);
 }

@@ -269,10 +269,8 @@ static void move_waits(struct hub *hub, struct hub__fd *entry, int copy)
         link_wait(hub, to, wait);
     }
     if (to == NULL) {
-        if (copy >= 0) {
-            hub__fd_forget(copy);
-            close(copy);
-        }
+        if (copy >= 0)
+            hub__fd_drop(copy);
         return;
     }
     to->moved = 1;
@@ -337,8 +335,7 @@ void hub__fd_release(int copy)
         return;
     entry->moved = 0;
     hub__fd_closing(copy);
-    hub__fd_forget(copy);
-    close(copy);
+    hub__fd_drop(copy);
 }
 
 int hub__moved(int copy)

@@ -24,13 +24,36 @@ static bool is_open(int fd)
     return SYS_CALL(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) >= 0;
 }
 
+#define LOOK_NS 50000
+#define MOST_NS INT64_C(5000000000) /* then it is the program's all the same */
+
+/* What another hub has there is its own to move: that one's thread may be waiting
+ * for this hub likewise. */
+static void evacuate(int fd)
+{
+    bool again = false;
+    int64_t until = 0;
+
+    while (mp__hub->fd_evacuate(fd, again) == -EAGAIN) {
+        int64_t now = mp__now();
+
+        if (!again)
+            until = now + MOST_NS;
+        if (now >= until)
+            return;
+        again = true;
+        if (mp__may_park())
+            mp__sleep_until(now + LOOK_NS, 0);
+        else
+            SYS_CALL(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+}
+
 /* The program is about to put something at `fd`. */
 static void make_free(int fd)
 {
-    if (mp__fd_ours(fd))
-        mp__hub->fd_evacuate(fd);
-    else
-        mp__fd_closing(fd);
+    evacuate(fd);
+    mp__fd_closing(fd);
 }
 
 MP_EXPORT int close(int fd)
@@ -199,7 +222,7 @@ MP_EXPORT int fcntl(int fd, int command, ...)
             return wait_for_lock(fd, command, arg);
         if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) &&
             mp__hub->fd_is_ours((int)(long)arg))
-            mp__hub->fd_evacuate((int)(long)arg);
+            evacuate((int)(long)arg);
     }
     if (mp__owner_call(fd, command, arg, &done))
         return done < 0 ? mp__fail((int)done) : (int)done;
