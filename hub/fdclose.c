@@ -23,10 +23,8 @@ static void take_one(struct hub *hub, const struct hub__fd_close *close_of)
 
     if (entry == NULL || entry->moved ||
         !hub__fd_move(hub, close_of->fd, close_of->copy)) {
-        if (close_of->copy >= 0) {
-            hub__fd_forget(close_of->copy);
-            close(close_of->copy);
-        }
+        if (close_of->copy >= 0)
+            hub__fd_drop(close_of->copy);
     }
 }
 
@@ -77,18 +75,23 @@ static void tell(struct hub *hub, int fd)
     hub__callback_push_remote(&hub->sight->take_closes);
 }
 
+/* Entered: no handler that jumps away comes between, who would leave the lock. */
 void hub__fd_closing_elsewhere(int fd)
 {
-    const struct hub *self = hub__peek();
+    struct hub *self = hub__peek();
     uint32_t whose = hub__fd_whose(fd);
     int saved = errno;
 
     if (likely(whose == 0 || (self != NULL && whose == self->id)))
         return;
+    if (self != NULL)
+        hub__enter(self);
     hub__all_lock();
     for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub)
         if (hub != self && (whose == HUB__SEVERAL || whose == hub->id))
             tell(hub, fd);
     hub__all_unlock();
+    if (self != NULL)
+        hub__exit(self);
     errno = saved;
 }
