@@ -135,9 +135,9 @@ static void evacuate_own(void *fd)
 }
 
 /* What another hub has there its own thread moves, soon. */
-static int ask_to_evacuate(struct hub *self, int fd)
+static bool ask_to_evacuate(struct hub *self, int fd)
 {
-    int rc = -EBUSY;
+    bool asked = false;
 
     hub__enter(self); /* as for hub__fd_closing_elsewhere() */
     hub__all_lock();
@@ -145,27 +145,29 @@ static int ask_to_evacuate(struct hub *self, int fd)
         if (hub != self && hub__fd_is_of(hub, fd) &&
             hub_call_soon_threadsafe(hub, evacuate_own,
                                      (void *)(intptr_t)fd) == 0)
-            rc = -EAGAIN;
+            asked = true;
     hub__all_unlock();
     hub__exit(self);
-    return rc;
+    return asked;
 }
 
-/* Another hub may just be making what it takes a number for: below ours, too. */
-#define NEAR 64
-
-static int fd_evacuate(int fd, bool again)
+/* One that is nobody's yet is of a hub that is being made.  A copy mostly is on its
+ * way to a hub that finds it has no use for it. */
+static int fd_evacuate(int fd, bool *asked)
 {
     struct hub *self = hub__peek();
+    enum hub__fd_use use;
 
-    if (likely((unsigned)fd + NEAR < hub__fd_lowest()))
+    if (likely(!hub__fd_may_be_ours(fd)))
         return 0;
-    hub__fd_want(fd);
-    if (!hub__fd_is_ours(fd))
-        return hub__fd_is_leaving(fd) ? -EAGAIN : 0;
+    use = hub__fd_want(fd);
+    if (use == HUB__FD_FREE)
+        return 0;
     if (!greenlet__several_os || hub__fd_is_of(self, fd))
         return hub__fd_evacuate(fd);
-    return again ? -EAGAIN : ask_to_evacuate(self, fd);
+    if (use == HUB__FD_OURS && !*asked)
+        *asked = ask_to_evacuate(self, fd);
+    return -EAGAIN;
 }
 
 #define NUMBERS (1u << 21) /* what fdshare.c knows */

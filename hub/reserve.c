@@ -14,7 +14,6 @@
 #define OURS_MAX 320 /* of 64 hubs, and copies of what the program closes */
 #define ABOVE 64 /* numbers above the limit, in a full table */
 #define HIGHEST 65536 /* libev keeps an array up to the highest number */
-#define WANTED 64
 #define LEAVING 64
 
 static int *slots[OURS_MAX]; /* where a number is kept, to change it; or NULL */
@@ -71,17 +70,21 @@ static int top(void)
     return limit.rlim_cur > HIGHEST ? HIGHEST : (int)limit.rlim_cur;
 }
 
-/* What the program takes, or took last: another thread may look for a number just
- * before it does.  Number + 1; 0: none. */
-static int wanted[WANTED];
-static unsigned wanted_next;
+/* What the program takes, or has taken: another thread may look for a number just
+ * before it does. */
+static uint64_t wanted[HIGHEST / 64];
+
+static int looked_from; /* atomic: below, none is looked for */
+
+bool hub__fd_may_be_ours(int fd)
+{
+    return fd >= __atomic_load_n(&looked_from, __ATOMIC_ACQUIRE) ||
+           (unsigned)fd >= hub__fd_lowest();
+}
 
 static bool is_wanted(int fd)
 {
-    for (unsigned i = 0; i < WANTED; i++)
-        if (wanted[i] == fd + 1)
-            return true;
-    return false;
+    return (wanted[fd / 64] & (uint64_t)1 << fd % 64) != 0;
 }
 
 /* Where that number is; -1: not ours. */
@@ -95,13 +98,14 @@ static int find(int fd)
     return -1;
 }
 
-/* Duplicate to the highest free number.  What is wanted is not even taken for a
- * moment: giving it back would close what the program has put there. */
-static int duplicate_high(int fd)
+/* What is wanted is not even taken for a moment: giving it back would close what the
+ * program has put there. */
+static int duplicate_unwanted(int fd)
 {
-    int end = top();
+    int end = top(), least = end > 2 * OURS_MAX ? end - 2 * OURS_MAX : 0;
 
-    for (int at = end - 1; at >= 0 && at >= end - 2 * OURS_MAX; at--) {
+    __atomic_store_n(&looked_from, least, __ATOMIC_RELEASE);
+    for (int at = end - 1; at >= least; at--) {
         int copy;
 
         if (is_wanted(at) || find(at) >= 0 || fcntl(at, F_GETFD) >= 0)
@@ -113,6 +117,17 @@ static int duplicate_high(int fd)
             close(copy);
     }
     return -EMFILE;
+}
+
+/* Duplicate to the highest free number. */
+static int duplicate_high(int fd)
+{
+    int copy = duplicate_unwanted(fd);
+
+    if (copy >= 0)
+        return copy;
+    memset(wanted, 0, sizeof wanted); /* it has wanted them all by now */
+    return duplicate_unwanted(fd);
 }
 
 /* In a full table there is room above the soft limit, unless that is the hard
@@ -148,6 +163,21 @@ int hub__fd_to_top(int fd)
         __atomic_store_n(&count, count + 1, __ATOMIC_RELEASE);
         find_lowest();
     }
+    unlock();
+    return copy;
+}
+
+/* What somebody goes on waiting with: no hub's own, and it stays where it is. */
+static int a_copy;
+
+int hub__fd_copy_to_top(int fd)
+{
+    int copy = hub__fd_to_top(fd);
+
+    lock();
+    for (unsigned i = 0; i < count; i++)
+        if (numbers[i] == copy)
+            slots[i] = &a_copy;
     unlock();
     return copy;
 }
@@ -214,20 +244,30 @@ void hub__fd_drop(int fd)
     unlock();
 }
 
-bool hub__fd_is_leaving(int fd)
+static bool is_leaving(int fd)
 {
     for (unsigned i = 0; i < LEAVING; i++)
-        if (__atomic_load_n(&leaving[i], __ATOMIC_ACQUIRE) == fd + 1)
+        if (leaving[i] == fd + 1)
             return true;
     return false;
 }
 
-void hub__fd_want(int fd)
+/* Under the lock: who looks while others come and go may miss one. */
+enum hub__fd_use hub__fd_want(int fd)
 {
+    enum hub__fd_use use;
+    int at;
+
     lock();
-    if (!is_wanted(fd))
-        wanted[wanted_next++ % WANTED] = fd + 1;
+    if (fd < HIGHEST)
+        wanted[fd / 64] |= (uint64_t)1 << fd % 64;
+    at = find(fd);
+    if (at >= 0)
+        use = slots[at] == &a_copy ? HUB__FD_COPY : HUB__FD_OURS;
+    else
+        use = is_leaving(fd) ? HUB__FD_LEAVES : HUB__FD_FREE;
     unlock();
+    return use;
 }
 
 unsigned hub__fd_lowest(void)
@@ -249,6 +289,9 @@ static int move_away(int *slot, int fd)
 {
     int copy;
 
+    if (slot == &a_copy)
+        return -EBUSY;
+
     if (slot == NULL)
         return hub__loop_reopen(fd);
     copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -257,10 +300,15 @@ static int move_away(int *slot, int fd)
 
 int hub__fd_evacuate(int fd)
 {
-    int at = find(fd);
+    int *slot = NULL;
+    int at;
 
-    if (at < 0)
+    if (hub__fd_want(fd) != HUB__FD_OURS)
         return 0;
-    hub__fd_want(fd);
-    return move_away(slots[at], fd);
+    lock();
+    at = find(fd);
+    if (at >= 0)
+        slot = slots[at];
+    unlock();
+    return at >= 0 ? move_away(slot, fd) : 0;
 }

@@ -248,7 +248,7 @@ int hub__fd_copy(int fd)
 {
     int copy = copy_of(fd);
 
-    return copy >= 0 ? hub__fd_to_top(copy) : copy;
+    return copy >= 0 ? hub__fd_copy_to_top(copy) : copy;
 }
 
 static void move_waits(struct hub *hub, struct hub__fd *entry, int copy)
