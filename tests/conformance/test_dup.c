@@ -236,50 +236,6 @@ START_TEST(a_number_that_was_taken_stays)
 }
 END_TEST
 
-struct taker {
-    int first;
-    bool *stop;
-};
-
-/* Numbers of its own, which are nobody else's. */
-static void *take_some(void *argument)
-{
-    const struct taker *taker = argument;
-    int end = open("/dev/null", O_RDONLY);
-
-    CONF_CHECK(end >= 0);
-    while (!__atomic_load_n(taker->stop, __ATOMIC_RELAXED))
-        for (int fd = taker->first; fd > taker->first - 120; fd -= 4) {
-            CONF_CHECK(dup2(end, fd) == fd);
-            CONF_CHECK(fcntl(fd, F_GETFD) == 0);
-            CONF_CHECK(close(fd) == 0);
-        }
-    CONF_CHECK(close(end) == 0);
-    return NULL;
-}
-
-START_TEST(threads_take_the_highest_numbers_at_once)
-{
-    enum { TAKERS = 4, ROUNDS = 20 };
-    pthread_t threads[TAKERS];
-    struct taker takers[TAKERS];
-    struct rlimit limit;
-    bool stop = false;
-
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    for (int i = 0; i < TAKERS; i++) {
-        takers[i] = (struct taker){ (int)limit.rlim_cur - 1 - i, &stop };
-        threads[i] = start_thread(take_some, &takers[i]);
-    }
-    for (int i = 0; i < ROUNDS; i++)
-        check_threads();
-    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-    for (int i = 0; i < TAKERS; i++)
-        join_thread(threads[i]);
-    check_threads();
-}
-END_TEST
-
 /* Every call that makes an fd gives the lowest free number. */
 START_TEST(new_fds_get_the_lowest_free_number)
 {
@@ -377,7 +333,6 @@ static void add(TCase *tcase)
     conf_test(tcase, refuses, 1);
     conf_test(tcase, the_highest_numbers_are_free, 3);
     conf_test(tcase, a_number_that_was_taken_stays, 2);
-    conf_test(tcase, threads_take_the_highest_numbers_at_once, 1);
     conf_test(tcase, new_fds_get_the_lowest_free_number, 1);
     conf_test(tcase, as_many_fds_as_the_limit_says, 1);
     conf_test(tcase, a_fresh_program_begins_at_three, 1);
