@@ -3,6 +3,7 @@
 #include "hub/config_impl.h"
 #include "hub/lot_impl.h"
 #include "hub/monitor.h"
+#include "hub/reserve.h"
 #include "hub/schedule.h"
 #include "hub/sight.h"
 #include "hub/timer_impl.h"

@@ -6,6 +6,7 @@
  * the number is open.  Then a message tells the hub; and since a number is used again
  * only after its close, a hub that takes its messages before each new wait never
  * takes one file for the other. */
+#include "hub/reserve.h"
 #include "hub/sight.h"
 #include "hub/watch_impl.h"
 

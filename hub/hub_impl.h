@@ -501,13 +501,7 @@ bool hub__fd_is_ours(int fd);
 struct rlimit;
 bool hub__limit_raise(struct rlimit *before);
 int hub__fd_evacuate(int fd); /* the program wants this number: move ours */
-/* It does: none of ours goes there.  HUB__FD_LEAVES: another thread is closing it. */
-enum hub__fd_use { HUB__FD_FREE, HUB__FD_OURS, HUB__FD_COPY, HUB__FD_LEAVES };
-int hub__fd_copy_to_top(int fd); /* as hub__fd_to_top(), HUB__FD_COPY */
-enum hub__fd_use hub__fd_want(int fd);
-bool hub__fd_may_be_ours(int fd); /* or may just be becoming it */
 void hub__fd_forget(int fd);
-void hub__fd_drop(int fd); /* and close: nobody takes it for free before it is */
 unsigned hub__fd_lowest(void); /* no fd of ours is below */
 void hub__fd_kept_in(int *slot); /* *slot is a number of ours, and may move */
 void hub__reserve_forked(void);

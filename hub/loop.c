@@ -6,6 +6,7 @@
 #include "hub/poll_impl.h"
 #include "hub/loopcalls.h"
 #include "hub/loopmemory.h"
+#include "hub/reserve.h"
 
 #include <errno.h>
 #include <ev.h>

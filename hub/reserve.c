@@ -2,7 +2,7 @@
  *
  * They sit at the top of the table, so that the numbers the program gets are
  * the ones it would get without us. */
-#include "hub/hub_impl.h"
+#include "hub/reserve.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,6 +9,7 @@
  * A wait is `exclusive` when its greenlet will consume what is there: one such
  * is woken per event, like one thread of those that block in accept(). */
 #include "hub/edge_impl.h"
+#include "hub/reserve.h"
 #include "hub/sight.h"
 
 #include <errno.h>
