@@ -3,6 +3,7 @@
 #include "hub/config_impl.h"
 #include "hub/lot_impl.h"
 #include "hub/monitor.h"
+#include "hub/reserve.h"
 #include "hub/schedule.h"
 #include "hub/sight.h"
 #include "hub/timer_impl.h"
@@ -10,7 +11,6 @@
 #include "thread_pointer.h"
 
 #include <errno.h>
-#include <sched.h>
 
 static struct hub *get_hub(void)
 {
@@ -135,22 +135,40 @@ static void evacuate_own(void *fd)
     hub__fd_evacuate((int)(intptr_t)fd);
 }
 
-/* What another hub has there its own thread moves, soon: it is waited for. */
-static int fd_evacuate(int fd)
+/* What another hub has there its own thread moves, soon. */
+static bool ask_to_evacuate(struct hub *self, int fd)
 {
-    const struct hub *self = hub__peek();
-    int64_t until = hub_now() + HUB_SECOND;
+    bool asked = false;
 
-    if (!greenlet__several_os || hub__fd_is_of(self, fd))
-        return hub__fd_evacuate(fd);
+    hub__enter(self); /* as for hub__fd_closing_elsewhere() */
     hub__all_lock();
     for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub)
-        if (hub != self && hub__fd_is_of(hub, fd))
-            hub_call_soon_threadsafe(hub, evacuate_own, (void *)(intptr_t)fd);
+        if (hub != self && hub__fd_is_of(hub, fd) &&
+            hub_call_soon_threadsafe(hub, evacuate_own,
+                                     (void *)(intptr_t)fd) == 0)
+            asked = true;
     hub__all_unlock();
-    while (hub__fd_is_ours(fd) && hub_now() < until)
-        sched_yield();
-    return hub__fd_is_ours(fd) ? -EBUSY : 0;
+    hub__exit(self);
+    return asked;
+}
+
+/* One that is nobody's yet is of a hub that is being made.  A copy mostly is on its
+ * way to a hub that finds it has no use for it. */
+static int fd_evacuate(int fd, bool *asked)
+{
+    struct hub *self = hub__peek();
+    enum hub__fd_use use;
+
+    if (likely(!hub__fd_may_be_ours(fd)))
+        return 0;
+    use = hub__fd_want(fd);
+    if (use == HUB__FD_FREE)
+        return 0;
+    if (!greenlet__several_os || hub__fd_is_of(self, fd))
+        return hub__fd_evacuate(fd);
+    if (use == HUB__FD_OURS && !*asked)
+        *asked = ask_to_evacuate(self, fd);
+    return -EAGAIN;
 }
 
 #define NUMBERS (1u << 21) /* what fdshare.c knows */

@@ -80,7 +80,9 @@ struct hub__api {
     void (*fd_release)(int);
     int (*fd_to_top)(int);
     bool (*fd_is_ours)(int);
-    int (*fd_evacuate)(int);
+    /* The program takes that number.  -EAGAIN: it is not free yet, and to be asked for
+     * again; *asked, false at first: the hub that has it knows. */
+    int (*fd_evacuate)(int, bool *asked);
     void (*fd_forget)(int);
     unsigned (*fd_lowest)(void);
     /* greenlets of the program's own */

@@ -6,6 +6,7 @@
  * the number is open.  Then a message tells the hub; and since a number is used again
  * only after its close, a hub that takes its messages before each new wait never
  * takes one file for the other. */
+#include "hub/reserve.h"
 #include "hub/sight.h"
 #include "hub/watch_impl.h"
 
@@ -23,10 +24,8 @@ static void take_one(struct hub *hub, const struct hub__fd_close *close_of)
 
     if (entry == NULL || entry->moved ||
         !hub__fd_move(hub, close_of->fd, close_of->copy)) {
-        if (close_of->copy >= 0) {
-            hub__fd_forget(close_of->copy);
-            close(close_of->copy);
-        }
+        if (close_of->copy >= 0)
+            hub__fd_drop(close_of->copy);
     }
 }
 
@@ -77,18 +76,23 @@ static void tell(struct hub *hub, int fd)
     hub__callback_push_remote(&hub->sight->take_closes);
 }
 
+/* Entered: no handler that jumps away comes between, who would leave the lock. */
 void hub__fd_closing_elsewhere(int fd)
 {
-    const struct hub *self = hub__peek();
+    struct hub *self = hub__peek();
     uint32_t whose = hub__fd_whose(fd);
     int saved = errno;
 
     if (likely(whose == 0 || (self != NULL && whose == self->id)))
         return;
+    if (self != NULL)
+        hub__enter(self);
     hub__all_lock();
     for (struct hub *hub = hub__all; hub != NULL; hub = hub->next_hub)
         if (hub != self && (whose == HUB__SEVERAL || whose == hub->id))
             tell(hub, fd);
     hub__all_unlock();
+    if (self != NULL)
+        hub__exit(self);
     errno = saved;
 }

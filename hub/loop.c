@@ -6,6 +6,7 @@
 #include "hub/poll_impl.h"
 #include "hub/loopcalls.h"
 #include "hub/loopmemory.h"
+#include "hub/reserve.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -179,10 +180,8 @@ static int open_fds(struct hub *hub, struct hub__loop *loop)
 
 static void close_own(int fd)
 {
-    if (fd < 0)
-        return;
-    hub__fd_forget(fd);
-    close(fd);
+    if (fd >= 0)
+        hub__fd_drop(fd);
 }
 
 static void start_clock(struct hub *hub, struct hub__loop *loop)
@@ -461,6 +460,18 @@ const int *hub__loop_epoll(const struct hub *hub)
 
 /* ---- the program wants one of our numbers ---- */
 
+/* Who rings just now may have read the old number, which is to be the program's. */
+static void change_number(struct hub *hub, int *slot, int copy)
+{
+    int before = *slot;
+
+    __atomic_store_n(slot, hub__fd_to_top(copy), __ATOMIC_SEQ_CST);
+    hub__fd_kept_in(slot);
+    while (__atomic_load_n(&hub->ringing, __ATOMIC_SEQ_CST) != 0)
+        sched_yield();
+    close_own(before);
+}
+
 int hub__loop_replace(int *slot, int copy)
 {
     struct hub *hub = hub__peek();
@@ -470,9 +481,7 @@ int hub__loop_replace(int *slot, int copy)
     ev_io_stop(loop->ev, &loop->timer);
     if (loop->clock_fd >= 0)
         ev_io_stop(loop->ev, &loop->clock);
-    close_own(*slot);
-    *slot = hub__fd_to_top(copy);
-    hub__fd_kept_in(slot);
+    change_number(hub, slot, copy);
     start_own(hub, loop);
     return 0;
 }

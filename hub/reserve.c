@@ -2,17 +2,19 @@
  *
  * They sit at the top of the table, so that the numbers the program gets are
  * the ones it would get without us. */
-#include "hub/hub_impl.h"
+#include "hub/reserve.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define OURS_MAX 320 /* of 64 hubs, and copies of what the program closes */
 #define ABOVE 64 /* numbers above the limit, in a full table */
 #define HIGHEST 65536 /* libev keeps an array up to the highest number */
+#define LEAVING 64
 
 static int *slots[OURS_MAX]; /* where a number is kept, to change it; or NULL */
 static int numbers[OURS_MAX];          /* atomic, as count and lowest are: */
@@ -43,6 +45,9 @@ static void unlock(void)
         hub__exit(hub);
 }
 
+/* Being closed: no more ours, and not free yet.  Number + 1; 0: none. */
+static int leaving[LEAVING]; /* atomic */
+
 static void find_lowest(void)
 {
     unsigned least = (unsigned)-1;
@@ -50,6 +55,9 @@ static void find_lowest(void)
     for (unsigned i = 0; i < count; i++)
         if ((unsigned)numbers[i] < least)
             least = (unsigned)numbers[i];
+    for (unsigned i = 0; i < LEAVING; i++)
+        if ((unsigned)leaving[i] - 1 < least)
+            least = (unsigned)leaving[i] - 1;
     __atomic_store_n(&lowest, least, __ATOMIC_RELAXED);
 }
 
@@ -62,27 +70,64 @@ static int top(void)
     return limit.rlim_cur > HIGHEST ? HIGHEST : (int)limit.rlim_cur;
 }
 
-static int avoided = -1; /* a number that the program is about to take */
+/* What the program takes, or has taken: another thread may look for a number just
+ * before it does. */
+static uint64_t wanted[HIGHEST / 64];
 
-static int avoid(void)
+static int looked_from; /* atomic: below, none is looked for */
+
+bool hub__fd_may_be_ours(int fd)
 {
-    return __atomic_load_n(&avoided, __ATOMIC_RELAXED);
+    return fd >= __atomic_load_n(&looked_from, __ATOMIC_ACQUIRE) ||
+           (unsigned)fd >= hub__fd_lowest();
 }
 
-/* Duplicate to the highest free number. */
-static int duplicate_high(int fd)
+static bool is_wanted(int fd)
 {
-    int end = top();
+    return (wanted[fd / 64] & (uint64_t)1 << fd % 64) != 0;
+}
 
-    for (int from = end - 1; from >= 0 && from >= end - 2 * OURS_MAX; from--) {
-        int copy = from != avoid() ? fcntl(fd, F_DUPFD_CLOEXEC, from) : -1;
+/* Where that number is; -1: not ours. */
+static int find(int fd)
+{
+    unsigned end = __atomic_load_n(&count, __ATOMIC_ACQUIRE);
 
-        if (copy >= 0 && copy != avoid())
+    for (unsigned i = 0; i < end; i++)
+        if (greenlet__read(numbers[i]) == fd)
+            return (int)i;
+    return -1;
+}
+
+/* What is wanted is not even taken for a moment: giving it back would close what the
+ * program has put there. */
+static int duplicate_unwanted(int fd)
+{
+    int end = top(), least = end > 2 * OURS_MAX ? end - 2 * OURS_MAX : 0;
+
+    __atomic_store_n(&looked_from, least, __ATOMIC_RELEASE);
+    for (int at = end - 1; at >= least; at--) {
+        int copy;
+
+        if (is_wanted(at) || find(at) >= 0 || fcntl(at, F_GETFD) >= 0)
+            continue;
+        copy = fcntl(fd, F_DUPFD_CLOEXEC, at);
+        if (copy == at)
             return copy;
         if (copy >= 0)
             close(copy);
     }
     return -EMFILE;
+}
+
+/* Duplicate to the highest free number. */
+static int duplicate_high(int fd)
+{
+    int copy = duplicate_unwanted(fd);
+
+    if (copy >= 0)
+        return copy;
+    memset(wanted, 0, sizeof wanted); /* it has wanted them all by now */
+    return duplicate_unwanted(fd);
 }
 
 /* In a full table there is room above the soft limit, unless that is the hard
@@ -122,6 +167,21 @@ int hub__fd_to_top(int fd)
     return copy;
 }
 
+/* What somebody goes on waiting with: no hub's own, and it stays where it is. */
+static int a_copy;
+
+int hub__fd_copy_to_top(int fd)
+{
+    int copy = hub__fd_to_top(fd);
+
+    lock();
+    for (unsigned i = 0; i < count; i++)
+        if (numbers[i] == copy)
+            slots[i] = &a_copy;
+    unlock();
+    return copy;
+}
+
 void hub__fd_kept_in(int *slot)
 {
     lock();
@@ -131,25 +191,13 @@ void hub__fd_kept_in(int *slot)
     unlock();
 }
 
-/* Where that number is; -1: not ours. */
-static int find(int fd)
-{
-    unsigned end = __atomic_load_n(&count, __ATOMIC_ACQUIRE);
-
-    for (unsigned i = 0; i < end; i++)
-        if (greenlet__read(numbers[i]) == fd)
-            return (int)i;
-    return -1;
-}
-
 bool hub__fd_is_ours(int fd)
 {
     return (unsigned)fd >= hub__fd_lowest() && find(fd) >= 0;
 }
 
-void hub__fd_forget(int fd)
+static void take_out(int fd)
 {
-    lock();
     for (unsigned i = 0; i < count; i++)
         if (numbers[i] == fd) {
             greenlet__write(numbers[i], numbers[count - 1]);
@@ -158,7 +206,68 @@ void hub__fd_forget(int fd)
             break;
         }
     find_lowest();
+}
+
+void hub__fd_forget(int fd)
+{
+    lock();
+    take_out(fd);
     unlock();
+}
+
+/* With so many hubs none is free only for a moment. */
+static int *leaving_begins(int fd)
+{
+    for (;;) {
+        lock();
+        for (unsigned i = 0; i < LEAVING; i++)
+            if (leaving[i] == 0) {
+                __atomic_store_n(&leaving[i], fd + 1, __ATOMIC_RELEASE);
+                take_out(fd);
+                unlock();
+                return &leaving[i];
+            }
+        unlock();
+        sched_yield();
+    }
+}
+
+/* A preload library's close() knows none that is ours, so it is forgotten first. */
+void hub__fd_drop(int fd)
+{
+    int *place = leaving_begins(fd);
+
+    close(fd);
+    lock();
+    __atomic_store_n(place, 0, __ATOMIC_RELEASE);
+    find_lowest();
+    unlock();
+}
+
+static bool is_leaving(int fd)
+{
+    for (unsigned i = 0; i < LEAVING; i++)
+        if (leaving[i] == fd + 1)
+            return true;
+    return false;
+}
+
+/* Under the lock: who looks while others come and go may miss one. */
+enum hub__fd_use hub__fd_want(int fd)
+{
+    enum hub__fd_use use;
+    int at;
+
+    lock();
+    if (fd < HIGHEST)
+        wanted[fd / 64] |= (uint64_t)1 << fd % 64;
+    at = find(fd);
+    if (at >= 0)
+        use = slots[at] == &a_copy ? HUB__FD_COPY : HUB__FD_OURS;
+    else
+        use = is_leaving(fd) ? HUB__FD_LEAVES : HUB__FD_FREE;
+    unlock();
+    return use;
 }
 
 unsigned hub__fd_lowest(void)
@@ -170,6 +279,7 @@ void hub__reserve_forked(void)
 {
     locked = 0; /* whoever held it is gone */
     greenlet__write(count, 0);
+    memset(leaving, 0, sizeof leaving);
     find_lowest();
 }
 
@@ -179,6 +289,9 @@ static int move_away(int *slot, int fd)
 {
     int copy;
 
+    if (slot == &a_copy)
+        return -EBUSY;
+
     if (slot == NULL)
         return hub__loop_reopen(fd);
     copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -187,12 +300,15 @@ static int move_away(int *slot, int fd)
 
 int hub__fd_evacuate(int fd)
 {
-    int at = find(fd), rc = 0;
+    int *slot = NULL;
+    int at;
 
-    if (at < 0)
+    if (hub__fd_want(fd) != HUB__FD_OURS)
         return 0;
-    __atomic_store_n(&avoided, fd, __ATOMIC_RELAXED);
-    rc = move_away(slots[at], fd);
-    __atomic_store_n(&avoided, -1, __ATOMIC_RELAXED);
-    return rc;
+    lock();
+    at = find(fd);
+    if (at >= 0)
+        slot = slots[at];
+    unlock();
+    return at >= 0 ? move_away(slot, fd) : 0;
 }

@@ -9,6 +9,7 @@
  * A wait is `exclusive` when its greenlet will consume what is there: one such
  * is woken per event, like one thread of those that block in accept(). */
 #include "hub/edge_impl.h"
+#include "hub/reserve.h"
 #include "hub/sight.h"
 
 #include <errno.h>
@@ -248,7 +249,7 @@ int hub__fd_copy(int fd)
 {
     int copy = copy_of(fd);
 
-    return copy >= 0 ? hub__fd_to_top(copy) : copy;
+    return copy >= 0 ? hub__fd_copy_to_top(copy) : copy;
 }
 
 static void move_waits(struct hub *hub, struct hub__fd *entry, int copy)
@@ -269,10 +270,8 @@ static void move_waits(struct hub *hub, struct hub__fd *entry, int copy)
         link_wait(hub, to, wait);
     }
     if (to == NULL) {
-        if (copy >= 0) {
-            hub__fd_forget(copy);
-            close(copy);
-        }
+        if (copy >= 0)
+            hub__fd_drop(copy);
         return;
     }
     to->moved = 1;
@@ -337,8 +336,7 @@ void hub__fd_release(int copy)
         return;
     entry->moved = 0;
     hub__fd_closing(copy);
-    hub__fd_forget(copy);
-    close(copy);
+    hub__fd_drop(copy);
 }
 
 int hub__moved(int copy)

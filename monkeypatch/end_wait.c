@@ -60,6 +60,12 @@ static const void *me(void)
     return carrier != NULL ? (const void *)carrier : (const void *)&mp__self;
 }
 
+bool mp__all_is_held(void)
+{
+    return unlikely(mp__several) &&
+           __atomic_load_n(&holder, __ATOMIC_RELAXED) == me();
+}
+
 void mp__all_lock(void)
 {
     const void *self = me(), *nobody = NULL;

@@ -23,6 +23,8 @@ void mp__end_wait_forked(void);
  * thread that has the lock may take it again, as its handlers do. */
 void mp__all_lock(void);
 void mp__all_unlock(void);
+/* This OS thread has it: a handler must not jump out of what it does there. */
+bool mp__all_is_held(void);
 /* Where one who looks at all of them, and lets go of the lock between, goes on; under
  * the lock. */
 enum { MP_CURSOR_CONTROL, MP_CURSOR_MONITOR, MP_CURSORS };

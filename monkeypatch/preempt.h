@@ -52,9 +52,9 @@ bool mp__late_is(const siginfo_t *info);
 /* The timer's: `running` is NULL in the hub. */
 void mp__late_look(struct mp__thread *running, const ucontext_t *context);
 /* True: what interrupted `context` is to be kept for the running thread, and will
- * be brought to it. */
+ * be brought to it.  in_list: it has interrupted who had mp__all_lock(). */
 bool mp__late_keeps(const struct mp__thread *running,
-                    const ucontext_t *context);
+                    const ucontext_t *context, bool in_list);
 
 /* compensate.c: a thread that sleeps in a system call of its own.  The signal is
  * preempt.c's. */

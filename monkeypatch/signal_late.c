@@ -116,11 +116,12 @@ static void look_again(struct mp__carrier *own)
 }
 
 bool mp__late_keeps(const struct mp__thread *running,
-                    const ucontext_t *context)
+                    const ucontext_t *context, bool in_list)
 {
     struct mp__carrier *own = mp__carrier_now();
 
-    if (own->insists || own->late < 0 || !in_library(running, context)) {
+    if (own->insists || own->late < 0 ||
+        (!in_list && !in_library(running, context))) {
         own->insists = false;
         return false;
     }
@@ -175,14 +176,16 @@ static void end_waits(const struct mp__thread *running)
 void mp__late_look(struct mp__thread *running, const ucontext_t *context)
 {
     struct mp__carrier *own = mp__carrier_now();
+    bool in;
 
     if (own->late < 0)
         return;
-    if (in_library(running, context) && own->looks < LOOKS) {
+    in = mp__all_is_held() || in_library(running, context);
+    if (in && own->looks < LOOKS) {
         look_again(own);
         return;
     }
-    own->insists = in_library(running, context);
+    own->insists = in;
     end_waits(running);
     if (running != NULL)
         bring_anew(running);

@@ -17,10 +17,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int send_to_kernel(int number)
+/* Who runs that thread blocks no more than it does itself; the caller's OS thread may
+ * be another one, all of whose threads block it. */
+static int send_to_kernel(const struct mp__thread *thread, int number)
 {
-    long rc = mp__real.syscall(SYS_tgkill, getpid(),
-                               mp__real.syscall(SYS_gettid), number);
+    long rc = mp__real.syscall(SYS_tgkill, getpid(), thread->carrier->tid,
+                               number);
 
     return rc < 0 ? errno : 0;
 }
@@ -115,10 +117,10 @@ static int send_to(struct mp__thread *thread, const siginfo_t *info)
     handled = mp__signal_has_handler(number, &restarts);
     if (number == SIGKILL || number == SIGSTOP ||
         (!blocks(thread, number) && !handled))
-        return send_to_kernel(number);
+        return send_to_kernel(thread, number);
     if (thread == mp__self && !blocks(thread, number) &&
         info->si_code == SI_TKILL)
-        return send_to_kernel(number);
+        return send_to_kernel(thread, number);
     if (mp__self == NULL && thread == &mp__main && info->si_code == SI_TKILL)
         return (int)(mp__real.syscall(SYS_tgkill, getpid(), getpid(),
                                       number) < 0 ? errno : 0);
@@ -208,6 +210,7 @@ bool mp__signal_hand_over(int number, siginfo_t *info, const void *context)
 {
     struct mp__thread *running = mp__self, *thread = NULL;
     bool in_hub = mp__carrier_loops(), restarts;
+    bool in_list = mp__all_is_held();
 
     if (is_forced(number, info))
         return hand_over_forced(running, number);
@@ -219,7 +222,7 @@ bool mp__signal_hand_over(int number, siginfo_t *info, const void *context)
     if (thread == NULL)
         thread = who_takes(number, in_hub ? NULL : running);
     if (thread == running && !in_hub && !blocks(thread, number) &&
-        !mp__late_keeps(running, context))
+        !mp__late_keeps(running, context, in_list))
         return false;
     mp__signal_has_handler(number, &restarts);
     leave_to(thread, info);
@@ -240,7 +243,7 @@ void mp__signals_deliver(struct mp__thread *self)
         bool restarts;
 
         if (!mp__signal_has_handler(info.si_signo, &restarts)) {
-            send_to_kernel(info.si_signo); /* the end of the process */
+            send_to_kernel(self, info.si_signo); /* the end of the process */
             continue;
         }
         mp__real.getcontext(&context);

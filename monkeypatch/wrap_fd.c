@@ -27,13 +27,40 @@ static bool is_open(int fd)
     return SYS_CALL(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) >= 0;
 }
 
-/* The program is about to put something at `fd`. */
-static void make_free(int fd)
+#define LOOK_NS 50000
+#define MOST_NS INT64_C(10000000000)
+
+/* What another hub has there is its own to move: that one's thread may be waiting
+ * for this hub likewise.  False: it does not come to it. */
+static bool evacuate(int fd)
 {
-    if (mp__fd_ours(fd))
-        mp__hub->fd_evacuate(fd);
-    else
-        mp__fd_closing(fd);
+    bool asked = false;
+    int64_t until = 0;
+
+    while (mp__hub->fd_evacuate(fd, &asked) == -EAGAIN) {
+        int64_t now = mp__now();
+
+        if (until == 0)
+            until = now + MOST_NS;
+        if (now >= until)
+            return false;
+        if (mp__may_park())
+            mp__sleep_until(now + LOOK_NS, 0);
+        else
+            SYS_CALL(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+    return true;
+}
+
+/* The program is about to put something at `fd`.  False: Linux says EBUSY, too, where
+ * somebody else is just about to. */
+static bool make_free(int fd)
+{
+    mp__io_spend(); /* who takes and closes numbers only lets others run, too */
+    if (!evacuate(fd))
+        return false;
+    mp__fd_closing(fd);
+    return true;
 }
 
 MP_EXPORT int close(int fd)
@@ -69,8 +96,8 @@ MP_EXPORT int dup2(int fd, int to)
     if (tracking()) {
         if (mp__hub->fd_is_ours(fd))
             return mp__fail(-EBADF);
-        if (fd != to && to >= 0 && is_open(fd))
-            make_free(to);
+        if (fd != to && to >= 0 && is_open(fd) && !make_free(to))
+            return mp__fail(-EBUSY);
     } else if (mp__in_vfork_child == 0 && fd != to) {
         mp__fd_forget(to);
     }
@@ -83,8 +110,9 @@ MP_EXPORT int dup3(int fd, int to, int flags)
     if (tracking()) {
         if (mp__hub->fd_is_ours(fd))
             return mp__fail(-EBADF);
-        if (fd != to && to >= 0 && (flags & ~O_CLOEXEC) == 0 && is_open(fd))
-            make_free(to);
+        if (fd != to && to >= 0 && (flags & ~O_CLOEXEC) == 0 && is_open(fd) &&
+            !make_free(to))
+            return mp__fail(-EBUSY);
     } else if (mp__in_vfork_child == 0 && fd != to) {
         mp__fd_forget(to);
     }
@@ -202,7 +230,7 @@ MP_EXPORT int fcntl(int fd, int command, ...)
             return wait_for_lock(fd, command, arg);
         if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) &&
             mp__hub->fd_is_ours((int)(long)arg))
-            mp__hub->fd_evacuate((int)(long)arg);
+            evacuate((int)(long)arg);
     }
     if (mp__owner_call(fd, command, arg, &done))
         return done < 0 ? mp__fail((int)done) : (int)done;

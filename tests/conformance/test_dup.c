@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -174,11 +175,63 @@ START_TEST(the_highest_numbers_are_free)
     for (int fd = top - 20; fd < top; fd++) {
         pthread_t writer = start_later(0, put_byte, &ends[1]);
 
-        ck_assert_int_eq(read(fd, &byte, 1), 1);
+        errno = 0;
+        ck_assert_msg(read(fd, &byte, 1) == 1, "read(%d): %s", fd,
+                      strerror(errno));
         join_thread(writer);
         ck_assert_int_eq(close(fd), 0);
     }
     check_threads();
+    conf_close_both(ends);
+}
+END_TEST
+
+static void *take_numbers(void *file)
+{
+    const struct stat *wanted = file;
+    struct rlimit limit;
+    struct stat status;
+    int end = open("/dev/null", O_RDONLY);
+
+    CONF_CHECK(end >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    for (int fd = (int)limit.rlim_cur - 1; fd >= (int)limit.rlim_cur - 40;
+         fd -= 2) {
+        CONF_CHECK(dup2(end, fd) == fd);
+        for (int i = 0; i < 20; i++) {
+            CONF_CHECK(fstat(fd, &status) == 0);
+            CONF_CHECK(status.st_rdev == wanted->st_rdev);
+        }
+        CONF_CHECK(close(fd) == 0);
+    }
+    CONF_CHECK(close(end) == 0);
+    return NULL;
+}
+
+/* Whoever else makes or closes something there meanwhile. */
+START_TEST(a_number_that_was_taken_stays)
+{
+    enum { WAITERS = 8, ROUNDS = 40 };
+    pthread_t waiters[WAITERS], other;
+    int ends[2];
+    struct stat null;
+
+    conf_pipe(ends);
+    ck_assert_int_eq(stat("/dev/null", &null), 0);
+    for (int i = 0; i < WAITERS; i++)
+        waiters[i] = start_thread(wait_for_byte, &ends[0]);
+    for (int round = 0; round < ROUNDS; round++) {
+        if (_i == 0) {
+            take_numbers(&null);
+            continue;
+        }
+        other = start_thread(take_numbers, &null);
+        check_threads();
+        join_thread(other);
+    }
+    for (int i = 0; i < WAITERS; i++)
+        put_byte(&ends[1]);
+    for (int i = 0; i < WAITERS; i++)
+        join_thread(waiters[i]);
     conf_close_both(ends);
 }
 END_TEST
@@ -279,6 +332,7 @@ static void add(TCase *tcase)
     conf_test(tcase, dup2_closes_what_had_the_number, 1);
     conf_test(tcase, refuses, 1);
     conf_test(tcase, the_highest_numbers_are_free, 3);
+    conf_test(tcase, a_number_that_was_taken_stays, 2);
     conf_test(tcase, new_fds_get_the_lowest_free_number, 1);
     conf_test(tcase, as_many_fds_as_the_limit_says, 1);
     conf_test(tcase, a_fresh_program_begins_at_three, 1);

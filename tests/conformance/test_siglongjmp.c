@@ -194,6 +194,74 @@ START_TEST(leaves_from_anywhere)
 }
 END_TEST
 
+static volatile int come_and_gone, stop;
+
+static void *return_it(void *argument)
+{
+    return argument;
+}
+
+static void *make_and_join(void *argument)
+{
+    while (!stop) {
+        join_thread(start_thread(return_it, NULL));
+        come_and_gone++;
+    }
+    return argument;
+}
+
+static void ignore_usr2(void)
+{
+    struct sigaction ignore;
+
+    memset(&ignore, 0, sizeof ignore);
+    ignore.sa_handler = SIG_IGN;
+    sigaction(SIGUSR2, &ignore, NULL);
+}
+
+static pthread_t start_maker(void)
+{
+    pthread_t thread;
+    sigset_t alarm;
+
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &alarm, NULL), 0);
+    thread = start_thread(make_and_join, NULL);
+    ck_assert_int_eq(pthread_sigmask(SIG_UNBLOCK, &alarm, NULL), 0);
+    return thread;
+}
+
+/* Out of a call that has to do with all threads, beside some that change them. */
+START_TEST(leaves_while_threads_come_and_go)
+{
+    enum { OTHERS = 100, MAKERS = 3 };
+    pthread_t others[OTHERS], makers[MAKERS];
+    int seen;
+
+    for (int i = 0; i < OTHERS; i++)
+        others[i] = start_other();
+    stop = 0;
+    for (int i = 0; i < MAKERS; i++)
+        makers[i] = start_maker();
+    handle(jump_once, NULL);
+    ring(1000, 1000);
+    for (volatile int round = 0; round < 300; round++)
+        if (sigsetjmp(escape, 1) == 0)
+            for (armed = 1;;)
+                ignore_usr2();
+    ring(0, 0);
+    seen = come_and_gone;
+    while (come_and_gone < seen + 10)
+        sleep_ms(1);
+    stop = 1;
+    for (int i = 0; i < MAKERS; i++)
+        join_thread(makers[i]);
+    for (int i = 0; i < OTHERS; i++)
+        join_thread(others[i]);
+}
+END_TEST
+
 START_TEST(a_handler_runs_on_the_main_thread_s_stack)
 {
     pthread_t other = start_other();
@@ -216,6 +284,7 @@ static void add(TCase *tcase)
     conf_test(tcase, leaves_a_waiting_write, 1);
     conf_test(tcase, leaves_again_and_again, 1);
     conf_test(tcase, leaves_from_anywhere, 1);
+    conf_test(tcase, leaves_while_threads_come_and_go, 1);
     conf_test(tcase, a_handler_runs_on_the_main_thread_s_stack, 1);
 }
 

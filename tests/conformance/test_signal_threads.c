@@ -498,8 +498,32 @@ static void die_when_unblocked(void)
     pthread_join(thread, NULL);
 }
 
+static void *unblock_and_wait(void *argument)
+{
+    unblock(&usr1);
+    return wait_to_go_on(argument);
+}
+
+/* Whoever else blocks it, and who sends it. */
+static void die_by_one_that_does_not_block(void)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+
+    signal(SIGUSR1, SIG_DFL);
+    block(&usr1);
+    for (int i = 0; i < THREADS; i++) {
+        threads[i] = start_thread(i == 2 ? unblock_and_wait : wait_to_go_on,
+                                  NULL);
+        wait_for(&started);
+    }
+    pthread_kill(threads[2], SIGUSR1);
+    sleep_ms(1000);
+}
+
 START_TEST(the_default_action_is_the_processs)
 {
+    ck_assert_int_eq(run_child(die_by_one_that_does_not_block), 128 + SIGUSR1);
     ck_assert_int_eq(run_child(die_by_a_thread), 128 + SIGUSR1);
     ck_assert_int_eq(run_child(die_when_unblocked), 128 + SIGUSR1);
 }

@@ -32,6 +32,12 @@ static void join_all(int count)
         pthread_join(threads[i], NULL);
 }
 
+/* All have what they hold, however late they began. */
+static void meet(void)
+{
+    pthread_barrier_wait(&barrier);
+}
+
 static void __attribute__((noinline)) take(pthread_mutex_t *mutex)
 {
     pthread_mutex_lock(mutex);
@@ -41,7 +47,7 @@ static void __attribute__((noinline)) take(pthread_mutex_t *mutex)
 static void *first_then_second(void *arg)
 {
     pthread_mutex_lock(&first);
-    usleep(20000);
+    meet();
     take(&second);
     return arg;
 }
@@ -49,28 +55,29 @@ static void *first_then_second(void *arg)
 static void *second_then_first(void *arg)
 {
     pthread_mutex_lock(&second);
-    usleep(20000);
+    meet();
     take(&first);
     return arg;
 }
 
-static void start_abba(void)
+static void start_abba(unsigned who_meet)
 {
+    pthread_barrier_init(&barrier, NULL, who_meet);
     threads[0] = start("alpha", first_then_second, NULL);
     threads[1] = start("beta", second_then_first, NULL);
 }
 
 static void abba(void)
 {
-    start_abba();
+    start_abba(2);
     join_all(2);
 }
 
 /* A third one waits for a lock of theirs; the main thread is alive. */
 static void abba_alive(void)
 {
-    start_abba();
-    usleep(50000);
+    start_abba(3);
+    meet();
     threads[2] = start("gamma", second_then_first, NULL);
     for (;;)
         usleep(50000);
@@ -93,7 +100,7 @@ static void *join_next(void *arg)
 {
     long i = (long)arg;
 
-    usleep(20000);
+    meet();
     pthread_join(threads[(i + 1) % 3], NULL);
     return NULL;
 }
@@ -102,8 +109,10 @@ static void joins(void)
 {
     static const char *const names[] = { "jack", "jill", "joe" };
 
+    pthread_barrier_init(&barrier, NULL, 4);
     for (long i = 0; i < 3; i++)
         threads[i] = start(names[i], join_next, (void *)i);
+    meet();
     pthread_exit(NULL);
 }
 
@@ -137,7 +146,7 @@ static void never_posted(void)
 static void *one_then_other(void *arg)
 {
     pthread_rwlock_wrlock(&one_rw);
-    usleep(20000);
+    meet();
     pthread_rwlock_rdlock(&other_rw);
     return arg;
 }
@@ -145,13 +154,14 @@ static void *one_then_other(void *arg)
 static void *other_then_one(void *arg)
 {
     pthread_rwlock_wrlock(&other_rw);
-    usleep(20000);
+    meet();
     pthread_rwlock_wrlock(&one_rw);
     return arg;
 }
 
 static void rwlocks(void)
 {
+    pthread_barrier_init(&barrier, NULL, 2);
     threads[0] = start("writer", one_then_other, NULL);
     threads[1] = start("scribe", other_then_one, NULL);
     join_all(2);

@@ -16,8 +16,8 @@ import harness
 from harness import check
 
 COMMAND = os.path.join(harness.BUILD_DIR, "bin", "vireo")
-DEADLOCKED, WAITING = (harness.c_program(name, "-rdynamic")
-                       for name in ("deadlocked", "waiting"))
+DEADLOCKED, WAITING, IDLING = (harness.c_program(name, "-rdynamic")
+                               for name in ("deadlocked", "waiting", "idling"))
 LIMIT_S = 120
 
 # What is said of each, besides `none of N threads can go on`.
@@ -49,13 +49,19 @@ FOR_EVER = {
 NOT_FOR_EVER = ["accept", "timed", "timed-abba", "sigwait", "handler", "alarm",
                 "timer", "native", "shared", "robust", "shared-sem", "flock",
                 "child", "slow", "handed-over", "competing"]
+# All threads but one wait for each other, and that one for this.
+IDLE = ["read", "poll", "epoll", "aio", "timerfd", "pause", "handler", "timer",
+        "sigwait", "child", "queue", "shared-cond", "shared-rwlock",
+        "shared-futex", "computing", "sleeping"]
+HUBS = (1, 2, 4)
 
 
 class Program:
-    """deadlocked.c or waiting.c, with what it says read from a file: nobody is
-    waited for."""
+    """deadlocked.c, waiting.c or another, with what it says read from a file: nobody
+    is waited for."""
 
-    def __init__(self, what, *arguments, mode=harness.VIREO, preexec=None, **variables):
+    def __init__(self, what, *arguments, mode=harness.VIREO, preexec=None,
+                 program=None, **variables):
         self.log = tempfile.TemporaryFile("w+")
         self.out = tempfile.TemporaryFile("w+")
         self.folder = tempfile.TemporaryDirectory(prefix="vireo-test-")
@@ -65,8 +71,8 @@ class Program:
         if mode == harness.NATIVE:
             env = {k: v for k, v in env.items() if not k.startswith("VIREO_")}
         self.popen = subprocess.Popen(
-            [WAITING if what in NOT_FOR_EVER or arguments else DEADLOCKED, what,
-             *map(str, arguments)], env=env, stdin=subprocess.DEVNULL,
+            [program or (WAITING if what in NOT_FOR_EVER or arguments else
+                         DEADLOCKED), what, *map(str, arguments)], env=env, stdin=subprocess.DEVNULL,
             stdout=self.out, stderr=self.log, preexec_fn=preexec)
         self.pid = self.popen.pid
 
@@ -108,9 +114,8 @@ def find(pattern, text):
     check(re.search(pattern, text, re.M), "no %s in:\n%s", pattern, text)
 
 
-def test_for_ever():
-    """All at once; each says so once, goes on to hang, and dies of a signal."""
-    programs = {what: Program(what) for what in FOR_EVER}
+def check_for_ever(**variables):
+    programs = {what: Program(what, **variables) for what in FOR_EVER}
     for what, wanted in FOR_EVER.items():
         with programs[what] as program:
             program.until(r"^vireo: deadlock: none of \d+ threads can go on$")
@@ -129,14 +134,68 @@ def test_for_ever():
                   what)
 
 
+def test_for_ever():
+    """All at once; each says so once, goes on to hang, and dies of a signal."""
+    check_for_ever()
+
+
+def test_for_ever_on_hubs():
+    """Those who wait for each other are on several."""
+    for hubs in HUBS[1:]:
+        check_for_ever(VIREO_HUBS=str(hubs))
+
+
 def test_others_are_alive():
-    with Program("abba-alive") as program:
+    for hubs in HUBS:
+        check_others_are_alive(hubs)
+
+
+def check_others_are_alive(hubs):
+    with Program("abba-alive", VIREO_HUBS=str(hubs)) as program:
         text = program.until(r"^  cycle: alpha ")
         find(r"^vireo: deadlock: 3 of 4 threads can never go on$", text)
         find(r'^  thread \d+ "gamma" waits for mutex 0x\w+, held by beta ', text)
         check('"main"' not in text, "main is alive:\n%s", text)
         time.sleep(3)
         check(program.said() == text, "it says more:\n%s", program.said())
+
+
+def test_not_for_ever_on_hubs():
+    programs = {(what, hubs): Program(what, 6, VIREO_HUBS=str(hubs))
+                for what in NOT_FOR_EVER for hubs in HUBS[1:]}
+    for what, program in programs.items():
+        with program:
+            check(program.ends() == (0, "done\n", ""), "%s: %s", what,
+                  program.ends())
+
+
+def test_idle():
+    """Who waits for input, a time, a signal, a child or another process."""
+    run = lambda what, seconds, **more: Program(what, seconds, program=IDLING,
+                                                **more)
+    natives = {what: run(what, 1, mode=harness.NATIVE) for what in IDLE}
+    programs = {(what, hubs): run(what, 6, VIREO_HUBS=str(hubs))
+                for what in IDLE for hubs in HUBS}
+    for what, program in {**natives, **programs}.items():
+        with program:
+            check(program.ends() == (0, "done\n", ""), "%s: %s", what,
+                  program.ends())
+
+
+def test_stopped():
+    """Time in which nobody ran at all."""
+    programs = {hubs: Program("competing", 8, VIREO_HUBS=str(hubs))
+                for hubs in HUBS}
+    time.sleep(0.5)
+    for _ in range(2):
+        for number, span in ((signal.SIGSTOP, 2.5), (signal.SIGCONT, 0.1)):
+            for program in programs.values():
+                program.popen.send_signal(number)
+            time.sleep(span)
+    for hubs, program in programs.items():
+        with program:
+            check(program.ends() == (0, "done\n", ""), "%d hubs: %s", hubs,
+                  program.ends())
 
 
 def test_not_for_ever():
