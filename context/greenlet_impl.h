@@ -508,7 +508,8 @@ void greenlet__fork_child(void);
 void greenlet__threads_forked(struct greenlet__os *os);
 /* True while this OS thread is inside ld.so with its load lock held. */
 bool greenlet__in_loader(void);
-/* Offsets inside struct pthread, from the thread pointer; -1 where not found. */
+/* Offsets from the start of struct pthread, inside of it but for that of rseq, which may
+ * be negative; -1 where not found. */
 struct greenlet__tls_layout {
     size_t pthread_size;
     ptrdiff_t pthread_start; /* 0 on x86-64, -pthread_size on aarch64 */

@@ -44,6 +44,9 @@ static void (*ctype_init)(void);
 #define FSGSBASE_BIT 2
 #endif
 
+/* struct rseq as it was first, which is what libc reads of it. */
+enum { RSEQ_SIZE = 32, RSEQ_CPU_ID = 4 };
+
 static void *symbol(const char *name)
 {
     return dlsym(RTLD_DEFAULT, name);
@@ -250,13 +253,26 @@ static const char *find_described(void)
     return NULL;
 }
 
+/* Up to glibc 2.40 the area lies in struct pthread; since then beside the variables,
+ * which on x86-64 is below it. */
 static void find_rseq(void)
 {
+    struct greenlet__tls_layout *tls = &greenlet__tls;
     const ptrdiff_t *offset = symbol("__rseq_offset");
+    ptrdiff_t lowest, highest;
 
-    greenlet__tls.rseq = -1;
-    if (offset != NULL && !(greenlet__masked & FEATURE_RSEQ))
-        greenlet__tls.rseq = *offset - greenlet__tls.pthread_start;
+    tls->rseq = -1;
+    if (offset == NULL || (greenlet__masked & FEATURE_RSEQ))
+        return;
+#ifdef __x86_64__
+    lowest = (ptrdiff_t)(tls->pthread_size - tls->static_size);
+    highest = (ptrdiff_t)tls->pthread_size - RSEQ_SIZE;
+#else
+    lowest = tls->pthread_start;
+    highest = (ptrdiff_t)tls->static_size - RSEQ_SIZE;
+#endif
+    if (*offset >= lowest && *offset <= highest)
+        tls->rseq = *offset - tls->pthread_start;
 }
 
 static const char *find_probed(void)
@@ -335,8 +351,10 @@ void greenlet__tls_fill(char *pthread, const char *model,
     put_word(pthread + tls->list + 8, (uintptr_t)(pthread + tls->list));
     memcpy(pthread + tls->tid, model + tls->tid, sizeof(int32_t));
     fill_robust(pthread, model);
-    if (tls->rseq >= 0)
-        memcpy(pthread + tls->rseq + 4, &unset, sizeof unset);
+    if (tls->rseq != -1) {
+        memset(pthread + tls->rseq, 0, RSEQ_SIZE);
+        memcpy(pthread + tls->rseq + RSEQ_CPU_ID, &unset, sizeof unset);
+    }
     if (slot != NULL && tls->stackblock >= 0 && tls->stackblock_size >= 0) {
         put_word(pthread + tls->stackblock, (uintptr_t)slot->base);
         put_word(pthread + tls->stackblock_size, slot->size);

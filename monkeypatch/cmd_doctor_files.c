@@ -181,12 +181,13 @@ static const struct {
 
 #if defined(__x86_64__)
 /* `mov $number, %eax` a little before `syscall`; -1: not there, and then these
- * bytes may be anything. */
+ * bytes may be anything.  Before a byte that is 0 they are part of a number: of
+ * an offset, mostly. */
 static long call_at(const unsigned char *code, size_t at)
 {
     uint32_t number;
 
-    if (code[at] != 0x0f || code[at + 1] != 0x05)
+    if (code[at] != 0x0f || code[at + 1] != 0x05 || code[at + 2] == 0)
         return -1;
     for (size_t back = 5; back <= LOOK_BACK && back <= at; back++)
         if (code[at - back] == 0xb8) {
@@ -197,7 +198,7 @@ static long call_at(const unsigned char *code, size_t at)
     return -1;
 }
 #define STEP 1
-#define CALL 2
+#define CALL 3 /* what call_at() looks at */
 #elif defined(__aarch64__)
 /* `mov x8, #number` a little before `svc #0`. */
 static long call_at(const unsigned char *code, size_t at)

@@ -68,7 +68,7 @@ static bool has_robust(void)
 
 static bool has_rseq(void)
 {
-    return mp__hub->tls->rseq >= 0;
+    return mp__hub->tls->rseq != -1;
 }
 
 static const struct {

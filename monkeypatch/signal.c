@@ -153,8 +153,9 @@ static void report_overflow(const struct mp__thread *self, const void *address)
 }
 
 /* As the kernel does it: the handler may change the mask that is in `context`,
- * which is the thread's when it returns. */
-void mp__signal_run(int number, siginfo_t *info, void *context)
+ * which is the thread's when it returns, by `leave`. */
+static void run(int number, siginfo_t *info, void *context,
+                void (*leave)(struct mp__thread *, uint64_t))
 {
     struct action action = action_now(number);
     struct mp__thread *self = mp__self;
@@ -176,7 +177,12 @@ void mp__signal_run(int number, siginfo_t *info, void *context)
     set_kernels(&interrupted->uc_sigmask, before);
     mp__signal_mask_set(self, mask);
     call(&action, number, info, context);
-    mp__signal_mask_set(self, mp__signal_word(&interrupted->uc_sigmask));
+    leave(self, mp__signal_word(&interrupted->uc_sigmask));
+}
+
+void mp__signal_run(int number, siginfo_t *info, void *context)
+{
+    run(number, info, context, mp__signal_mask_set);
 }
 
 /* What the kernel calls.  Its own mask is ours to bring back. */
@@ -189,7 +195,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
         mp__signal_run(number, info, context);
     } else {
         if (!mp__signal_hand_over(number, info, context))
-            mp__signal_run(number, info, context);
+            run(number, info, context, mp__signal_mask_return);
         set_kernels(&interrupted->uc_sigmask, mp__signal_mask_applied());
     }
     errno = saved;

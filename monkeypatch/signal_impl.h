@@ -38,6 +38,8 @@ bool mp__signal_is_ignored(int number);
 /* signal_mask.c */
 void mp__signal_masks_start(void);
 void mp__signal_mask_set(struct mp__thread *self, uint64_t word);
+/* At the end of a handler that the kernel called: its mask is set by the return. */
+void mp__signal_mask_return(struct mp__thread *self, uint64_t word);
 /* The mask of the kernel thread, which all mapped threads share. */
 uint64_t mp__signal_mask_applied(void);
 

@@ -47,8 +47,7 @@ static uint64_t own_of(const struct mp__thread *thread)
     return thread != NULL ? thread->signal_mask & OWN : 0;
 }
 
-/* Unblocking lets signals in at once, and their handler asks for `applied`. */
-static void apply(struct mp__carrier *carrier, struct mp__thread *self)
+static void find_applied(struct mp__carrier *carrier, struct mp__thread *self)
 {
     uint64_t wanted = 0;
 
@@ -60,6 +59,12 @@ static void apply(struct mp__carrier *carrier, struct mp__thread *self)
     carrier->common = wanted;
     carrier->holder = self;
     carrier->applied = carrier->common | own_of(self);
+}
+
+/* Unblocking lets signals in at once, and their handler asks for `applied`. */
+static void apply(struct mp__carrier *carrier, struct mp__thread *self)
+{
+    find_applied(carrier, self);
     kernel_mask(carrier->applied);
 }
 
@@ -137,12 +142,11 @@ static void count(struct mp__carrier *carrier, uint64_t word, int by)
         carrier->blocked_by[__builtin_ctzll(word)] += (unsigned)by;
 }
 
-/* Always by a call of the kernel: the caller may be in a handler, with the mask
- * that the kernel gave it. */
-void mp__signal_mask_set(struct mp__thread *self, uint64_t word)
+/* Leaves the kernel thread with all blocked, and says in `applied` what is wanted. */
+static void change_word(struct mp__thread *self, uint64_t word)
 {
     struct mp__carrier *carrier = self->carrier;
-    uint64_t before = self->signal_mask, all = ~(uint64_t)0;
+    uint64_t before, all = ~(uint64_t)0;
 
     word &= ~NEVER;
     kernel_mask(all); /* a handler that counts, too, must not come between */
@@ -153,9 +157,30 @@ void mp__signal_mask_set(struct mp__thread *self, uint64_t word)
     self->signal_mask = word;
     if (unlikely((word & OWN) != 0))
         mp__signal_own = true;
-    apply(carrier, self);
-    if (unlikely((self->signals_pending & ~word) != 0))
+    find_applied(carrier, self);
+}
+
+static void deliver_unblocked(struct mp__thread *self)
+{
+    if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
         mp__signals_deliver(self);
+}
+
+/* Always by a call of the kernel: the caller may be in a handler, with the mask
+ * that the kernel gave it. */
+void mp__signal_mask_set(struct mp__thread *self, uint64_t word)
+{
+    change_word(self, word);
+    kernel_mask(self->carrier->applied);
+    deliver_unblocked(self);
+}
+
+/* Signals that come faster than they are handled would pile up on the stack if they
+ * were let in before the frame of this one is gone. */
+void mp__signal_mask_return(struct mp__thread *self, uint64_t word)
+{
+    change_word(self, word);
+    deliver_unblocked(self);
 }
 
 static int change_mask(int how, const sigset_t *set, sigset_t *old)

@@ -15,13 +15,19 @@ static void give_back(struct mp__thread **thread)
         mp__self->joining = NULL;
 }
 
+/* Who waits for us and is cancelled will not wait any more. */
+static bool waits_for_us(const struct mp__thread *thread)
+{
+    return mp__self != NULL && thread->joining == mp__self &&
+           !__atomic_load_n(&thread->cancel_pending, __ATOMIC_ACQUIRE);
+}
+
 static int claim(struct mp__thread *thread)
 {
     uint32_t state = JOINABLE;
     MP_ALL_STAY;
 
-    if (thread == mp__self ||
-        (mp__self != NULL && thread->joining == mp__self))
+    if (thread == mp__self || waits_for_us(thread))
         return EDEADLK;
     if (!__atomic_compare_exchange_n(&thread->detached, &state, JOINED, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))

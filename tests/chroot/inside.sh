@@ -15,7 +15,7 @@ cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 }
 ninja -C /build --quiet -j "$jobs" bin/vireo bin/vireo-conformance-preload lib/libvireo.so \
     lib/libvireo-preload.so tests/conformance/all tests/monkeypatch/all \
-    tests/greenlet/all tests/programs/all python \
+    tests/greenlet/all tests/programs/all examples/drivers/all python tests/differential/all \
     tests/context/all # programs/sanitizers runs them under valgrind
 status=0
 rm -f /build/tests.xml

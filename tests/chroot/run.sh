@@ -80,6 +80,16 @@ unregister() {
     rm -f "$place/registered"
 }
 
+# The handler is the machine's: who ends first, in whatever tree, would take it from the
+# others.
+one_with_handler() {
+    [ -d /run/lock ] || return 0
+    exec 8>/run/lock/vireo-chroot-arm64
+    flock --nonblock 8 && return
+    say "waiting for another run with a handler for arm64 to end"
+    flock 8
+}
+
 # ---- end ----------------------------------------------------------------------
 
 # The first process of the namespaces is gone only when all others in them are:
@@ -97,7 +107,7 @@ leave() {
     status=$?
     trap '' HUP INT TERM
     [ -z "$child" ] || end_child
-    [ ! -e "$place/registered" ] || unregister
+    [ "$name" = "$suite" ] || [ ! -e "$place/registered" ] || unregister
     if [ "${KEEP:-0}" = 1 ] && [ -e "$root/.complete" ]; then
         say "kept: $root"
     else
@@ -116,6 +126,7 @@ flock --nonblock 9 || {
     say "waiting for another run to end"
     flock 9
 }
+[ "$name" = "$suite" ] || one_with_handler
 child=
 trap leave EXIT
 trap 'exit 129' HUP
@@ -127,7 +138,7 @@ url=
 # what is within: run_alone.py looks there for what a test has left running.
 setpriv --pdeathsig KILL unshare --mount --pid --ipc --fork --kill-child \
     --mount-proc sh "$here/system.sh" "$name" "$source" "$build" "$url" \
-    </dev/null 9>&- &
+    </dev/null 8>&- 9>&- &
 child=$!
 status=0
 wait "$child" || status=$?

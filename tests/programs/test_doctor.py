@@ -150,6 +150,18 @@ def test_calls_of_its_own():
     has(agrees(built("raw", text), 0), "note", "syscalls", "futex")
 
 
+def test_bytes_like_a_call():
+    """`movdqa 0x50f30(%rip)` after `mov $1, %eax`, as libssl.so.3 of Debian 13 has it."""
+    if os.uname().machine != "x86_64":
+        raise harness.Skip("instructions of x86-64")
+    body = ('__asm__ volatile("mov $1, %eax\\n"'
+            ' ".byte 0x66, 0x0f, 0x6f, 0x05, 0x30, 0x0f, 0x05, 0x00");')
+    text = THREAD.replace("int main", "static void __attribute__((used))"
+                          " add_itself(void) { %s }\nint main" % body)
+    text = agrees(built("like", text), 0)
+    check("syscalls" not in text, "%s", text)
+
+
 def test_openmp():
     text = THREAD.replace("int main", "#include <omp.h>\nint main").replace(
         "int rc", "int rc = omp_get_max_threads() < 1, one")

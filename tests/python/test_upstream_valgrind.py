@@ -23,7 +23,9 @@ def main():
         support.skip("valgrind is not installed")
     with support.scratch() as folder:
         # It has room for 30,000 mappings, of which each stack with its guard is two.
-        upstream_suite.with_fewer(support.copy_with_upstream_tests(folder))
+        package = support.copy_with_upstream_tests(folder)
+        upstream_suite.with_fewer(package)
+        upstream_suite.with_own_memory(package)
         log = os.path.join(folder, "valgrind-%p")
         found = upstream_suite.run_suite(
             folder, ("valgrind", "--log-file=" + log, "--error-limit=no"),

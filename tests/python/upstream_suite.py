@@ -15,6 +15,17 @@ WHOSE = "import greenlet, greenlet._greenlet as c; print(greenlet.__file__); " \
 
 
 UNTRACKED = "    def test_untracked_memory_doesnt_increase_unfinished_thread"
+USS = "psutil.Process().memory_full_info().uss"
+# What the process has written itself.  The rest of USS, pages of files that no other
+# process maps just now, comes and goes with the others: beside a Python that starts
+# and ends, upstream's module fails these tests, too.
+WRITTEN = """
+
+def bytes_written():
+    with open("/proc/self/smaps_rollup", encoding="ascii") as stream:
+        return sum(int(line.split()[1]) * 1024 for line in stream
+                   if line.startswith(("Private_Dirty:", "Swap:")))
+"""
 NOT_HERE = "    @__import__('unittest').skip('the emulator has memory, too')\n"
 
 
@@ -34,6 +45,22 @@ def with_fewer(package, emulated=False):
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(text)
     return left_out
+
+
+def with_own_memory(package):
+    """Three tests compare the memory of the process; upstream measures it in one or
+    the other file."""
+    found = 0
+    for name in ("__init__.py", "test_leaks.py"):
+        path = os.path.join(package, "tests", name)
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+        if USS in text:
+            found += 1
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write(text.replace(USS, "bytes_written()") + WRITTEN)
+    if not found:
+        sys.exit("upstream's tests measure memory in another way")
 
 
 def problems(output, left_out):
@@ -74,6 +101,7 @@ def main(times, **more):
         left_out = with_fewer(package, True) if support.CROSS else 0
         if left_out:
             print("%d tests of memory left out in the emulator" % left_out)
+        with_own_memory(package)
         for _ in range(times):
             found += run_suite(folder, left_out=left_out, **more)
     for problem in found:
