@@ -7,14 +7,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { WAITERS = 4 };
+enum { WAITERS = 4, ALL = (1 << WAITERS) - 1 };
 
 static uint32_t word, elsewhere;
 static const int private_or_not[] = {FUTEX_PRIVATE_FLAG, 0};
 enum { KINDS = 2 };
 
-/* Who has been woken, by the bit that it waits for; atomic. */
-static uint32_t woken;
+/* Atomic: who is about to wait, and who has been woken, by the bit that it waits
+ * for. */
+static uint32_t begun, woken;
 
 static long futex(uint32_t *at, int op, uint32_t value, uintptr_t other,
                   uint32_t *second, uint32_t bits)
@@ -28,6 +29,7 @@ static void *wait_for_bit(void *bit)
 {
     uint32_t mine = 1u << (uintptr_t)bit;
 
+    __atomic_or_fetch(&begun, mine, __ATOMIC_SEQ_CST);
     CONF_CHECK(
         futex(&word, FUTEX_WAIT_BITSET | shared_flag, 0, 0, NULL, mine) == 0);
     __atomic_or_fetch(&woken, mine, __ATOMIC_SEQ_CST);
@@ -36,11 +38,13 @@ static void *wait_for_bit(void *bit)
 
 static void start_waiters(pthread_t threads[WAITERS], int flag)
 {
-    word = elsewhere = woken = 0;
+    word = elsewhere = begun = woken = 0;
     shared_flag = flag;
     for (uintptr_t i = 0; i < WAITERS; i++)
         threads[i] = start_thread(wait_for_bit, (void *)i);
-    sleep_ms(50);
+    while (__atomic_load_n(&begun, __ATOMIC_SEQ_CST) != ALL)
+        sleep_ms(1);
+    sleep_ms(200); /* nothing tells that it waits: a busy machine takes its time */
 }
 
 static long wake(uint32_t *at, int n, uint32_t bits)
@@ -49,10 +53,16 @@ static long wake(uint32_t *at, int n, uint32_t bits)
                  bits);
 }
 
-static uint32_t who(void)
+/* So many have been woken, and no more: who. */
+static uint32_t who(int count)
 {
-    sleep_ms(20);
-    return __atomic_load_n(&woken, __ATOMIC_SEQ_CST);
+    uint32_t now;
+
+    do {
+        sleep_ms(20);
+        now = __atomic_load_n(&woken, __ATOMIC_SEQ_CST);
+    } while (__builtin_popcount(now) < count);
+    return now;
 }
 
 START_TEST(only_those_that_wait_for_it_are_woken)
@@ -61,13 +71,13 @@ START_TEST(only_those_that_wait_for_it_are_woken)
 
         start_waiters(threads, private_or_not[_i]);
         ck_assert_int_eq(wake(&word, INT_MAX, 0x10), 0);
-        ck_assert_uint_eq(who(), 0);
+        ck_assert_uint_eq(who(0), 0);
         ck_assert_int_eq(wake(&word, INT_MAX, 4), 1);
-        ck_assert_uint_eq(who(), 4);
+        ck_assert_uint_eq(who(1), 4);
         ck_assert_int_eq(wake(&word, 1, 1 | 8), 1);
-        ck_assert_int_eq(__builtin_popcount(who() & (1 | 8)), 1);
+        ck_assert_int_eq(__builtin_popcount(who(2) & (1 | 8)), 1);
         ck_assert_int_eq(wake(&word, INT_MAX, 1 | 8), 1);
-        ck_assert_uint_eq(who(), 1 | 4 | 8);
+        ck_assert_uint_eq(who(3), 1 | 4 | 8);
         ck_assert_int_eq(wake(&word, INT_MAX, FUTEX_BITSET_MATCH_ANY), 1);
         for (int i = 0; i < WAITERS; i++)
             join_thread(threads[i]);
@@ -97,7 +107,7 @@ START_TEST(bits_stay_with_who_is_moved)
                          WAITERS);
         ck_assert_int_eq(wake(&word, INT_MAX, 2), 0);
         ck_assert_int_eq(wake(&elsewhere, INT_MAX, 2), 1);
-        ck_assert_uint_eq(who(), 2);
+        ck_assert_uint_eq(who(1), 2);
         ck_assert_int_eq(wake(&elsewhere, INT_MAX, FUTEX_BITSET_MATCH_ANY),
                          WAITERS - 1);
         for (int i = 0; i < WAITERS; i++)
