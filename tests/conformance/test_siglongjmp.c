@@ -235,7 +235,7 @@ static pthread_t start_maker(void)
 /* Out of a call that has to do with all threads, beside some that change them. */
 START_TEST(leaves_while_threads_come_and_go)
 {
-    enum { OTHERS = 100, MAKERS = 3 };
+    enum { OTHERS = 8, MAKERS = 3 };
     pthread_t others[OTHERS], makers[MAKERS];
     int seen;
 
