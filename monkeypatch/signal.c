@@ -280,6 +280,16 @@ static int change_or_ask(int number, const struct sigaction *action,
                : mp__real.sigaction(number, action, kernels);
 }
 
+/* What has come while the library was at work, and is brought a little later, came
+ * before this call. */
+static void take_what_came(void)
+{
+    struct mp__thread *self = mp__here;
+
+    if (self != NULL && unlikely((self->signals_pending & ~self->signal_mask) != 0))
+        mp__signals_deliver(self);
+}
+
 static int set_action(int number, const struct sigaction *action,
                       struct sigaction *old)
 {
@@ -288,6 +298,7 @@ static int set_action(int number, const struct sigaction *action,
 
     if (number < 1 || number > MP_SIGNALS)
         return mp__real.sigaction(number, action, old);
+    take_what_came();
     recall(number, &before);
     rc = change_or_ask(number, action, &kernels);
     if (rc < 0 || old == NULL)
