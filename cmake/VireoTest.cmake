@@ -159,7 +159,8 @@ function(vireo_conformance_tests folder)
                     ${preload} VIREO_HUBS=${hubs})
             endforeach()
         endif()
-        if(VIREO_MASKED)
+        # sched_getcpu: a libc without the area of rseq does not read it, but ours does.
+        if(VIREO_MASKED AND NOT name STREQUAL "sched_getcpu")
             vireo_run_test(masked/${folder}/${name}-patched ${target}
                 "ci;masked" ${preload} VIREO_TEST_MASK=${VIREO_MASK})
         endif()

@@ -481,6 +481,9 @@ int hub__loop_replace(int *slot, int copy)
     ev_io_stop(loop->ev, &loop->timer);
     if (loop->clock_fd >= 0)
         ev_io_stop(loop->ev, &loop->clock);
+    /* The file lives on under its new number: libev leaves the old one in, and would
+     * hear of it as of the program's. */
+    hub__loop_take_out(hub, *slot);
     change_number(hub, slot, copy);
     start_own(hub, loop);
     return 0;
@@ -499,5 +502,6 @@ int hub__loop_reopen(int fd)
     ev_loop_fork(loop->ev);
     ev_run(loop->ev, EVRUN_NOWAIT);
     hub__poll_calls(NULL);
+    hub__timer_late_soon(hub); /* this was a turn, too */
     return fd == loop->poll.epoll_fd ? -EBUSY : 0;
 }

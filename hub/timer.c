@@ -287,12 +287,18 @@ void hub__timer_late_init(struct hub *hub)
     hub__callback_init(&hub->late, hub, late_fire, hub);
 }
 
+void hub__timer_late_soon(struct hub *hub)
+{
+    if (hub->heap.due_count > 0 && !hub->late.queued)
+        hub__callback_push(&hub->late);
+}
+
 void hub__timer_late_is_due(struct hub *hub)
 {
     if (hub->ready_head == NULL)
         hub__timer_run_late(hub);
-    else if (!hub->late.queued)
-        hub__callback_push(&hub->late);
+    else
+        hub__timer_late_soon(hub);
 }
 
 int64_t hub__timer_next(const struct hub *hub)

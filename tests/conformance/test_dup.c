@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SOME_ERRNO = 4242, DELAY_MS = 10 };
@@ -236,6 +240,90 @@ START_TEST(a_number_that_was_taken_stays)
 }
 END_TEST
 
+struct taker {
+    int first;
+    bool *stop;
+};
+
+/* Numbers of its own, which are nobody else's. */
+static void *take_some(void *argument)
+{
+    const struct taker *taker = argument;
+    int end = open("/dev/null", O_RDONLY);
+
+    CONF_CHECK(end >= 0);
+    while (!__atomic_load_n(taker->stop, __ATOMIC_RELAXED))
+        for (int fd = taker->first; fd > taker->first - 120; fd -= 4) {
+            CONF_CHECK(dup2(end, fd) == fd);
+            CONF_CHECK(fcntl(fd, F_GETFD) == 0);
+            CONF_CHECK(close(fd) == 0);
+        }
+    CONF_CHECK(close(end) == 0);
+    return NULL;
+}
+
+START_TEST(threads_take_the_highest_numbers_at_once)
+{
+    enum { TAKERS = 4, ROUNDS = 20 };
+    pthread_t threads[TAKERS];
+    struct taker takers[TAKERS];
+    struct rlimit limit;
+    bool stop = false;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (int i = 0; i < TAKERS; i++) {
+        takers[i] = (struct taker){ (int)limit.rlim_cur - 1 - i, &stop };
+        threads[i] = start_thread(take_some, &takers[i]);
+    }
+    for (int i = 0; i < ROUNDS; i++)
+        check_threads();
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    for (int i = 0; i < TAKERS; i++)
+        join_thread(threads[i]);
+    check_threads();
+}
+END_TEST
+
+static void *wait_a_moment(void *argument)
+{
+    struct timespec until;
+    sem_t never;
+
+    CONF_CHECK(sem_init(&never, 0, 0) == 0);
+    CONF_CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
+    until.tv_nsec += 2 * CONF_MS;
+    until.tv_sec += until.tv_nsec / CONF_S;
+    until.tv_nsec %= CONF_S;
+    CONF_CHECK(sem_timedwait(&never, &until) == -1 && errno == ETIMEDOUT);
+    CONF_CHECK(sem_destroy(&never) == 0);
+    return argument;
+}
+
+/* Waits whose time is over while the highest numbers are taken end all the same. */
+START_TEST(a_wait_ends_while_numbers_are_taken)
+{
+    enum { NUMBERS = 24 };
+    struct rlimit limit;
+    pthread_t waiter;
+    int64_t began;
+    int end = open("/dev/null", O_RDONLY), high;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    high = (int)limit.rlim_cur;
+    waiter = start_thread(wait_a_moment, NULL);
+    sched_yield(); /* it waits */
+    for (began = now_ns(); now_ns() - began < 6 * CONF_MS;)
+        continue;
+    for (int i = 1; i <= NUMBERS; i++)
+        ck_assert_int_eq(dup2(end, high - i), high - i);
+    join_thread(waiter);
+    ck_assert_int_lt(now_ns() - began, 20 * CONF_S);
+    for (int i = 1; i <= NUMBERS; i++)
+        close(high - i);
+    close(end);
+}
+END_TEST
+
 /* Every call that makes an fd gives the lowest free number. */
 START_TEST(new_fds_get_the_lowest_free_number)
 {
@@ -333,6 +421,8 @@ static void add(TCase *tcase)
     conf_test(tcase, refuses, 1);
     conf_test(tcase, the_highest_numbers_are_free, 3);
     conf_test(tcase, a_number_that_was_taken_stays, 2);
+    conf_test(tcase, threads_take_the_highest_numbers_at_once, 1);
+    conf_test(tcase, a_wait_ends_while_numbers_are_taken, 1);
     conf_test(tcase, new_fds_get_the_lowest_free_number, 1);
     conf_test(tcase, as_many_fds_as_the_limit_says, 1);
     conf_test(tcase, a_fresh_program_begins_at_three, 1);
