@@ -453,7 +453,6 @@ void hub__timer_run_late(struct hub *hub);
 /* Those come when all have run whom this turn of the loop has woken. */
 void hub__timer_late_init(struct hub *hub);
 void hub__timer_late_is_due(struct hub *hub);
-void hub__timer_late_soon(struct hub *hub); /* in the loop, if there are any */
 int64_t hub__timer_next(const struct hub *hub); /* HUB_FOREVER: none */
 static inline bool hub__timer_is_set(const struct hub__timer *timer)
 {

@@ -7,6 +7,7 @@
 #include "hub/loopcalls.h"
 #include "hub/loopmemory.h"
 #include "hub/reserve.h"
+#include "hub/timer_impl.h"
 
 #include <errno.h>
 #include <ev.h>
