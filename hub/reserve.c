@@ -291,7 +291,6 @@ static int move_away(int *slot, int fd)
 
     if (slot == &a_copy)
         return -EBUSY;
-
     if (slot == NULL)
         return hub__loop_reopen(fd);
     copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);

@@ -69,7 +69,7 @@ static void *turns(void *argument)
 }
 
 /* It blocks the alarm: no other thread shall jump to main's stack. */
-static pthread_t start_other(void)
+static pthread_t start_without_alarm(void *(*function)(void *))
 {
     pthread_t thread;
     sigset_t alarm;
@@ -77,14 +77,14 @@ static pthread_t start_other(void)
     sigemptyset(&alarm);
     sigaddset(&alarm, SIGALRM);
     ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &alarm, NULL), 0);
-    thread = start_thread(turns, NULL);
+    thread = start_thread(function, NULL);
     ck_assert_int_eq(pthread_sigmask(SIG_UNBLOCK, &alarm, NULL), 0);
     return thread;
 }
 
 START_TEST(leaves_a_waiting_read)
 {
-    pthread_t other = start_other();
+    pthread_t other = start_without_alarm(turns);
     char byte;
 
     conf_pipe(ends);
@@ -107,7 +107,7 @@ END_TEST
 
 START_TEST(leaves_again_and_again)
 {
-    pthread_t other = start_other();
+    pthread_t other = start_without_alarm(turns);
 
     handle(jump, NULL);
     for (volatile int i = 0; i < 10; i++) {
@@ -133,7 +133,7 @@ static __attribute__((noinline)) void overwrite_stack(void)
 /* shutdown() has a look at all who wait to write. */
 START_TEST(leaves_a_waiting_write)
 {
-    pthread_t other = start_other();
+    pthread_t other = start_without_alarm(turns);
     static char much[4096];
     int pair[2];
 
@@ -179,7 +179,7 @@ START_TEST(leaves_from_anywhere)
 
     conf_pipe(ends);
     for (int i = 0; i < 3; i++)
-        others[i] = start_other();
+        others[i] = start_without_alarm(turns);
     handle(jump_once, NULL);
     ring(2000, 2000);
     for (volatile int round = 0; round < 250; round++)
@@ -219,19 +219,6 @@ static void ignore_usr2(void)
     sigaction(SIGUSR2, &ignore, NULL);
 }
 
-static pthread_t start_maker(void)
-{
-    pthread_t thread;
-    sigset_t alarm;
-
-    sigemptyset(&alarm);
-    sigaddset(&alarm, SIGALRM);
-    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &alarm, NULL), 0);
-    thread = start_thread(make_and_join, NULL);
-    ck_assert_int_eq(pthread_sigmask(SIG_UNBLOCK, &alarm, NULL), 0);
-    return thread;
-}
-
 /* Out of a call that has to do with all threads, beside some that change them. */
 START_TEST(leaves_while_threads_come_and_go)
 {
@@ -240,10 +227,10 @@ START_TEST(leaves_while_threads_come_and_go)
     int seen;
 
     for (int i = 0; i < OTHERS; i++)
-        others[i] = start_other();
+        others[i] = start_without_alarm(turns);
     stop = 0;
     for (int i = 0; i < MAKERS; i++)
-        makers[i] = start_maker();
+        makers[i] = start_without_alarm(make_and_join);
     handle(jump_once, NULL);
     ring(1000, 1000);
     for (volatile int round = 0; round < 300; round++)
@@ -264,7 +251,7 @@ END_TEST
 
 START_TEST(a_handler_runs_on_the_main_thread_s_stack)
 {
-    pthread_t other = start_other();
+    pthread_t other = start_without_alarm(turns);
     char *here = __builtin_frame_address(0);
 
     rang = 0;
