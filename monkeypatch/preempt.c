@@ -166,9 +166,14 @@ bool mp__carrier_send(const struct mp__carrier *carrier, uint32_t *word)
     return false;
 }
 
+bool mp__carrier_is(const uint32_t *word, const siginfo_t *info)
+{
+    return info->si_code == SI_QUEUE && info->si_ptr == word;
+}
+
 bool mp__carrier_takes(uint32_t *word, const siginfo_t *info)
 {
-    if (info->si_code != SI_QUEUE || info->si_ptr != word)
+    if (!mp__carrier_is(word, info))
         return false;
     __atomic_exchange_n(word, 0, __ATOMIC_ACQ_REL);
     return true;
@@ -198,7 +203,7 @@ static void on_tick(int number, siginfo_t *info, void *context)
     } else if (mp__compensate_is(info)) {
         mp__compensate(self, context);
     } else if (mp__late_is(info)) {
-        mp__late_look(mp__carrier_loops() ? NULL : self, context);
+        mp__late_look(mp__carrier_loops() ? NULL : self, info, context);
     } else if (info->si_code != SI_TIMER && !is_poke(info)) {
         call_libcs(number, info, context);
     } else if (self != NULL && mp__preempt_may(self, context)) {

@@ -15,7 +15,8 @@ void mp__preempt_poke(struct mp__carrier *carrier);
  * as it is sent, and handlers are on top of each other.  `word`, of the carrier, says
  * that it is under way.  False: it cannot be sent. */
 bool mp__carrier_send(const struct mp__carrier *carrier, uint32_t *word);
-/* It is that one, which has come. */
+/* It is that one, which has come; and from here on the next may be sent. */
+bool mp__carrier_is(const uint32_t *word, const siginfo_t *info);
 bool mp__carrier_takes(uint32_t *word, const siginfo_t *info);
 
 #include <dlfcn.h>
@@ -50,7 +51,8 @@ void mp__late_begin(struct mp__carrier *carrier, int number);
 void mp__late_poke(struct mp__carrier *carrier);
 bool mp__late_is(const siginfo_t *info);
 /* The timer's: `running` is NULL in the hub. */
-void mp__late_look(struct mp__thread *running, const ucontext_t *context);
+void mp__late_look(struct mp__thread *running, const siginfo_t *info,
+                   const ucontext_t *context);
 /* True: what interrupted `context` is to be kept for the running thread, and will
  * be brought to it.  in_list: it has interrupted who had mp__all_lock(). */
 bool mp__late_keeps(const struct mp__thread *running,

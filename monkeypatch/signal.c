@@ -182,7 +182,7 @@ static void run(int number, siginfo_t *info, void *context,
 
 void mp__signal_run(int number, siginfo_t *info, void *context)
 {
-    run(number, info, context, mp__signal_mask_set);
+    run(number, info, context, mp__signal_mask_leave);
 }
 
 /* What the kernel calls.  Its own mask is ours to bring back. */

@@ -40,6 +40,12 @@ void mp__signal_masks_start(void);
 void mp__signal_mask_set(struct mp__thread *self, uint64_t word);
 /* At the end of a handler that the kernel called: its mask is set by the return. */
 void mp__signal_mask_return(struct mp__thread *self, uint64_t word);
+/* Of one that mp__signals_bring() calls: the kernel lets nothing in until ... */
+void mp__signal_mask_leave(struct mp__thread *self, uint64_t word);
+void mp__signal_mask_let_in(struct mp__thread *self);
+/* signal_thread.c: one after the other, as mp__signals_deliver(), but that has let
+ * in what the kernel has when it returns.  False: there was none. */
+bool mp__signals_bring(struct mp__thread *self);
 /* The mask of the kernel thread, which all mapped threads share. */
 uint64_t mp__signal_mask_applied(void);
 

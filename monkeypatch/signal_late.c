@@ -73,7 +73,7 @@ bool mp__late_is(const siginfo_t *info)
 
     return own != NULL &&
            ((info->si_code == SI_TIMER && info->si_value.sival_ptr == own) ||
-            mp__carrier_takes(&own->late_poked, info));
+            mp__carrier_is(&own->late_poked, info));
 }
 
 void mp__late_poke(struct mp__carrier *carrier)
@@ -173,11 +173,23 @@ static void end_waits(const struct mp__thread *running)
             end_wait_of(thread);
 }
 
-void mp__late_look(struct mp__thread *running, const ucontext_t *context)
+/* Until the handler returns: it waits for the list's lock, meanwhile the next would
+ * come on top of it, and again. */
+static void let_none_in(void)
+{
+    const uint64_t every = ~(uint64_t)0;
+
+    SYS_CALL(SYS_rt_sigprocmask, SIG_BLOCK, &every, NULL, sizeof every, 0, 0);
+}
+
+void mp__late_look(struct mp__thread *running, const siginfo_t *info,
+                   const ucontext_t *context)
 {
     struct mp__carrier *own = mp__carrier_now();
     bool in;
 
+    let_none_in();
+    mp__carrier_takes(&own->late_poked, info);
     if (own->late < 0)
         return;
     in = mp__all_is_held() || in_library(running, context);

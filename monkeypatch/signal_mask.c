@@ -180,7 +180,19 @@ void mp__signal_mask_set(struct mp__thread *self, uint64_t word)
 void mp__signal_mask_return(struct mp__thread *self, uint64_t word)
 {
     change_word(self, word);
-    deliver_unblocked(self);
+    if (unlikely((self->signals_pending & ~self->signal_mask) != 0))
+        mp__signals_bring(self);
+}
+
+/* So, too, what has been kept for the thread: who brings it brings the next. */
+void mp__signal_mask_leave(struct mp__thread *self, uint64_t word)
+{
+    change_word(self, word);
+}
+
+void mp__signal_mask_let_in(struct mp__thread *self)
+{
+    kernel_mask(self->carrier->applied);
 }
 
 static int change_mask(int how, const sigset_t *set, sigset_t *old)

@@ -233,8 +233,9 @@ bool mp__signal_hand_over(int number, siginfo_t *info, const void *context)
 
 /* ---- the thread runs ---- */
 
-void mp__signals_deliver(struct mp__thread *self)
+bool mp__signals_bring(struct mp__thread *self)
 {
+    bool brought = false;
     int saved = errno;
     siginfo_t info;
 
@@ -249,8 +250,16 @@ void mp__signals_deliver(struct mp__thread *self)
         mp__real.getcontext(&context);
         mp__signal_on_its_stack(info.si_signo, &info, &context,
                                 mp__signal_run);
+        brought = true;
     }
     errno = saved;
+    return brought;
+}
+
+void mp__signals_deliver(struct mp__thread *self)
+{
+    if (mp__signals_bring(self))
+        mp__signal_mask_let_in(self);
 }
 
 /* ---- sending ---- */

@@ -180,6 +180,78 @@ START_TEST(signals_by_handle_reach_threads_that_wait)
     }
 END_TEST
 
+/* ---- more signals than can be handled ---- */
+
+enum { SLEEPERS = 200, FLOODERS = 4, FLOOD = 5000 };
+
+/* The least, or nearly. */
+static size_t small_size(void)
+{
+    size_t least = (size_t)sysconf(_SC_THREAD_STACK_MIN);
+
+    return least > 65536 ? least : 65536;
+}
+
+static void *sleep_on(void *argument)
+{
+    while (sem_wait(&never) != 0)
+        continue;
+    return argument;
+}
+
+static void *compute_and_wait(void *argument)
+{
+    while (!ends) {
+        for (volatile int i = 0; i < 1000; i++)
+            ;
+        usleep(1);
+    }
+    return argument;
+}
+
+static void *flood(void *argument)
+{
+    for (int i = 0; i < FLOOD; i++)
+        HOLDS(pthread_kill(targets[i % TARGETS], SIGUSR1) == 0);
+    __atomic_sub_fetch(&left_to_send, 1, __ATOMIC_SEQ_CST);
+    return argument;
+}
+
+/* Their handlers run one after the other: stacks for one are enough. */
+START_TEST(signals_without_end_fit_on_small_stacks)
+    {
+        static pthread_t sleepers[SLEEPERS];
+        pthread_t flooders[FLOODERS];
+        pthread_attr_t small;
+
+        ck_assert_int_eq(pthread_attr_init(&small), 0);
+        ck_assert_int_eq(pthread_attr_setstacksize(&small, small_size()), 0);
+        for (int i = 0; i < SLEEPERS; i++)
+            ck_assert_int_eq(
+                pthread_create(&sleepers[i], &small, sleep_on, NULL), 0);
+        for (int i = 0; i < TARGETS; i++)
+            ck_assert_int_eq(pthread_create(&targets[i], &small,
+                                            compute_and_wait, NULL),
+                             0);
+        left_to_send = FLOODERS;
+        for (int i = 0; i < FLOODERS; i++)
+            ck_assert_int_eq(real_create(&flooders[i], NULL, flood, NULL), 0);
+        while (left_to_send > 0)
+            usleep(1000);
+        for (int i = 0; i < FLOODERS; i++)
+            ck_assert_int_eq(real_join(flooders[i], NULL), 0);
+        ends = 1;
+        join_targets();
+        for (int i = 0; i < SLEEPERS; i++)
+            ck_assert_int_eq(sem_post(&never), 0);
+        for (int i = 0; i < SLEEPERS; i++)
+            ck_assert_int_eq(pthread_join(sleepers[i], NULL), 0);
+        ck_assert_int_gt(handled, 0);
+        ck_assert_int_eq(broken, 0);
+        pthread_attr_destroy(&small);
+    }
+END_TEST
+
 static void *come_and_go(void *argument)
 {
     long number = (long)argument;
@@ -296,6 +368,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, signals_by_handle_reach_threads_that_wait);
+    tcase_add_test(tcase, signals_without_end_fit_on_small_stacks);
     tcase_add_test(tcase, signals_by_id_come_to_threads_or_to_none);
     tcase_add_test(tcase, a_cancellation_ends_a_wait);
     tcase_add_test(tcase, a_cancellation_ends_the_only_wait);
