@@ -87,7 +87,7 @@ static void take_out(struct bucket *bucket, struct node *node)
         node->next->prev = node->prev;
     else
         bucket->tail = node->prev;
-    node->key = NULL;
+    __atomic_store_n(&node->key, NULL, __ATOMIC_RELEASE);
 }
 
 /* Lock the bucket that the node is in now; NULL when it is in none. */
@@ -209,6 +209,21 @@ static bool suits(const struct hub__waiter *waiter, uint32_t bits)
     return !waiter->chooses || (waiter->bits & bits) != 0;
 }
 
+/* While its key is set who waits cannot leave without this lock; then, if it is we who
+ * end his wait, not before he is woken.  But one whose wait has ended otherwise may do
+ * so as soon as the key is cleared, and node and waiter are his stack again. */
+static inline __attribute__((always_inline)) bool
+wake_node(struct bucket *bucket, struct node *node)
+{
+    struct hub__waiter *waiter = node->waiter;
+    bool ours = hub__wake_claim(waiter);
+
+    take_out(bucket, node);
+    if (ours)
+        hub__wake_claimed(waiter, 0);
+    return ours;
+}
+
 /* `bits` 0: all. */
 static inline __attribute__((always_inline)) int
 wake_in(struct bucket *bucket, const uint32_t *address, int n, uint32_t bits)
@@ -219,14 +234,8 @@ wake_in(struct bucket *bucket, const uint32_t *address, int n, uint32_t bits)
     while (node != NULL && woken < n) {
         struct node *next = node->next;
 
-        if (node->key == address && (bits == 0 || suits(node->waiter, bits))) {
-            struct hub__waiter *waiter = node->waiter;
-
-            /* Out of the list and its key cleared before the wake: after that
-             * the node is its owner's stack again. */
-            take_out(bucket, node);
-            woken += hub__wake_entered(waiter, 0);
-        }
+        if (node->key == address && (bits == 0 || suits(node->waiter, bits)))
+            woken += wake_node(bucket, node);
         node = next;
     }
     return woken;
@@ -334,12 +343,8 @@ static void wake_all_of_all(void)
         if (bucket->head == NULL)
             continue;
         lock(bucket);
-        while (bucket->head != NULL) {
-            struct hub__waiter *waiter = bucket->head->waiter;
-
-            take_out(bucket, bucket->head);
-            hub__wake_entered(waiter, 0);
-        }
+        while (bucket->head != NULL)
+            wake_node(bucket, bucket->head);
         unlock(bucket);
     }
 }

@@ -163,6 +163,23 @@ hub__waiter_init_inline(struct hub__waiter *waiter)
     waiter->interruptible_back = NULL;
 }
 
+static inline bool hub__waiter_claim(struct hub__waiter *waiter, uint32_t to)
+{
+    uint32_t expected = WAITER_WAITING;
+
+    return __atomic_compare_exchange_n(&waiter->state, &expected, to, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* The two halves of hub__wake_entered().  Who has the first, and true of it, must go
+ * on to the second, and until then who waits cannot go on.  False: he may. */
+static inline bool hub__wake_claim(struct hub__waiter *waiter)
+{
+    return hub__waiter_claim(waiter, waiter->hub == NULL ? WAITER_CLOSED
+                                                         : WAITER_CLAIMED);
+}
+void hub__wake_claimed(struct hub__waiter *waiter, int result);
+
 /* Between greenlet_signal_enter() and greenlet_signal_leave(). */
 static inline bool hub__in_handler(void)
 {

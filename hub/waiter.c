@@ -166,17 +166,9 @@ void hub__waiter_init(struct hub__waiter *waiter)
     hub__waiter_init_inline(waiter);
 }
 
-static bool claim(struct hub__waiter *waiter, uint32_t to)
-{
-    uint32_t expected = WAITER_WAITING;
-
-    return __atomic_compare_exchange_n(&waiter->state, &expected, to, false,
-                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-}
-
 bool hub__waiter_close(struct hub__waiter *waiter)
 {
-    return claim(waiter, WAITER_CLOSED);
+    return hub__waiter_claim(waiter, WAITER_CLOSED);
 }
 
 static void push_remote(struct hub *hub, struct hub__waiter *waiter)
@@ -192,24 +184,23 @@ static void push_remote(struct hub *hub, struct hub__waiter *waiter)
 
 /* Of a real thread's waiter nothing may be touched after the last store: its
  * owner may be gone.  `result` is therefore set before, in two steps. */
-static bool wake_thread(struct hub__waiter *waiter, int result)
+static void wake_thread(struct hub__waiter *waiter, int result)
 {
-    if (!claim(waiter, WAITER_CLOSED))
-        return false;
     waiter->result = result;
     __atomic_store_n(&waiter->state, WAITER_CLAIMED, __ATOMIC_RELEASE);
     syscall(SYS_futex, &waiter->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    return true;
 }
 
 bool hub__wake(struct hub__waiter *waiter, int result)
 {
     struct hub *hub = waiter->hub;
 
-    if (hub == NULL)
-        return wake_thread(waiter, result);
-    if (!claim(waiter, WAITER_CLAIMED))
+    if (!hub__wake_claim(waiter))
         return false;
+    if (hub == NULL) {
+        wake_thread(waiter, result);
+        return true;
+    }
     waiter->result = result;
     if (likely(hub == hub__peek() && hub->critical == 0)) {
         hub__count(hub->wakeups);
@@ -243,7 +234,7 @@ static void promote(struct hub *hub, struct greenlet *g)
 
 bool hub__wake_next(struct hub__waiter *waiter, int result)
 {
-    if (!claim(waiter, WAITER_CLAIMED))
+    if (!hub__waiter_claim(waiter, WAITER_CLAIMED))
         return false;
     waiter->result = result;
     promote(waiter->hub, waiter->greenlet);
@@ -252,12 +243,20 @@ bool hub__wake_next(struct hub__waiter *waiter, int result)
 
 bool hub__wake_entered(struct hub__waiter *waiter, int result)
 {
+    if (!hub__wake_claim(waiter))
+        return false;
+    hub__wake_claimed(waiter, result);
+    return true;
+}
+
+void hub__wake_claimed(struct hub__waiter *waiter, int result)
+{
     struct hub *hub = waiter->hub;
 
-    if (hub == NULL)
-        return wake_thread(waiter, result);
-    if (!claim(waiter, WAITER_CLAIMED))
-        return false;
+    if (hub == NULL) {
+        wake_thread(waiter, result);
+        return;
+    }
     waiter->result = result;
     if (likely(hub == hub__peek())) {
         hub__count(hub->wakeups);
@@ -269,7 +268,6 @@ bool hub__wake_entered(struct hub__waiter *waiter, int result)
     } else {
         push_remote(hub, waiter);
     }
-    return true;
 }
 
 /* Woken from other OS threads, or by signal handlers: newest first on the

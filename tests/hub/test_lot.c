@@ -144,6 +144,60 @@ START_TEST(a_greenlet_wakes_a_real_thread)
 }
 END_TEST
 
+/* ---- a wait that ends by its time while it is being woken ---- */
+
+static bool racing; /* atomic */
+
+static void *wakes_all_the_time(void *arg)
+{
+    while (__atomic_load_n(&racing, __ATOMIC_RELAXED))
+        hub__lot_wake(&word, 1);
+    return arg;
+}
+
+/* Where the wait's frame was.  Zeroes are what a waker would take for a waiter. */
+static __attribute__((noinline)) bool stack_is_left_alone(void)
+{
+    volatile uint64_t frame[64];
+    bool alone = true;
+
+    for (int i = 0; i < 64; i++)
+        frame[i] = 0;
+    for (int round = 0; round < 4; round++)
+        for (int i = 0; i < 64; i++)
+            alone &= frame[i] == 0;
+    return alone;
+}
+
+static void *waits_for_no_time(void *arg)
+{
+    int64_t until = hub_now() + 500 * MS;
+    bool *alone = arg;
+
+    while (*alone && hub_now() < until)
+        for (int i = 0; i < 100; i++) {
+            hub__lot_wait(&word, 0, 0, 0);
+            *alone &= stack_is_left_alone();
+        }
+    return NULL;
+}
+
+/* Who waited may have left its frame by then. */
+START_TEST(a_wait_that_has_ended_is_not_touched)
+{
+    pthread_t waits_there, wakes;
+    bool alone = true;
+
+    __atomic_store_n(&racing, true, __ATOMIC_RELAXED);
+    ck_assert_int_eq(pthread_create(&waits_there, NULL, waits_for_no_time, &alone), 0);
+    ck_assert_int_eq(pthread_create(&wakes, NULL, wakes_all_the_time, NULL), 0);
+    ck_assert_int_eq(pthread_join(waits_there, NULL), 0);
+    __atomic_store_n(&racing, false, __ATOMIC_RELAXED);
+    ck_assert_int_eq(pthread_join(wakes, NULL), 0);
+    ck_assert(alone);
+}
+END_TEST
+
 static struct hub *interrupted;
 
 /* What a handler does that came while the lists were being changed. */
@@ -181,6 +235,7 @@ int main(void)
     tcase_add_test(tcase, waiters_move_to_another_word);
     tcase_add_test(tcase, a_real_thread_wakes_a_greenlet);
     tcase_add_test(tcase, a_greenlet_wakes_a_real_thread);
+    tcase_add_test(tcase, a_wait_that_has_ended_is_not_touched);
     tcase_add_test(tcase, a_wake_inside_a_change_comes_later);
     return unit_run("lot", tcase);
 }
