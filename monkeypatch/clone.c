@@ -9,6 +9,7 @@
  * child borrows the maker's block while the maker waits, as after vfork(). */
 #include "monkeypatch/clone.h"
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
 #include "monkeypatch/thread_impl.h"
@@ -16,6 +17,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 bool mp__tids_cleared;
@@ -29,7 +31,7 @@ struct bare {
     struct greenlet__bare_words words;
     uint32_t used; /* atomic: some thread has it, or may have */
     bool is_thread;
-    pid_t tid; /* 0: not known yet */
+    pid_t tid; /* 0: has not begun, or is no thread */
 };
 
 static struct bare *all;
@@ -59,9 +61,7 @@ static bool is_gone(const struct bare *bare)
     if (__atomic_load_n(&bare->used, __ATOMIC_ACQUIRE) == 0)
         return true;
     return tid > 0 &&
-           (bare->is_thread
-                ? SYS_CALL(SYS_tgkill, getpid(), tid, 0, 0, 0, 0)
-                : SYS_CALL(SYS_kill, tid, 0, 0, 0, 0, 0)) == -ESRCH;
+           SYS_CALL(SYS_tgkill, getpid(), tid, 0, 0, 0, 0) == -ESRCH;
 }
 
 static struct bare *find_gone(void)
@@ -118,6 +118,15 @@ static struct bare *take(void)
     return NULL;
 }
 
+/* By itself: who made it may come back from the call when it has ended, and another
+ * has the block. */
+static void note_tid(struct bare *bare)
+{
+    __atomic_store_n(&bare->tid,
+                     (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0),
+                     __ATOMIC_RELEASE);
+}
+
 /* After the last store the block may be another thread's: no handler may run on
  * it, and libc ends the thread with nothing but a system call. */
 static int run_bare(void *arg)
@@ -127,6 +136,8 @@ static int run_bare(void *arg)
     int status;
 
     mp__hub->bare_enter();
+    if (bare->is_thread)
+        note_tid(bare);
     status = bare->function(bare->arg);
     SYS_CALL(SYS_rt_sigprocmask, SIG_BLOCK, &every, NULL, sizeof every, 0, 0);
     __atomic_store_n(&bare->used, 0, __ATOMIC_RELEASE);
@@ -135,25 +146,30 @@ static int run_bare(void *arg)
 
 /* ---- the program's own block ---- */
 
-static void clear(void *at, const void *value)
+/* A variable of the caller's, of 8 bytes at most, where it is the same there. */
+static void clear(char *pointer, const void *own, size_t size)
 {
-    void **word = at;
+    static const char none[8];
+    const char *caller = __builtin_thread_pointer();
+    char *at = pointer + ((const char *)own - caller);
 
-    if (value != NULL && mp__readable(at, sizeof *word) && *word == value)
-        *word = NULL;
+    if (memcmp(own, none, size) != 0 && mp__readable(at, size) &&
+        memcmp(at, own, size) == 0)
+        memset(at, 0, size);
 }
 
 /* A copy of the maker's block is not the maker's. */
 static void disown(char *pointer)
 {
-    const char *own = __builtin_thread_pointer();
-    struct greenlet__thread **identity = mp__hub->identity_in(pointer);
+    char *own = __builtin_thread_pointer();
 
     if (pointer == NULL || pointer == own)
         return;
-    clear(pointer + ((char *)&mp__self - own), mp__self);
-    clear(pointer + ((char *)&mp__here - own), mp__here);
-    clear(identity, *mp__hub->identity_in((char *)(uintptr_t)own));
+    clear(pointer, &mp__self, sizeof mp__self);
+    clear(pointer, &mp__here, sizeof mp__here);
+    clear(pointer, mp__native_self(), sizeof(void *));
+    clear(pointer, mp__native_id(), sizeof(uint32_t));
+    clear(pointer, mp__hub->identity_in(own), sizeof(void *));
 }
 
 /* ---- the call ---- */
@@ -220,8 +236,6 @@ static int clone_with_block(struct clone *clone)
     rc = call(clone, run_bare, bare);
     if (rc < 0)
         __atomic_store_n(&bare->used, 0, __ATOMIC_RELEASE);
-    else if (bare->is_thread)
-        __atomic_store_n(&bare->tid, rc, __ATOMIC_RELEASE);
     return rc;
 }
 

@@ -239,6 +239,7 @@ static inline int mp__fail(int error)
  * of the process, mapped or not, and their greenlets; never 0. */
 uint32_t mp__owner_id(void);
 void mp__owner_id_forked(void); /* the child of fork() has another tid */
+const void *mp__native_id(void); /* the variable with a real thread's, or 0 */
 
 /* state.c */
 /* Run function(arg) with the OS thread's own TLS block; it must not park. */

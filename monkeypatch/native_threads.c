@@ -189,6 +189,11 @@ static void unlock(void)
     __atomic_clear(&taken, __ATOMIC_RELEASE);
 }
 
+const void *mp__native_self(void)
+{
+    return &self;
+}
+
 static void link_native(struct native *native)
 {
     native->handle = pthread_self();

@@ -20,6 +20,9 @@ int mp__native_thread_create(pthread_t *handle, const pthread_attr_t *attr,
 /* A mapped thread of that start routine has given itself a name. */
 void mp__native_thread_named(void *(*start)(void *), const char *name);
 
+/* The caller's variable that says so; the word is no other thread's. */
+const void *mp__native_self(void);
+
 /* Its waits in a lot: begins is false in a thread that none of ours made. */
 bool mp__native_wait_begins(struct hub__waiter *waiter);
 void mp__native_wait_ends(void);

@@ -40,6 +40,11 @@ uint32_t mp__owner_id(void)
     return native_id;
 }
 
+const void *mp__native_id(void)
+{
+    return &native_id;
+}
+
 void mp__owner_id_forked(void)
 {
     native_id = 0;
