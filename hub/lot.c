@@ -77,7 +77,7 @@ static void prepend(struct bucket *bucket, struct node *node)
     bucket->head = node;
 }
 
-static void take_out(struct bucket *bucket, struct node *node)
+static void unlink_node(struct bucket *bucket, struct node *node)
 {
     if (node->prev != NULL)
         node->prev->next = node->next;
@@ -87,6 +87,11 @@ static void take_out(struct bucket *bucket, struct node *node)
         node->next->prev = node->prev;
     else
         bucket->tail = node->prev;
+}
+
+static void take_out(struct bucket *bucket, struct node *node)
+{
+    unlink_node(bucket, node);
     __atomic_store_n(&node->key, NULL, __ATOMIC_RELEASE);
 }
 
@@ -318,7 +323,8 @@ int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to)
         struct node *next = node->next;
 
         if (node->key == from) {
-            take_out(source, node);
+            /* Without a key in between: who waits could leave. */
+            unlink_node(source, node);
             __atomic_store_n(&node->key, to, __ATOMIC_RELEASE);
             append(target, node);
             move--;

@@ -8,7 +8,7 @@
 
 #define MS INT64_C(1000000)
 
-static uint32_t word;
+static uint32_t word, other;
 static char order[16];
 
 START_TEST(another_value_does_not_wait)
@@ -91,7 +91,6 @@ END_TEST
 
 START_TEST(waiters_move_to_another_word)
 {
-    uint32_t other = 0;
     struct greenlet *all[3] = { hub_spawn_raw(waits, "a"), hub_spawn_raw(waits, "b"),
                                 hub_spawn_raw(waits, "c") };
 
@@ -144,7 +143,7 @@ START_TEST(a_greenlet_wakes_a_real_thread)
 }
 END_TEST
 
-/* ---- a wait that ends by its time while it is being woken ---- */
+/* ---- a wait that ends by its time while it is being woken, or moved ---- */
 
 static bool racing; /* atomic */
 
@@ -152,6 +151,13 @@ static void *wakes_all_the_time(void *arg)
 {
     while (__atomic_load_n(&racing, __ATOMIC_RELAXED))
         hub__lot_wake(&word, 1);
+    return arg;
+}
+
+static void *moves_all_the_time(void *arg)
+{
+    while (__atomic_load_n(&racing, __ATOMIC_RELAXED))
+        hub__lot_requeue(&word, 0, 1, &other);
     return arg;
 }
 
@@ -185,15 +191,19 @@ static void *waits_for_no_time(void *arg)
 /* Who waited may have left its frame by then. */
 START_TEST(a_wait_that_has_ended_is_not_touched)
 {
-    pthread_t waits_there, wakes;
+    pthread_t waits_there, touches;
     bool alone = true;
 
     __atomic_store_n(&racing, true, __ATOMIC_RELAXED);
     ck_assert_int_eq(pthread_create(&waits_there, NULL, waits_for_no_time, &alone), 0);
-    ck_assert_int_eq(pthread_create(&wakes, NULL, wakes_all_the_time, NULL), 0);
+    ck_assert_int_eq(pthread_create(&touches, NULL,
+                                    _i == 0 ? wakes_all_the_time
+                                            : moves_all_the_time,
+                                    NULL),
+                     0);
     ck_assert_int_eq(pthread_join(waits_there, NULL), 0);
     __atomic_store_n(&racing, false, __ATOMIC_RELAXED);
-    ck_assert_int_eq(pthread_join(wakes, NULL), 0);
+    ck_assert_int_eq(pthread_join(touches, NULL), 0);
     ck_assert(alone);
 }
 END_TEST
@@ -235,7 +245,7 @@ int main(void)
     tcase_add_test(tcase, waiters_move_to_another_word);
     tcase_add_test(tcase, a_real_thread_wakes_a_greenlet);
     tcase_add_test(tcase, a_greenlet_wakes_a_real_thread);
-    tcase_add_test(tcase, a_wait_that_has_ended_is_not_touched);
+    tcase_add_loop_test(tcase, a_wait_that_has_ended_is_not_touched, 0, 2);
     tcase_add_test(tcase, a_wake_inside_a_change_comes_later);
     return unit_run("lot", tcase);
 }
