@@ -3,6 +3,7 @@
 #include "hub/config_impl.h"
 #include "hub/lot_impl.h"
 #include "hub/monitor.h"
+#include "hub/poll_impl.h"
 #include "hub/reserve.h"
 #include "hub/schedule.h"
 #include "hub/sight.h"
@@ -224,6 +225,10 @@ static const struct hub__api table = {
     .waiter_close = hub__waiter_close,
     .wake = hub__wake,
     .yield = hub_yield,
+    .hog_gives_way = hub__hog_gives_way,
+    .hogs_call = hub__hogs_call,
+    .ring = hub__loop_ring,
+    .epoll = hub__loop_epoll,
     .watch = hub__watch,
     .unwatch = hub__unwatch,
     .lot_wait = hub__lot_wait,

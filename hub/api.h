@@ -10,7 +10,7 @@
 #include "hub/hub_impl.h"
 #include "hub/onlooker.h"
 
-#define HUB__API_VERSION 6
+#define HUB__API_VERSION 7
 
 struct hub__api {
     unsigned version, size;
@@ -63,6 +63,11 @@ struct hub__api {
     bool (*waiter_close)(struct hub__waiter *);
     bool (*wake)(struct hub__waiter *, int result);
     void (*yield)(void);
+    /* hog.h */
+    bool (*hog_gives_way)(struct hub *, bool first);
+    void (*hogs_call)(struct hub *, void (*runs)(struct hub *));
+    void (*ring)(struct hub *);
+    const int *(*epoll)(const struct hub *);
     int (*watch)(struct hub *, struct hub__fd_wait *);
     bool (*unwatch)(struct hub *, struct hub__fd_wait *);
     int (*lot_wait)(uint32_t *, uint32_t, int64_t, unsigned);

@@ -197,7 +197,7 @@ static RACES bool somebody_waits(const struct hub *hub, int64_t now)
     const volatile struct hub *seen = hub;
     struct hub__heap_entry first;
 
-    return seen->ready_head != NULL ||
+    return seen->ready_head != NULL || seen->hogs.head != NULL ||
            (seen->heap.count > 0 &&
             hub__scan_copy(&first, seen->heap.entries, sizeof first) &&
             first.deadline < now) ||

@@ -16,7 +16,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static bool is_idle(const struct hub *hub)
 {
-    return hub->ready_head == NULL &&
+    return hub->ready_head == NULL && hub->hogs.head == NULL &&
            __atomic_load_n(&hub->remote, __ATOMIC_ACQUIRE) == NULL &&
            __atomic_load_n(&hub->remote_calls, __ATOMIC_ACQUIRE) == NULL;
 }
@@ -50,7 +50,8 @@ static void polled(struct hub *hub)
     hub->poll_due = false;
     hub->polled_at = hub->now;
     if (!HUB__SHUFFLES(hub))
-        hub->look_at = hub->switches + TICKS_A_LOOK;
+        hub->look_at =
+            hub->switches + (hub->hogs.runs == NULL ? TICKS_A_LOOK : 0);
 }
 
 /* One turn after another: callbacks that are next; then the loop, if nobody is
@@ -77,6 +78,8 @@ static void run_loop(struct greenlet *self)
             hub__take_remote(hub);
             hub->batch_last = hub->ready_tail;
             hub__exit(hub);
+            if (unlikely(hub->hogs.head != NULL))
+                hub__hogs_take(hub);
         }
         hub__reschedule(hub);
     }
@@ -181,6 +184,7 @@ static void forget_timers(struct hub__heap *heap)
 static void forget_all(struct hub *hub)
 {
     hub->ready_head = hub->ready_tail = hub->batch_last = NULL;
+    hub->hogs = (struct hub__hogs){ .head = NULL };
     hub->late.queued = 0;
     hub->active = 0;
     if (hub__lenient)

@@ -11,6 +11,7 @@
 
 #include "context/greenlet_impl.h"
 #include "context/testhook.h"
+#include "hub/hog.h"
 #include "hub/hub.h"
 
 #include <stdint.h>
@@ -210,6 +211,7 @@ struct hub {
     int64_t now;        /* when the clock was last read */
     int64_t poll_every; /* ns: a busy hub lets the loop go first so often */
     struct hub__heap heap;
+    struct hub__hogs hogs;
     struct hub_callback late; /* fires those that are due, timer.c */
     long active;        /* timers, fds and jobs that can wake somebody here */
     struct hub__waiter *drainer; /* hub_drain() */
@@ -552,12 +554,6 @@ void hub__lot_run_deferred(struct hub *hub);
 void hub__lot_forked(void);
 void hub__lot_forked_with(const struct hub *hub); /* its waiters stay */
 
-/* ownthread.c: real threads of the library, all signals blocked */
-int hub__own_thread(void *(*function)(void *arg), void *arg); /* detached */
-void hub__own_thread_ends(void); /* the last call of such a function */
-unsigned hub__own_threads(void); /* in this process */
-void hub__own_threads_forked(void);
-
 /* threadpool.c */
 enum hub__offload_kind {
     HUB_OFFLOAD_QUICK, /* shares a pool of 16 threads */
@@ -596,5 +592,6 @@ void hub__thread_ends(struct greenlet__os *os);
 void hub__forked(struct greenlet__mapped *self, pid_t tid);
 
 #include "hub/fork_impl.h"
+#include "hub/ownthread_impl.h"
 
 #endif

@@ -298,6 +298,11 @@ int hub__loop_forked(struct hub *hub)
     return rc;
 }
 
+void hub__loop_ring(struct hub *hub)
+{
+    hub__poll_ring(&hub->loop->poll);
+}
+
 void hub__loop_turn(struct hub *hub, int64_t most)
 {
     struct hub__loop *loop = hub->loop;

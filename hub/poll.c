@@ -70,6 +70,14 @@ void hub__poll_arm(struct hub__poll *poll, int64_t most)
     poll->until = next;
 }
 
+void hub__poll_ring(struct hub__poll *poll)
+{
+    int64_t next = hub__timer_next(poll->hub);
+
+    if (next < poll->armed || poll->rang)
+        set_timer(poll, next);
+}
+
 /* A timer would be set, ring, and be polled: three calls for one. */
 static int poll_until(struct hub__poll *poll, struct epoll_event *events,
                       int room, int timeout)

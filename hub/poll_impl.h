@@ -25,6 +25,8 @@ struct hub__poll {
 void hub__poll_calls(struct hub__poll *poll);
 /* Before it sleeps: until the earliest deadline, or `most` ns. */
 void hub__poll_arm(struct hub__poll *poll, int64_t most);
+/* Have the timer ring at the earliest deadline, or before. */
+void hub__poll_ring(struct hub__poll *poll);
 
 /* loop.c: where its epoll's number is; NULL: it has none. */
 const int *hub__loop_epoll(const struct hub *hub);

@@ -71,6 +71,8 @@ void hub__unready(struct hub *hub, struct greenlet *g)
             hub->ready_tail = before;
         if (hub->batch_last == g)
             hub->batch_last = before;
+    } else {
+        hub__hogs_remove(hub, g);
     }
     hub__exit(hub);
 }
@@ -90,6 +92,10 @@ bool hub__poll_is_due(struct hub *hub)
 
     hub->look_at = hub->switches + TICKS_A_LOOK;
     hub->now = now;
+    if (unlikely(hub->hogs.runs != NULL)) {
+        hub->look_at = hub->switches + 1;
+        hub->hogs.runs(hub);
+    }
     if (HUB__SHUFFLES(hub) && hub__shuffle(hub)) {
         hub->poll_due = true;
         return true;

@@ -12,6 +12,7 @@
 #define CARRIER_H
 
 #include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/preempt_watch.h"
 
 enum { MP_CARRIERS_MOST = 64 };
 
@@ -19,7 +20,8 @@ enum { MP_CARRIERS_MOST = 64 };
 enum {
     MP_ASK_BEGIN = 1,    /* threads that were made for it begin */
     MP_ASK_MARKS = 2,    /* end_wait.c: look for marks */
-    MP_ASK_CLOCK = 4     /* time.c: CLOCK_REALTIME was set */
+    MP_ASK_CLOCK = 4,    /* time.c: CLOCK_REALTIME was set */
+    MP_ASK_WATCH = 8     /* preempt_watch.c: a thread that watches */
 };
 
 enum mp__carrier_state { CARRIER_NONE, CARRIER_STARTS, CARRIER_RUNS,
@@ -47,6 +49,7 @@ struct mp__carrier {
     int looks;       /* since the last signal was kept */
     bool insists;
     uint32_t poked, late_poked; /* atomic: a signal is under way */
+    struct mp__watch watch;     /* preempt_watch.c */
     /* ---- cpu_clock.c ---- */
     struct mp__thread *cpu_owner; /* who runs since; NULL: nobody any more */
     int64_t cpu_since;

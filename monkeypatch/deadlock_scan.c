@@ -203,7 +203,7 @@ static bool has_only_ours(unsigned carriers)
     return own <= 2 &&
            SYS_CALL(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0, 0,
                     0) == 0 &&
-           st.st_nlink == 2 + carriers + own;
+           st.st_nlink == 2 + carriers + own + mp__watch_threads();
 }
 
 /* One that comes from outside, or from a timer.  Not those of a fault. */

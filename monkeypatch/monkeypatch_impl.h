@@ -212,6 +212,8 @@ int mp__offload(void (*function)(void *), void *arg,
 void mp__runs_again(struct mp__thread *self);
 void mp__yield(void);
 void mp__yield_now(void); /* the same where mp__may_park() has been asked */
+/* The same for one that computes: hub/hog.h. */
+bool mp__hog_gives_way(bool first);
 void mp__testcancel(void); /* act on a pending cancellation: may unwind */
 
 /* time.c */

@@ -116,13 +116,26 @@ void mp__preempt_renew(ucontext_t *context)
     SYS_CALL(SYS_sigaltstack, NULL, &context->uc_stack, 0, 0, 0, 0);
 }
 
-static void give_way(struct mp__thread *self)
+/* Behind all others waits who has computed since it last went on, or is to go on as
+ * soon as what is due is done; who has run for less keeps its place. */
+static bool wait_for_turn(struct mp__thread *self, bool due)
 {
     struct hub *hub = self->identity->os->hub;
 
-    mp__count(preemptions);
+    if (due || mp__watch_is_hog(self->carrier))
+        return mp__hog_gives_way(due);
     hub->look_at = hub->switches; /* at the world outside, too */
     mp__yield_now();
+    return false;
+}
+
+static void give_way(struct mp__thread *self, bool due)
+{
+    bool granted;
+
+    mp__count(preemptions);
+    granted = wait_for_turn(self, due);
+    mp__watch_arm(self->carrier, granted);
     if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
         mp__testcancel();
 }
@@ -193,6 +206,33 @@ void mp__preempt_poke(struct mp__carrier *carrier)
         mp__carrier_send(carrier, &carrier->poked);
 }
 
+/* `due`: something else than the end of its slice is the reason; then it must not
+ * have let others run meanwhile. */
+static void interrupt(struct mp__thread *self, bool due, ucontext_t *context)
+{
+    int64_t since = due ? mp__now() : 0;
+    bool may = self != NULL && mp__preempt_may(self, context) &&
+               (!due || mp__watch_is_hog(self->carrier));
+
+    if (due)
+        mp__watch_cost(mp__carrier_now(), since);
+    if (!may)
+        return;
+    give_way(self, due);
+    mp__preempt_renew(context);
+}
+
+static bool is_slice(const siginfo_t *info)
+{
+    struct mp__carrier *own = mp__carrier_now();
+
+    if (info->si_code != SI_TIMER)
+        return false;
+    if (own != NULL)
+        mp__watch_slice(own);
+    return true;
+}
+
 static void on_tick(int number, siginfo_t *info, void *context)
 {
     struct mp__thread *self = mp__self;
@@ -204,11 +244,13 @@ static void on_tick(int number, siginfo_t *info, void *context)
         mp__compensate(self, context);
     } else if (mp__late_is(info)) {
         mp__late_look(mp__carrier_loops() ? NULL : self, info, context);
-    } else if (info->si_code != SI_TIMER && !is_poke(info)) {
+    } else if (mp__watch_is(info)) {
+        mp__carrier_takes(&mp__carrier_now()->watch.poked, info);
+        interrupt(self, true, context);
+    } else if (is_slice(info) || is_poke(info)) {
+        interrupt(self, false, context);
+    } else {
         call_libcs(number, info, context);
-    } else if (self != NULL && mp__preempt_may(self, context)) {
-        give_way(self);
-        mp__preempt_renew(context);
     }
     errno = before;
 }
@@ -297,6 +339,7 @@ void mp__preempt_never(void)
         if (*timer >= 0 && mp__carriers[i].state == CARRIER_RUNS)
             SYS_CALL(SYS_timer_delete, *timer, 0, 0, 0, 0, 0);
         *timer = -1;
+        mp__watch_never(&mp__carriers[i]);
     }
 }
 
@@ -307,6 +350,7 @@ void mp__preempt_forked(void)
     for (unsigned i = 0; i < mp__options.hubs; i++) {
         mp__carriers[i].ticks = mp__carriers[i].late = -1;
         mp__carriers[i].poked = mp__carriers[i].late_poked = 0;
+        mp__watch_forked(&mp__carriers[i]);
     }
     mp__control_forked();
 }

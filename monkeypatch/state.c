@@ -509,3 +509,19 @@ void mp__yield_now(void)
     if (likely(mp__self != NULL))
         mp__runs_again(mp__self);
 }
+
+/* Asked: mp__may_park(), and that hub->critical is 0. */
+bool mp__hog_gives_way(bool first)
+{
+    struct mp__thread *self = mp__here;
+    bool granted;
+
+    if (unlikely(mp__blocks_linked))
+        mp__unlink_blocks();
+    self->yields = true;
+    granted = mp__hub->hog_gives_way(self->identity->os->hub, first);
+    self->yields = false;
+    if (likely(mp__self != NULL))
+        mp__runs_again(mp__self);
+    return granted;
+}

@@ -1,0 +1,39 @@
+/* hog.h - greenlets that compute, and are interrupted (preload)
+ *
+ * One that was taken off its OS thread by a signal handler, while it computed, is
+ * ready, and waits behind all others: those who wait for something else have
+ * little to do when it comes.  So that it gets on where they always have something
+ * to do it is now and then let in between, and granted some time. */
+#ifndef HUB_HOG_H
+#define HUB_HOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct greenlet;
+struct hub;
+
+struct hub__hogs {
+    struct greenlet *head, *tail; /* the next is the first */
+    int64_t served; /* when one of them last ran */
+    bool granted;   /* the last was let in between others */
+    /* Called whenever a greenlet is about to run, on the hub's thread, between
+     * hub__enter() and hub__exit(); `switches` counts it.  NULL: nobody wants to
+     * know, and it costs nothing. */
+    void (*runs)(struct hub *hub);
+};
+
+/* The running greenlet waits behind all others; `first`: before others that do,
+ * and after whoever is due.  Then the loop looks for what is ready.  True: it goes on
+ * because it has waited for long, and others are ready.  Switches. */
+bool hub__hog_gives_way(struct hub *hub, bool first);
+/* In the loop, nobody else being ready, or one having waited for long. */
+void hub__hogs_take(struct hub *hub);
+void hub__hogs_call(struct hub *hub, void (*runs)(struct hub *hub));
+/* Take g out, if it is there. */
+void hub__hogs_remove(struct hub *hub, const struct greenlet *g);
+/* loop.c: from now on the epoll descriptor is ready when the next timer is due,
+ * whether the loop sleeps or not. */
+void hub__loop_ring(struct hub *hub);
+
+#endif

@@ -1,0 +1,289 @@
+/* preempt_watch.c - a thread that computes is interrupted when something is due
+ *
+ * A timer that rings, a descriptor that is ready: under the kernel's scheduler
+ * whoever waits for it runs soon, whatever the others do.  The slices of preempt.c
+ * are too long for that.  So where a thread has been seen to compute, its OS thread
+ * gets another one that polls the descriptor of the hub's epoll, in which the next
+ * deadline is, too, and sends it a signal.  It goes on sending while the thread is in
+ * libc, where it cannot be stopped, and not while it sleeps: a call that the
+ * program makes by an instruction of its own would be cut short.
+ *
+ * Both sides go by the hub's count of switches: `armed` is what it was when the
+ * thread that computes began to run. */
+#include "monkeypatch/carrier.h"
+#include "monkeypatch/preempt.h"
+#include "monkeypatch/sys.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+enum {
+    RUN_NS = 100000,      /* once it runs it is left alone for so long */
+    GRANT_NS = 2000000,   /* the same, if it has waited for long */
+    LOOK_NS = 25000,      /* from one signal to the next: at first, ... */
+    LOOK_MOST_NS = 200000,  /* ... later, ... */
+    SLEEP_MOST_NS = 5000000, /* ... and while it sleeps */
+    LOOKS_AT_FIRST = 8,
+    SHARE = 20 /* one in so many of its time goes by in looks */
+};
+/* Fewer switches than this in a slice: those who run do so for long. */
+#define FEW_SWITCHES 60
+
+static uint32_t threads; /* atomic: those that watch */
+
+unsigned mp__watch_threads(void)
+{
+    return __atomic_load_n(&threads, __ATOMIC_RELAXED);
+}
+
+/* ---- the thread that watches one carrier; libc's functions are not for it ---- */
+
+static uint64_t armed(const struct mp__carrier *carrier)
+{
+    return __atomic_load_n(&carrier->watch.armed, __ATOMIC_SEQ_CST);
+}
+
+/* Who began to run then still does. */
+static bool runs_since(const struct mp__carrier *carrier, uint64_t then)
+{
+    return then == greenlet__read(carrier->hub->switches) &&
+           then == armed(carrier);
+}
+
+static void sleep_for(int64_t ns)
+{
+    struct timespec time = { 0, (long)ns };
+
+    SYS_CALL(SYS_nanosleep, &time, NULL, 0, 0, 0, 0);
+}
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now = { 0, 0 };
+
+    SYS_CALL(SYS_clock_gettime, clock, &now, 0, 0, 0, 0);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* Whether its CPU time goes on.  With one CPU it can do so only while this thread
+ * sleeps. */
+static bool computes(const struct mp__carrier *carrier)
+{
+    enum { PER_THREAD = 6, ID_SHIFT = 3 };
+    clockid_t clock =
+        (clockid_t)(~(uint32_t)carrier->tid << ID_SHIFT | PER_THREAD);
+    int64_t before = clock_ns(clock);
+
+    if (clock_ns(clock) > before)
+        return true;
+    sleep_for(LOOK_NS);
+    return clock_ns(clock) > before + LOOK_NS / 4;
+}
+
+/* Something is ready, or becomes so until the poll ends. */
+static bool polls(const struct mp__carrier *carrier, bool waits)
+{
+    const struct timespec now = { 0, 0 };
+    struct pollfd fd = { *mp__hub->epoll(carrier->hub), POLLIN, 0 };
+
+    return SYS_CALL(SYS_ppoll, &fd, 1, waits ? NULL : &now, NULL,
+                    MP_SIGSET_BYTES, 0) != 0;
+}
+
+static int64_t next_pause(const struct mp__carrier *carrier, int64_t pause,
+                          unsigned looks, bool slept)
+{
+    int64_t cost = __atomic_load_n(&carrier->watch.cost, __ATOMIC_RELAXED);
+    int64_t most = slept ? SLEEP_MOST_NS : LOOK_MOST_NS;
+
+    if (looks >= LOOKS_AT_FIRST || slept)
+        pause = pause * 2 < most ? pause * 2 : most;
+    return looks >= LOOKS_AT_FIRST && pause < cost * SHARE ? cost * SHARE
+                                                           : pause;
+}
+
+/* Until it has let others run, or nothing is due any more. */
+static void interrupt(struct mp__carrier *carrier, uint64_t then)
+{
+    int64_t pause = LOOK_NS;
+
+    for (unsigned looks = 0; runs_since(carrier, then); looks++) {
+        bool slept = !computes(carrier);
+
+        if (!polls(carrier, false) || !runs_since(carrier, then))
+            break;
+        if (!slept)
+            mp__carrier_send(carrier, &carrier->watch.poked);
+        pause = next_pause(carrier, pause, looks, slept);
+        sleep_for(pause < 999999999 ? pause : 999999999);
+    }
+}
+
+static void leave_alone(const struct mp__carrier *carrier)
+{
+    int64_t left = greenlet__read(carrier->watch.until) - clock_ns(CLOCK_MONOTONIC);
+
+    if (left > 0)
+        sleep_for(left < 999999999 ? left : 999999999);
+}
+
+/* Who ran when it was armed does not any more.  It looks once more after it has
+ * said so: it may just be armed. */
+static void doze(struct mp__carrier *carrier)
+{
+    __atomic_store_n(&carrier->watch.awake, 0, __ATOMIC_SEQ_CST);
+    if (!runs_since(carrier, armed(carrier)))
+        SYS_CALL(SYS_futex, &carrier->watch.awake, FUTEX_WAIT_PRIVATE, 0, NULL,
+                 0, 0);
+    __atomic_store_n(&carrier->watch.awake, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *watch(void *arg)
+{
+    struct mp__carrier *carrier = arg;
+
+    SYS_CALL(SYS_prctl, PR_SET_NAME, "vireo-watch", 0, 0, 0, 0);
+    SYS_CALL(SYS_prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0, 0);
+    for (;;) {
+        uint64_t then = armed(carrier);
+
+        if (!runs_since(carrier, then)) {
+            doze(carrier);
+            continue;
+        }
+        if (!polls(carrier, true) || !runs_since(carrier, then))
+            continue;
+        leave_alone(carrier);
+        interrupt(carrier, then);
+    }
+    return NULL;
+}
+
+/* ---- starting it: in the loop, where it can be made ---- */
+
+static void make(void *arg)
+{
+    struct mp__carrier *carrier = arg;
+    sigset_t all, before;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int rc;
+
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = mp__real.pthread_create(&thread, &attr, watch, carrier);
+    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (rc == 0) {
+        __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&carrier->watch.state, WATCH_RUNS, __ATOMIC_RELEASE);
+    }
+}
+
+void mp__watch_start(struct mp__carrier *carrier)
+{
+    if (carrier->watch.state != WATCH_ASKED)
+        return;
+    carrier->watch.state = WATCH_FAILED; /* unless it is made */
+    mp__on_os_tcb(make, carrier);
+}
+
+/* ---- the carrier ---- */
+
+static void arm(struct mp__carrier *carrier, int64_t span)
+{
+    struct mp__watch *own = &carrier->watch;
+
+    mp__hub->ring(carrier->hub);
+    greenlet__write(own->until, mp__now() + span);
+    __atomic_store_n(&own->armed, carrier->hub->switches, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&own->awake, __ATOMIC_SEQ_CST) == 0 &&
+        __atomic_exchange_n(&own->awake, 1, __ATOMIC_SEQ_CST) == 0)
+        SYS_CALL(SYS_futex, &own->awake, FUTEX_WAKE_PRIVATE, 1, NULL, 0, 0);
+}
+
+static bool is_watched(struct mp__carrier *carrier)
+{
+    if (carrier->watch.state == WATCH_NONE) {
+        carrier->watch.state = WATCH_ASKED;
+        mp__carrier_ask(carrier, MP_ASK_WATCH);
+    }
+    return carrier->watch.state == WATCH_RUNS;
+}
+
+static int64_t span_of(const struct mp__carrier *carrier, bool granted)
+{
+    int64_t least = granted ? GRANT_NS : RUN_NS;
+    int64_t cost = carrier->watch.cost * SHARE;
+
+    return cost > least ? cost : least;
+}
+
+void mp__watch_arm(struct mp__carrier *carrier, bool granted)
+{
+    if (is_watched(carrier))
+        arm(carrier, span_of(carrier, granted));
+}
+
+bool mp__watch_is_hog(const struct mp__carrier *carrier)
+{
+    return carrier->watch.armed == carrier->hub->switches;
+}
+
+/* The hub's: somebody is about to run, perhaps for long. */
+static void somebody_runs(struct hub *hub)
+{
+    struct mp__carrier *carrier = mp__carrier_now();
+
+    if (carrier != NULL && carrier->hub == hub)
+        arm(carrier, span_of(carrier, false));
+}
+
+void mp__watch_slice(struct mp__carrier *carrier)
+{
+    struct mp__watch *own = &carrier->watch;
+    uint64_t switches = carrier->hub->switches;
+    bool long_runs = switches - own->slice < FEW_SWITCHES;
+
+    own->slice = switches;
+    if (own->state == WATCH_RUNS && long_runs != own->every) {
+        own->every = long_runs;
+        mp__hub->hogs_call(carrier->hub, long_runs ? somebody_runs : NULL);
+    }
+}
+
+void mp__watch_never(struct mp__carrier *carrier)
+{
+    if (carrier->watch.state != WATCH_NONE)
+        mp__hub->hogs_call(carrier->hub, NULL);
+    carrier->watch.state = WATCH_FAILED;
+}
+
+bool mp__watch_is(const siginfo_t *info)
+{
+    struct mp__carrier *own = mp__carrier_now();
+
+    return own != NULL && mp__carrier_is(&own->watch.poked, info);
+}
+
+void mp__watch_cost(struct mp__carrier *carrier, int64_t since)
+{
+    int64_t cost = carrier->watch.cost;
+
+    greenlet__write(carrier->watch.cost,
+                    cost + (mp__now() - since - cost) / 4);
+}
+
+void mp__watch_forked(struct mp__carrier *carrier)
+{
+    memset(&carrier->watch, 0, sizeof carrier->watch);
+    threads = 0;
+}
