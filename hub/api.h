@@ -68,6 +68,7 @@ struct hub__api {
     void (*hogs_call)(struct hub *, void (*runs)(struct hub *));
     void (*ring)(struct hub *);
     const int *(*epoll)(const struct hub *);
+    void (*notify)(struct hub *); /* that descriptor is ready; async-signal-safe */
     int (*watch)(struct hub *, struct hub__fd_wait *);
     bool (*unwatch)(struct hub *, struct hub__fd_wait *);
     int (*lot_wait)(uint32_t *, uint32_t, int64_t, unsigned);

@@ -37,6 +37,7 @@ struct hub__onlooker_tools {
     bool (*scan_copy)(void *to, const void *from, size_t size);
     bool (*scan_call)(int tid, uint64_t words[9]);
     unsigned (*own_threads)(void);
+    void (*rouse)(void); /* a look soon; async-signal-safe */
 };
 
 #endif

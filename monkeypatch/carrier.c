@@ -90,7 +90,7 @@ static void answer(void *arg)
     if (asked & MP_ASK_CLOCK)
         mp__real_time_move();
     if (asked & MP_ASK_WATCH)
-        mp__watch_start(carrier);
+        mp__watch_start_asked();
 }
 
 /* While something is asked the call is on its way, and is not touched. */

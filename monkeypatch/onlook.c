@@ -5,6 +5,7 @@
  * program's.  What is left: calls of libc that take long, a system call that
  * nobody knows of, a page that comes from a slow disk. */
 #include "monkeypatch/onlook.h"
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/control_impl.h"
 #include "monkeypatch/deadlock.h"
 #include "monkeypatch/end_wait.h"
@@ -79,7 +80,13 @@ void mp__onlook_name(const struct mp__thread *thread, char name[32])
 
 static bool blocked(const struct hub *hub, pid_t tid, int64_t ns);
 
-static struct hub__onlooker onlooker = { .look = mp__deadlock_look,
+static int64_t look(int64_t now)
+{
+    mp__watch_start_asked();
+    return mp__deadlock_look(now);
+}
+
+static struct hub__onlooker onlooker = { .look = look,
                                          .blocked = blocked };
 
 struct blocker {

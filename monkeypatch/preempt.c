@@ -3,7 +3,7 @@
  * A timer on the CPU time of each OS thread that has a hub sends it a signal every
  * SLICE_NS.  The handler lets others run if the program's own code was
  * interrupted: there the program must expect to lose its turn at any
- * instruction.  In libc, ld.so, the unwinder and this library there may be locks
+ * instruction.  In libc (but for some places, preempt_leaf.c), ld.so, the unwinder and this library there may be locks
  * and half-changed lists that those who run next would meet: not there, nor in
  * what these call back with something held.
  *
@@ -104,7 +104,9 @@ bool mp__preempt_may(const struct mp__thread *self, const ucontext_t *context)
 
     return mp__live > 1 && hub->critical == 0 &&
            !self->forking && !in_handler(self, CONTEXT_SP(context)) &&
-           mp__may_park() && mp__preempt_in_program(CONTEXT_PC(context));
+           mp__may_park() &&
+           (mp__preempt_in_program(CONTEXT_PC(context)) ||
+            mp__preempt_at_leaf(context));
 }
 
 /* Meanwhile others have changed what returning from a signal brings back. */
@@ -206,20 +208,34 @@ void mp__preempt_poke(struct mp__carrier *carrier)
         mp__carrier_send(carrier, &carrier->poked);
 }
 
-/* `due`: something else than the end of its slice is the reason; then it must not
- * have let others run meanwhile. */
 static void interrupt(struct mp__thread *self, bool due, ucontext_t *context)
 {
-    int64_t since = due ? mp__now() : 0;
-    bool may = self != NULL && mp__preempt_may(self, context) &&
-               (!due || mp__watch_is_hog(self->carrier));
-
-    if (due)
-        mp__watch_cost(mp__carrier_now(), since);
-    if (!may)
-        return;
     give_way(self, due);
     mp__preempt_renew(context);
+}
+
+/* The timer's, or another carrier's. */
+static void slice_ends(struct mp__thread *self, ucontext_t *context)
+{
+    if (self == NULL || mp__carrier_loops())
+        return;
+    if (mp__preempt_may(self, context))
+        interrupt(self, false, context);
+    else
+        mp__watch_over(self->carrier);
+}
+
+/* Something is due; or its slice was over some time ago.  It may have let others run
+ * since. */
+static void something_is_due(struct mp__thread *self, ucontext_t *context)
+{
+    int64_t since = mp__now();
+    bool may = self != NULL && mp__watch_is_hog(self->carrier) &&
+               mp__preempt_may(self, context);
+
+    mp__watch_cost(mp__carrier_now(), since);
+    if (may)
+        interrupt(self, !mp__watch_is_over(self->carrier), context);
 }
 
 static bool is_slice(const siginfo_t *info)
@@ -246,9 +262,9 @@ static void on_tick(int number, siginfo_t *info, void *context)
         mp__late_look(mp__carrier_loops() ? NULL : self, info, context);
     } else if (mp__watch_is(info)) {
         mp__carrier_takes(&mp__carrier_now()->watch.poked, info);
-        interrupt(self, true, context);
+        something_is_due(self, context);
     } else if (is_slice(info) || is_poke(info)) {
-        interrupt(self, false, context);
+        slice_ends(self, context);
     } else {
         call_libcs(number, info, context);
     }
@@ -315,6 +331,7 @@ static void begin_ticking(void)
     if (refused)
         return;
     find_allocator();
+    mp__preempt_leaf_begin();
     refused = !start_timer(mp__self->carrier);
     if (!refused)
         mp__compensate_begin(SIGNAL);

@@ -2,6 +2,12 @@
 #ifndef PREEMPT_H
 #define PREEMPT_H
 
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <ucontext.h>
+
 /* A second thread is there now; on the hub's OS thread. */
 void mp__preempt_begin(void);
 /* From now on nobody is interrupted. */
@@ -19,18 +25,16 @@ bool mp__carrier_send(const struct mp__carrier *carrier, uint32_t *word);
 bool mp__carrier_is(const uint32_t *word, const siginfo_t *info);
 bool mp__carrier_takes(uint32_t *word, const siginfo_t *info);
 
-#include <dlfcn.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <ucontext.h>
-
 /* For handlers that let others run: whether the interrupted code, the program's
  * own, is at a place for that; and afterwards what returning brings back. */
 struct mp__thread;
 bool mp__preempt_may(const struct mp__thread *self, const ucontext_t *context);
 void mp__preempt_renew(ucontext_t *context);
 bool mp__preempt_in_program(uintptr_t pc);
+
+/* preempt_leaf.c: places in libc */
+void mp__preempt_leaf_begin(void);
+bool mp__preempt_at_leaf(const ucontext_t *context);
 
 /* In glibc from 2.35; takes no lock. */
 extern int mp__find_object(void *address, struct dl_find_object *result)

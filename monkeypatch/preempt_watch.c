@@ -24,14 +24,17 @@
 #include <time.h>
 
 enum {
-    RUN_NS = 100000,      /* once it runs it is left alone for so long */
-    GRANT_NS = 2000000,   /* the same, if it has waited for long */
-    LOOK_NS = 25000,      /* from one signal to the next: at first, ... */
-    LOOK_MOST_NS = 200000,  /* ... later, ... */
-    SLEEP_MOST_NS = 5000000, /* ... and while it sleeps */
-    LOOKS_AT_FIRST = 8,
-    SHARE = 20 /* one in so many of its time goes by in looks */
+    RUN_NS = 100000,    /* once it runs it is left alone for so long */
+    GRANT_NS = 2000000, /* the same, if it has waited for long */
+    LOOK_NS = 4000,     /* from one signal to the next: with credit ... */
+    LOOK_MOST_NS = 200000,   /* ... and without */
+    ASLEEP_NS = 20000, /* does it sleep? */
+    SLEEP_MOST_NS = 5000000, /* while it sleeps */
+    SIGNAL_NS = 2500,  /* what one costs it, more or less, but for our part */
+    SHARE = 10,        /* one in so many of its time goes by in looks, ... */
+    CREDIT_NS = 500000 /* ... which may be used so much at a time */
 };
+#define OVERS 3 /* slices that end in libc until one is cut off */
 /* Fewer switches than this in a slice: those who run do so for long. */
 #define FEW_SWITCHES 60
 
@@ -82,30 +85,56 @@ static bool computes(const struct mp__carrier *carrier)
 
     if (clock_ns(clock) > before)
         return true;
-    sleep_for(LOOK_NS);
-    return clock_ns(clock) > before + LOOK_NS / 4;
+    sleep_for(ASLEEP_NS);
+    return clock_ns(clock) > before + ASLEEP_NS / 4;
 }
 
-/* Something is ready, or becomes so until the poll ends. */
+/* Something is ready, or becomes so until the poll ends.  Where it may not poll (a
+ * filter) nothing is. */
 static bool polls(const struct mp__carrier *carrier, bool waits)
 {
     const struct timespec now = { 0, 0 };
     struct pollfd fd = { *mp__hub->epoll(carrier->hub), POLLIN, 0 };
 
-    return SYS_CALL(SYS_ppoll, &fd, 1, waits ? NULL : &now, NULL,
-                    MP_SIGSET_BYTES, 0) != 0;
+    if (SYS_CALL(SYS_ppoll, &fd, 1, waits ? NULL : &now, NULL, MP_SIGSET_BYTES,
+                 0) > 0)
+        return true;
+    if (waits)
+        sleep_for(SLEEP_MOST_NS);
+    return false;
 }
 
-static int64_t next_pause(const struct mp__carrier *carrier, int64_t pause,
-                          unsigned looks, bool slept)
+/* Looks in quick succession, for most of what it does in libc is soon over; as many
+ * as it has credit for. */
+static int64_t next_pause(struct mp__carrier *carrier, int64_t pause, bool slept)
 {
     int64_t cost = __atomic_load_n(&carrier->watch.cost, __ATOMIC_RELAXED);
-    int64_t most = slept ? SLEEP_MOST_NS : LOOK_MOST_NS;
+    int64_t now = clock_ns(CLOCK_MONOTONIC);
+    struct mp__watch *own = &carrier->watch;
 
-    if (looks >= LOOKS_AT_FIRST || slept)
-        pause = pause * 2 < most ? pause * 2 : most;
-    return looks >= LOOKS_AT_FIRST && pause < cost * SHARE ? cost * SHARE
-                                                           : pause;
+    own->credit += (now - own->credited) / SHARE;
+    own->credited = now;
+    if (own->credit > CREDIT_NS)
+        own->credit = CREDIT_NS;
+    if (slept)
+        return pause * 2 < SLEEP_MOST_NS ? pause * 2 : SLEEP_MOST_NS;
+    cost += SIGNAL_NS;
+    if (own->credit < cost)
+        return cost * SHARE > LOOK_MOST_NS ? cost * SHARE : LOOK_MOST_NS;
+    own->credit -= cost;
+    return LOOK_NS;
+}
+
+/* Not for as long as a sleep takes at least. */
+static void pause_for(int64_t ns)
+{
+    int64_t end = clock_ns(CLOCK_MONOTONIC) + ns;
+
+    if (ns > LOOK_NS)
+        sleep_for(ns < 999999999 ? ns : 999999999);
+    else
+        while (clock_ns(CLOCK_MONOTONIC) < end)
+            ;
 }
 
 /* Until it has let others run, or nothing is due any more. */
@@ -113,15 +142,15 @@ static void interrupt(struct mp__carrier *carrier, uint64_t then)
 {
     int64_t pause = LOOK_NS;
 
-    for (unsigned looks = 0; runs_since(carrier, then); looks++) {
+    while (runs_since(carrier, then)) {
         bool slept = !computes(carrier);
 
-        if (!polls(carrier, false) || !runs_since(carrier, then))
+        if (!runs_since(carrier, then) || !polls(carrier, false))
             break;
         if (!slept)
             mp__carrier_send(carrier, &carrier->watch.poked);
-        pause = next_pause(carrier, pause, looks, slept);
-        sleep_for(pause < 999999999 ? pause : 999999999);
+        pause = next_pause(carrier, pause, slept);
+        pause_for(pause);
     }
 }
 
@@ -165,7 +194,7 @@ static void *watch(void *arg)
     return NULL;
 }
 
-/* ---- starting it: in the loop, where it can be made ---- */
+/* ---- starting it: in the loop, or by the monitor ---- */
 
 static void make(void *arg)
 {
@@ -182,41 +211,57 @@ static void make(void *arg)
     rc = mp__real.pthread_create(&thread, &attr, watch, carrier);
     mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
-    if (rc == 0) {
+    if (rc == 0)
         __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
-        __atomic_store_n(&carrier->watch.state, WATCH_RUNS, __ATOMIC_RELEASE);
-    }
+    __atomic_store_n(&carrier->watch.state, rc == 0 ? WATCH_RUNS : WATCH_FAILED,
+                     __ATOMIC_RELEASE);
 }
 
-void mp__watch_start(struct mp__carrier *carrier)
+void mp__watch_start_asked(void)
 {
-    if (carrier->watch.state != WATCH_ASKED)
-        return;
-    carrier->watch.state = WATCH_FAILED; /* unless it is made */
-    mp__on_os_tcb(make, carrier);
+    for (unsigned i = 0; i < mp__options.hubs; i++) {
+        uint32_t asked = WATCH_ASKED;
+
+        if (!__atomic_compare_exchange_n(&mp__carriers[i].watch.state, &asked,
+                                         WATCH_STARTS, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
+            continue;
+        if (mp__self != NULL)
+            mp__on_os_tcb(make, &mp__carriers[i]);
+        else
+            make(&mp__carriers[i]);
+    }
 }
 
 /* ---- the carrier ---- */
 
-static void arm(struct mp__carrier *carrier, int64_t span)
+static void wake(struct mp__watch *own, uint64_t switches, int64_t span)
 {
-    struct mp__watch *own = &carrier->watch;
-
-    mp__hub->ring(carrier->hub);
     greenlet__write(own->until, mp__now() + span);
-    __atomic_store_n(&own->armed, carrier->hub->switches, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&own->armed, switches, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&own->awake, __ATOMIC_SEQ_CST) == 0 &&
         __atomic_exchange_n(&own->awake, 1, __ATOMIC_SEQ_CST) == 0)
         SYS_CALL(SYS_futex, &own->awake, FUTEX_WAKE_PRIVATE, 1, NULL, 0, 0);
 }
 
+static void arm(struct mp__carrier *carrier, int64_t span)
+{
+    mp__hub->ring(carrier->hub);
+    wake(&carrier->watch, carrier->hub->switches, span);
+}
+
 static bool is_watched(struct mp__carrier *carrier)
 {
-    if (carrier->watch.state == WATCH_NONE) {
-        carrier->watch.state = WATCH_ASKED;
+    uint32_t *state = &carrier->watch.state, none = WATCH_NONE;
+
+    if (__atomic_load_n(state, __ATOMIC_ACQUIRE) == WATCH_RUNS)
+        return true;
+    if (__atomic_compare_exchange_n(state, &none, WATCH_ASKED, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         mp__carrier_ask(carrier, MP_ASK_WATCH);
+        mp__hub->tools.rouse();
     }
-    return carrier->watch.state == WATCH_RUNS;
+    return false;
 }
 
 static int64_t span_of(const struct mp__carrier *carrier, bool granted)
@@ -231,6 +276,29 @@ void mp__watch_arm(struct mp__carrier *carrier, bool granted)
 {
     if (is_watched(carrier))
         arm(carrier, span_of(carrier, granted));
+}
+
+/* The next interruption ends its slice.  If there is none for some slices more, or
+ * nobody knows of it yet, one is made due: the hub's lists may be in anybody's hands,
+ * but its descriptor becomes ready by a bell, too. */
+void mp__watch_over(struct mp__carrier *carrier)
+{
+    struct mp__watch *own = &carrier->watch;
+    uint64_t switches = carrier->hub->switches;
+
+    if (!is_watched(carrier))
+        return;
+    own->overs = own->over == switches ? own->overs + 1 : 0;
+    own->over = switches;
+    if (own->armed == switches && own->overs % OVERS != OVERS - 1)
+        return;
+    mp__hub->notify(carrier->hub);
+    wake(own, switches, 0);
+}
+
+bool mp__watch_is_over(const struct mp__carrier *carrier)
+{
+    return carrier->watch.over == carrier->hub->switches;
 }
 
 bool mp__watch_is_hog(const struct mp__carrier *carrier)
@@ -254,7 +322,8 @@ void mp__watch_slice(struct mp__carrier *carrier)
     bool long_runs = switches - own->slice < FEW_SWITCHES;
 
     own->slice = switches;
-    if (own->state == WATCH_RUNS && long_runs != own->every) {
+    if (__atomic_load_n(&own->state, __ATOMIC_ACQUIRE) == WATCH_RUNS &&
+        long_runs != own->every) {
         own->every = long_runs;
         mp__hub->hogs_call(carrier->hub, long_runs ? somebody_runs : NULL);
     }
@@ -262,9 +331,9 @@ void mp__watch_slice(struct mp__carrier *carrier)
 
 void mp__watch_never(struct mp__carrier *carrier)
 {
-    if (carrier->watch.state != WATCH_NONE)
+    if (__atomic_exchange_n(&carrier->watch.state, WATCH_FAILED,
+                            __ATOMIC_ACQ_REL) != WATCH_NONE)
         mp__hub->hogs_call(carrier->hub, NULL);
-    carrier->watch.state = WATCH_FAILED;
 }
 
 bool mp__watch_is(const siginfo_t *info)
@@ -274,12 +343,13 @@ bool mp__watch_is(const siginfo_t *info)
     return own != NULL && mp__carrier_is(&own->watch.poked, info);
 }
 
+/* It takes that many to believe that they are slow (a tracer steps through them):
+ * one may have waited for its CPU. */
 void mp__watch_cost(struct mp__carrier *carrier, int64_t since)
 {
-    int64_t cost = carrier->watch.cost;
+    int64_t cost = mp__now() - since, most = 2 * carrier->watch.cost + 1000;
 
-    greenlet__write(carrier->watch.cost,
-                    cost + (mp__now() - since - cost) / 4);
+    greenlet__write(carrier->watch.cost, cost < most ? cost : most);
 }
 
 void mp__watch_forked(struct mp__carrier *carrier)

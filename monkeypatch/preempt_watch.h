@@ -8,17 +8,21 @@
 
 struct mp__carrier;
 
-enum mp__watch_state { WATCH_NONE, WATCH_ASKED, WATCH_RUNS, WATCH_FAILED };
+enum mp__watch_state { WATCH_NONE, WATCH_ASKED, WATCH_STARTS, WATCH_RUNS,
+                       WATCH_FAILED };
 
 /* Of each carrier. */
 struct mp__watch {
-    uint32_t state;
+    uint32_t state;  /* atomic, enum mp__watch_state */
     uint32_t poked;  /* atomic: a signal is under way */
     uint32_t awake;  /* atomic, a futex: 0 while it waits to be armed */
     bool every;      /* it is armed whenever somebody runs */
     uint64_t armed;  /* atomic: `switches` of the hub, when a thread went on */
+    uint64_t over;   /* the same, when its slice was over and it was in libc */
+    unsigned overs;  /* since then */
     int64_t until;   /* that thread is left alone for so long */
-    int64_t cost;    /* of an interruption, ns, smoothed */
+    int64_t cost;    /* of the last interruptions, ns */
+    int64_t credit, credited; /* ns for looks, and until when it counts */
     uint64_t slice;  /* `switches` when the last slice ended */
 };
 
@@ -33,8 +37,12 @@ void mp__watch_slice(struct mp__carrier *carrier);
 bool mp__watch_is(const siginfo_t *info);
 /* An interruption began then, mp__now(), and is over. */
 void mp__watch_cost(struct mp__carrier *carrier, int64_t since);
-/* In the loop: it was asked for. */
-void mp__watch_start(struct mp__carrier *carrier);
+/* It is at the end of its slice, and where it cannot be stopped.  Async-signal-safe. */
+void mp__watch_over(struct mp__carrier *carrier);
+bool mp__watch_is_over(const struct mp__carrier *carrier);
+/* Of those for whom it was asked for: by the loop, or by the monitor, which need not
+ * wait for a thread that computes. */
+void mp__watch_start_asked(void);
 void mp__watch_never(struct mp__carrier *carrier); /* from now on nobody does */
 void mp__watch_forked(struct mp__carrier *carrier);
 unsigned mp__watch_threads(void); /* in this process; real ones */
