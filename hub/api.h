@@ -66,8 +66,10 @@ struct hub__api {
     /* hog.h */
     bool (*hog_gives_way)(struct hub *, bool first);
     void (*hogs_call)(struct hub *, void (*runs)(struct hub *));
-    void (*ring)(struct hub *);
+    void (*hog_listen)(struct hub *);
     const int *(*epoll)(const struct hub *);
+    bool (*apart_leave)(void); /* apart.c: the calling thread has no descriptors */
+    int (*apart_copy)(int);    /* of a number of the process's; -1: none */
     void (*notify)(struct hub *); /* that descriptor is ready; async-signal-safe */
     int (*watch)(struct hub *, struct hub__fd_wait *);
     bool (*unwatch)(struct hub *, struct hub__fd_wait *);

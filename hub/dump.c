@@ -116,14 +116,13 @@ static void print_end(const struct dump *dump, struct greenlet *g)
 {
     struct hub__print *print = dump->print;
     const struct greenlet_exception *failed = hub_exception(g);
-    const struct hub__own *own = hub__own(g);
 
     hub__print(print, "%s", dump->between);
     if (failed != NULL)
         hub__print(print, "ended with %s: %s (%d)", failed->cls->name,
-                   failed->text != NULL ? failed->text : "", (int)own->rc);
-    else if (own->rc != 0)
-        hub__print(print, "ended with %d", (int)own->rc);
+                   failed->text != NULL ? failed->text : "", hub__rc(g));
+    else if (hub__rc(g) != 0)
+        hub__print(print, "ended with %d", hub__rc(g));
     else
         hub__print(print, "ended with value %p",
                    *hub__result((struct greenlet *)g));

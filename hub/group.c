@@ -107,7 +107,7 @@ static void note_failure(struct hub_group *group, const struct greenlet *g)
         return;
     group->failure = (struct greenlet_exception){
         .cls = record != NULL ? record->cls : &greenlet_error_class,
-        .error = hub__own((struct greenlet *)g)->rc
+        .error = hub__rc(g)
     };
 }
 

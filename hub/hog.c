@@ -1,5 +1,6 @@
 /* hog.c - the list of those that compute */
 #include "hub/hog.h"
+#include "hub/poll_impl.h"
 #include "hub/schedule.h"
 
 /* So long others may keep all of them waiting. */
@@ -23,7 +24,7 @@ bool hub__hog_gives_way(struct hub *hub, bool first)
     struct greenlet *self = greenlet__word->current;
 
     hub__enter(hub);
-    push(&hub->hogs, self, first);
+    push(&hub->hogs, self, first && hub->hogs.last == self);
     hub->hogs.served = hub_now();
     hub__own(self)->waiter = NULL;
     greenlet__write(self->state, GREENLET_WAITING);
@@ -50,6 +51,7 @@ void hub__hogs_take(struct hub *hub)
     if (g->next == NULL)
         hogs->tail = NULL;
     hogs->served = hub->now;
+    hogs->last = g;
     hub__ready_first(hub, g);
     hub__exit(hub);
 }
@@ -74,4 +76,12 @@ void hub__hogs_call(struct hub *hub, void (*runs)(struct hub *hub))
     hub->hogs.runs = runs;
     if (runs != NULL)
         hub->look_at = hub->switches;
+}
+
+void hub__hog_listen(struct hub *hub)
+{
+    hub__loop_ring(hub);
+    hub->listens = true;
+    if (hub->ready_head != NULL)
+        hub__rouse(hub);
 }

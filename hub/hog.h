@@ -16,6 +16,7 @@ struct hub;
 struct hub__hogs {
     struct greenlet *head, *tail; /* the next is the first */
     int64_t served; /* when one of them last ran */
+    const struct greenlet *last; /* and which; it may have gone */
     bool granted;   /* the last was let in between others */
     /* Called whenever a greenlet is about to run, on the hub's thread, between
      * hub__enter() and hub__exit(); `switches` counts it.  NULL: nobody wants to
@@ -23,8 +24,8 @@ struct hub__hogs {
     void (*runs)(struct hub *hub);
 };
 
-/* The running greenlet waits behind all others; `first`: before others that do,
- * and after whoever is due.  Then the loop looks for what is ready.  True: it goes on
+/* The running greenlet waits behind all others; `first`: and before others that do,
+ * if it is the one of them that went on last.  Then the loop looks for what is ready.  True: it goes on
  * because it has waited for long, and others are ready.  Switches. */
 bool hub__hog_gives_way(struct hub *hub, bool first);
 /* In the loop, nobody else being ready, or one having waited for long. */
@@ -32,8 +33,8 @@ void hub__hogs_take(struct hub *hub);
 void hub__hogs_call(struct hub *hub, void (*runs)(struct hub *hub));
 /* Take g out, if it is there. */
 void hub__hogs_remove(struct hub *hub, const struct greenlet *g);
-/* loop.c: from now on the epoll descriptor is ready when the next timer is due,
- * whether the loop sleeps or not. */
-void hub__loop_ring(struct hub *hub);
+/* Until the next poll the loop's epoll descriptor is ready as soon as something is
+ * due: a timer, somebody who is ready, and descriptors as ever. */
+void hub__hog_listen(struct hub *hub);
 
 #endif

@@ -47,7 +47,7 @@ static void take_arrival(struct hub *hub, struct greenlet *self)
  * ready now has them whole. */
 static void polled(struct hub *hub)
 {
-    hub->poll_due = false;
+    hub->poll_due = hub->listens = false;
     hub->polled_at = hub->now;
     if (!HUB__SHUFFLES(hub))
         hub->look_at =

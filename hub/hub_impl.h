@@ -94,7 +94,10 @@ struct hub__own {
     struct hub__frame *frames;   /* innermost scope */
     struct hub__link *links;     /* the newest: told of its end */
     struct hub__more *more;      /* more.c: what few have */
-    int32_t rc;                  /* DONE: what its body returned */
+    union {
+        int32_t rc;              /* DONE: what its body returned */
+        uint32_t turn;           /* until then, with timed_out_on: since when */
+    };
     int16_t pending;             /* what its next wait ends with at once, or 0 */
     uint16_t flags;
 };
@@ -122,6 +125,14 @@ static inline struct hub__own *hub__own(struct greenlet *g)
 static inline void **hub__result(struct greenlet *g)
 {
     return (void **)(void *)&g->run;
+}
+
+/* 0 until it is done. */
+static inline int hub__rc(const struct greenlet *g)
+{
+    const struct hub__own *own = (const void *)g->hub_data;
+
+    return own->flags & HUB__DONE ? own->rc : 0;
 }
 
 /* Rarely needed: from malloc(), freed with its greenlet (more.c). */
@@ -207,6 +218,7 @@ struct hub {
     bool poll_due;
     bool poll_full; /* the last poll was not told of all that is ready */
     bool dozes; /* the loop has seen that nobody is ready, and polls */
+    bool listens; /* who watches wants to know of the next who is ready: hog.h */
     int64_t polled_at;
     int64_t now;        /* when the clock was last read */
     int64_t poll_every; /* ns: a busy hub lets the loop go first so often */
@@ -529,30 +541,15 @@ void hub__loop_notify(struct hub *hub); /* thread-safe, async-signal-safe */
  * handler, which may have come before the poll: the loop must not sleep. */
 static inline void hub__rouse(struct hub *hub)
 {
-    if (unlikely(hub->dozes))
+    if (unlikely(hub->dozes | hub->listens)) {
+        hub->listens = false;
         hub__loop_notify(hub);
+    }
 }
 /* Around a push on a list that other threads use: from the push on the hub may take
  * it, run to its end, and be gone before the ring, but for this count. */
 void hub__ring_begin(struct hub *hub);
 void hub__ring_end(struct hub *hub);
-
-/* lot.c: futexes in user space, for greenlets of any hub and real threads */
-enum { HUB_LOT_INTERRUPTIBLE = 1 };
-/* Wait while *address == expected.  Returns 0 when woken, -EAGAIN when the value
- * differs, -ETIMEDOUT, -ECANCELED, -EINTR.  A waiter that timed out keeps its
- * seniority when it waits on the same address again. */
-int hub__lot_wait(uint32_t *address, uint32_t expected, int64_t deadline_ns,
-                  unsigned flags);
-/* The same with a waiter of the caller's, initialised. */
-int hub__lot_wait_on(struct hub__waiter *waiter, uint32_t *address,
-                     uint32_t expected, int64_t deadline_ns);
-/* Wake up to n waiters, the oldest first; returns how many.  Thread-safe,
- * async-signal-safe (then the count may be 0 and the wake comes later). */
-int hub__lot_wake(uint32_t *address, int n);
-void hub__lot_run_deferred(struct hub *hub);
-void hub__lot_forked(void);
-void hub__lot_forked_with(const struct hub *hub); /* its waiters stay */
 
 /* threadpool.c */
 enum hub__offload_kind {
@@ -592,6 +589,7 @@ void hub__thread_ends(struct greenlet__os *os);
 void hub__forked(struct greenlet__mapped *self, pid_t tid);
 
 #include "hub/fork_impl.h"
+#include "hub/lot_impl.h"
 #include "hub/ownthread_impl.h"
 
 #endif

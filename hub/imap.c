@@ -53,7 +53,7 @@ static void drop_job(struct job *job)
     struct hub_imap *imap = job->imap;
     struct greenlet *g = job->g;
 
-    if (hub__own(g)->rc < 0 && hub_exception(g) != NULL)
+    if (hub__rc(g) < 0 && hub_exception(g) != NULL)
         hub__handle_error(hub__peek(), g, hub_exception(g));
     else if (imap->options.drop != NULL && *hub__result(g) != NULL)
         imap->options.drop(*hub__result(g));
@@ -237,7 +237,7 @@ int hub_imap_next(struct hub_imap *imap, int64_t deadline_ns, void **result)
     job = take_job(imap);
     if (job == NULL)
         return end_of(imap);
-    rc = hub__own(job->g)->rc;
+    rc = hub__rc(job->g);
     if (rc < 0) {
         hub__raise_failure(job->g);
         imap->failed = true;
@@ -296,7 +296,7 @@ int hub_group_apply(struct hub_group *group, greenlet_run *run, void *arg,
         if (rc < 0)
             return rc;
         rc = hub_join(g, deadline_ns);
-        if (rc == 0 && (rc = hub__own(g)->rc) < 0)
+        if (rc == 0 && (rc = hub__rc(g)) < 0)
             hub__raise_failure(g);
         else if (rc == 0)
             value = *hub__result(g);

@@ -24,11 +24,12 @@ struct node {
     struct node *next, *prev;
     uint32_t *key; /* changes under both buckets' locks (requeue) */
     struct hub__waiter *waiter;
+    uint32_t turn; /* in the order in which they came to the bucket; wraps */
 };
 
 struct bucket {
     uint32_t lock;
-    uint32_t pad;
+    uint32_t turn;
     struct node *head, *tail;
 };
 
@@ -52,6 +53,9 @@ static void unlock(struct bucket *bucket)
     __atomic_store_n(&bucket->lock, 0, __ATOMIC_RELEASE);
 }
 
+/* Seniors have to find their places among so many. */
+#define SENIORS 16
+
 static void append(struct bucket *bucket, struct node *node)
 {
     node->next = NULL;
@@ -63,9 +67,7 @@ static void append(struct bucket *bucket, struct node *node)
     bucket->tail = node;
 }
 
-/* A waiter that timed out here and comes again takes up its old place: behind
- * it a pair that hands a lock to and fro would keep it out for ever.  So does
- * one that was woken and found that somebody else had been quicker. */
+/* One that was woken and found that somebody else had been quicker. */
 static void prepend(struct bucket *bucket, struct node *node)
 {
     node->prev = NULL;
@@ -75,6 +77,30 @@ static void prepend(struct bucket *bucket, struct node *node)
     else
         bucket->tail = node;
     bucket->head = node;
+}
+
+/* A waiter that timed out here and comes again takes up its old place: behind it a
+ * pair that hands a lock to and fro would keep it out for ever.  Behind many who have
+ * all come before it looks for it no further. */
+static void insert(struct bucket *bucket, struct node *node)
+{
+    struct node *at = bucket->head;
+
+    for (int i = 0; i < SENIORS && at != NULL &&
+                    (int32_t)(at->turn - node->turn) < 0;
+         i++)
+        at = at->next;
+    if (at == NULL) {
+        append(bucket, node);
+        return;
+    }
+    node->next = at;
+    node->prev = at->prev;
+    if (at->prev != NULL)
+        at->prev->next = node;
+    else
+        bucket->head = node;
+    at->prev = node;
 }
 
 static void unlink_node(struct bucket *bucket, struct node *node)
@@ -112,18 +138,31 @@ static struct bucket *lock_bucket_of(struct node *node)
     }
 }
 
-static bool is_senior(const struct hub__waiter *waiter, const uint32_t *key)
+static void queue(struct bucket *bucket, struct node *node, const uint32_t *key)
 {
-    return waiter->hub != NULL &&
-           (waiter->first ||
-            hub__own(waiter->greenlet)->timed_out_on == key);
+    const struct hub__waiter *waiter = node->waiter;
+    const struct hub__own *own =
+        waiter->hub != NULL ? hub__own(waiter->greenlet) : NULL;
+    bool senior = own != NULL && own->timed_out_on == key;
+
+    node->turn = senior ? own->turn : bucket->turn++;
+    if (own != NULL && waiter->first)
+        prepend(bucket, node);
+    else if (senior)
+        insert(bucket, node);
+    else
+        append(bucket, node);
 }
 
-static void remember(const struct hub__waiter *waiter, uint32_t *key, int rc)
+static void remember(const struct node *node, uint32_t *key, int rc)
 {
-    if (waiter->hub != NULL)
-        hub__own(waiter->greenlet)->timed_out_on =
-            rc == -ETIMEDOUT ? key : NULL;
+    struct hub__own *own;
+
+    if (node->waiter->hub == NULL)
+        return;
+    own = hub__own(node->waiter->greenlet);
+    own->timed_out_on = rc == -ETIMEDOUT ? key : NULL;
+    own->turn = node->turn;
 }
 
 static bool enqueue(struct node *node, uint32_t *address, uint32_t expected)
@@ -135,10 +174,7 @@ static bool enqueue(struct node *node, uint32_t *address, uint32_t expected)
     same = __atomic_load_n(address, __ATOMIC_SEQ_CST) == expected;
     if (same) {
         node->key = address;
-        if (is_senior(node->waiter, address))
-            prepend(bucket, node);
-        else
-            append(bucket, node);
+        queue(bucket, node, address);
     }
     unlock(bucket);
     return same;
@@ -172,7 +208,7 @@ wait_on(struct hub__waiter *waiter, uint32_t *address, uint32_t expected,
         return hub__waiter_close(waiter) ? -EAGAIN : hub__park(waiter, HUB_FOREVER);
     rc = cancelable ? hub__park_cancelable_inline(waiter, deadline_ns)
                     : hub__park_inline(waiter, deadline_ns);
-    remember(waiter, address, rc);
+    remember(&node, address, rc);
     if (__atomic_load_n(&node.key, __ATOMIC_ACQUIRE) != NULL || rc != 0) {
         if (hub != NULL)
             hub__enter(hub);
@@ -326,6 +362,7 @@ int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to)
             /* Without a key in between: who waits could leave. */
             unlink_node(source, node);
             __atomic_store_n(&node->key, to, __ATOMIC_RELEASE);
+            node->turn = target->turn++;
             append(target, node);
             move--;
             done++;
@@ -379,10 +416,10 @@ void hub__lot_forked(void)
     uintptr_t begin = (uintptr_t)buckets, end = begin + sizeof buckets;
     uintptr_t from = (begin + page - 1) & -page, to = end & -page;
 
-    buckets[BUCKETS / 2].pad = 1;
+    buckets[BUCKETS / 2].turn = 1;
     if (from < to)
         madvise((void *)from, to - from, MADV_DONTNEED);
-    if (__atomic_load_n(&buckets[BUCKETS / 2].pad, __ATOMIC_RELAXED) != 0) {
+    if (__atomic_load_n(&buckets[BUCKETS / 2].turn, __ATOMIC_RELAXED) != 0) {
         memset(buckets, 0, sizeof buckets);
         return;
     }

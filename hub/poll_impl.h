@@ -28,6 +28,8 @@ void hub__poll_arm(struct hub__poll *poll, int64_t most);
 /* Have the timer ring at the earliest deadline, or before. */
 void hub__poll_ring(struct hub__poll *poll);
 
+void hub__loop_ring(struct hub *hub); /* loop.c: that */
+
 /* loop.c: where its epoll's number is; NULL: it has none. */
 const int *hub__loop_epoll(const struct hub *hub);
 /* loop.c: what libev has told epoll of a file. */

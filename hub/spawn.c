@@ -470,7 +470,7 @@ bool hub_active(const struct greenlet *g)
 
 bool hub_successful(const struct greenlet *g)
 {
-    return hub_ready(g) && hub__own((struct greenlet *)g)->rc == 0;
+    return hub_ready(g) && hub__rc(g) == 0;
 }
 
 const struct greenlet_exception *hub_exception(const struct greenlet *g)
@@ -546,7 +546,7 @@ static int take_result(struct greenlet *g, void **result)
     if (result != NULL)
         *result = (own->flags & HUB__DONE) && own->rc == 0 ? *hub__result(g)
                                                            : NULL;
-    return own->rc;
+    return hub__rc(g);
 }
 
 int hub_get(struct greenlet *g, int64_t deadline_ns, void **result)
@@ -563,13 +563,13 @@ int hub__raise_failure(struct greenlet *g)
     struct greenlet_exception record;
 
     if (more == NULL || more->failed.cls == NULL)
-        return hub__own(g)->rc;
+        return hub__rc(g);
     record = more->failed;
     more->failed = (struct greenlet_exception){ .cls = record.cls,
                                                 .error = record.error,
                                                 .origin = record.origin };
     greenlet_raise(&record);
-    return hub__own(g)->rc;
+    return hub__rc(g);
 }
 
 int hub_get_now(struct greenlet *g, void **result)

@@ -31,7 +31,7 @@ static bool was_cancelled(const struct hub_task *task)
 
 int hub__task_outcome(const struct hub_task *task)
 {
-    int rc = hub__own(task->g)->rc;
+    int rc = hub__rc(task->g);
 
     return rc == 0 && was_cancelled(task) ? -ECANCELED : rc;
 }

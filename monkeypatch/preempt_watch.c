@@ -25,11 +25,12 @@
 
 enum {
     RUN_NS = 100000,    /* once it runs it is left alone for so long */
-    GRANT_NS = 2000000, /* the same, if it has waited for long */
+    FRESH_NS = 1000000, /* the same, if it is not known to compute */
+    GRANT_NS = 2000000, /* ... if it has waited for long */
     LOOK_NS = 4000,     /* from one signal to the next: with credit ... */
     LOOK_MOST_NS = 200000,   /* ... and without */
     ASLEEP_NS = 20000, /* does it sleep? */
-    SLEEP_MOST_NS = 5000000, /* while it sleeps */
+    SLEEP_MOST_NS = 500000,  /* while it sleeps, or waits for its CPU */
     SIGNAL_NS = 2500,  /* what one costs it, more or less, but for our part */
     SHARE = 10,        /* one in so many of its time goes by in looks, ... */
     CREDIT_NS = 500000 /* ... which may be used so much at a time */
@@ -89,15 +90,32 @@ static bool computes(const struct mp__carrier *carrier)
     return clock_ns(clock) > before + ASLEEP_NS / 4;
 }
 
-/* Something is ready, or becomes so until the poll ends.  Where it may not poll (a
- * filter) nothing is. */
-static bool polls(const struct mp__carrier *carrier, bool waits)
+/* In the table of descriptors of this thread alone: in one that threads share each
+ * call on a descriptor costs more (hub/apart.c). */
+static int copy_of_epoll(struct mp__carrier *carrier)
+{
+    struct mp__watch *own = &carrier->watch;
+    int number = *mp__hub->epoll(carrier->hub);
+
+    if (own->copied == number && own->epoll >= 0)
+        return own->epoll;
+    if (own->epoll >= 0)
+        SYS_CALL(SYS_close, own->epoll, 0, 0, 0, 0, 0);
+    own->copied = number;
+    own->epoll = mp__hub->apart_copy(number);
+    return own->epoll;
+}
+
+/* Something is ready, or becomes so until the poll ends.  Where it cannot poll
+ * nothing is. */
+static bool polls(struct mp__carrier *carrier, bool waits)
 {
     const struct timespec now = { 0, 0 };
-    struct pollfd fd = { *mp__hub->epoll(carrier->hub), POLLIN, 0 };
+    struct pollfd fd = { copy_of_epoll(carrier), POLLIN, 0 };
 
-    if (SYS_CALL(SYS_ppoll, &fd, 1, waits ? NULL : &now, NULL, MP_SIGSET_BYTES,
-                 0) > 0)
+    if (fd.fd >= 0 &&
+        SYS_CALL(SYS_ppoll, &fd, 1, waits ? NULL : &now, NULL, MP_SIGSET_BYTES,
+                 0) > 0 && (fd.revents & POLLIN) != 0)
         return true;
     if (waits)
         sleep_for(SLEEP_MOST_NS);
@@ -179,6 +197,9 @@ static void *watch(void *arg)
 
     SYS_CALL(SYS_prctl, PR_SET_NAME, "vireo-watch", 0, 0, 0, 0);
     SYS_CALL(SYS_prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0, 0);
+    carrier->watch.epoll = -1;
+    if (!mp__hub->apart_leave())
+        return arg; /* nobody is told: slices are all that there is */
     for (;;) {
         uint64_t then = armed(carrier);
 
@@ -246,7 +267,7 @@ static void wake(struct mp__watch *own, uint64_t switches, int64_t span)
 
 static void arm(struct mp__carrier *carrier, int64_t span)
 {
-    mp__hub->ring(carrier->hub);
+    mp__hub->hog_listen(carrier->hub);
     wake(&carrier->watch, carrier->hub->switches, span);
 }
 
@@ -264,9 +285,8 @@ static bool is_watched(struct mp__carrier *carrier)
     return false;
 }
 
-static int64_t span_of(const struct mp__carrier *carrier, bool granted)
+static int64_t span_of(const struct mp__carrier *carrier, int64_t least)
 {
-    int64_t least = granted ? GRANT_NS : RUN_NS;
     int64_t cost = carrier->watch.cost * SHARE;
 
     return cost > least ? cost : least;
@@ -275,7 +295,7 @@ static int64_t span_of(const struct mp__carrier *carrier, bool granted)
 void mp__watch_arm(struct mp__carrier *carrier, bool granted)
 {
     if (is_watched(carrier))
-        arm(carrier, span_of(carrier, granted));
+        arm(carrier, span_of(carrier, granted ? GRANT_NS : RUN_NS));
 }
 
 /* The next interruption ends its slice.  If there is none for some slices more, or
@@ -312,7 +332,7 @@ static void somebody_runs(struct hub *hub)
     struct mp__carrier *carrier = mp__carrier_now();
 
     if (carrier != NULL && carrier->hub == hub)
-        arm(carrier, span_of(carrier, false));
+        arm(carrier, span_of(carrier, FRESH_NS));
 }
 
 void mp__watch_slice(struct mp__carrier *carrier)

@@ -21,6 +21,7 @@ struct mp__watch {
     uint64_t over;   /* the same, when its slice was over and it was in libc */
     unsigned overs;  /* since then */
     int64_t until;   /* that thread is left alone for so long */
+    int copied, epoll; /* number of the hub's epoll, its own copy */
     int64_t cost;    /* of the last interruptions, ns */
     int64_t credit, credited; /* ns for looks, and until when it counts */
     uint64_t slice;  /* `switches` when the last slice ended */
