@@ -298,22 +298,22 @@ void mp__watch_arm(struct mp__carrier *carrier, bool granted)
         arm(carrier, span_of(carrier, granted ? GRANT_NS : RUN_NS));
 }
 
-/* The next interruption ends its slice.  If there is none for some slices more, or
- * nobody knows of it yet, one is made due: the hub's lists may be in anybody's hands,
- * but its descriptor becomes ready by a bell, too. */
+/* The next interruption ends its slice.  If there is none for some slices more, and
+ * others could run, one is made due by a bell that only who watches hears. */
 void mp__watch_over(struct mp__carrier *carrier)
 {
     struct mp__watch *own = &carrier->watch;
-    uint64_t switches = carrier->hub->switches;
+    struct hub *hub = carrier->hub;
 
-    if (!is_watched(carrier))
+    if (!is_watched(carrier) || hub->critical != 0)
         return;
-    own->overs = own->over == switches ? own->overs + 1 : 0;
-    own->over = switches;
-    if (own->armed == switches && own->overs % OVERS != OVERS - 1)
-        return;
-    mp__hub->notify(carrier->hub);
-    wake(own, switches, 0);
+    own->overs = own->over == hub->switches ? own->overs + 1 : 0;
+    own->over = hub->switches;
+    if (own->armed != hub->switches)
+        arm(carrier, 0);
+    else if (own->overs % OVERS == OVERS - 1 &&
+             (hub->ready_head != NULL || hub->hogs.head != NULL))
+        mp__hub->notify(hub);
 }
 
 bool mp__watch_is_over(const struct mp__carrier *carrier)
