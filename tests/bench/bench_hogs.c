@@ -28,7 +28,7 @@
 #define MOST_NS (2000 * MS)
 #define FIRST 10 /* until all threads have begun: not counted */
 
-enum { INTS = 100000, NODES = 2000, COPIED = 1 << 20, PATIENCE_S = 20 };
+enum { INTS = 100000, NODES = 2000, COPIED = 1 << 20, PATIENCE_S = 10 };
 
 static int64_t now(void)
 {
@@ -302,6 +302,7 @@ static int connected(const char *port)
         bench_fail("socket", errno);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
         bench_fail("connect", errno);
     return fd;
