@@ -516,7 +516,7 @@ def preempt_cases():
         rounds=5, group="preempt", slow=True)
     yield Bench(
         "preempt-idle-yield", "sched_yield() of two threads",
-        {name: preloaded("yield", 10_000_000,
+        {name: preloaded("yield", 5_000_000,
                          settings={"VIREO_PREEMPT": value})
          for name, value in ((without, "0"), (label, "1"))},
         [Figure("cpu_ns", "ns", without, {label: Target(1.01, without)})],

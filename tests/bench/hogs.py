@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-NAP, MOST, FIRST = 0.005, 2, 10
+NAP, MOST, FIRST = 0.005, 1.5, 2
 
 
 def hog():

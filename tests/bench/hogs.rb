@@ -4,8 +4,8 @@
 require "socket"
 
 NAP = 0.005
-MOST = 2
-FIRST = 10
+MOST = 1.5
+FIRST = 2
 
 def now
   Process.clock_gettime(Process::CLOCK_MONOTONIC)

@@ -18,9 +18,9 @@ PYTHON, RUBY = "/usr/bin/python3", "/usr/bin/ruby"
 SCRIPTS = {"python": (PYTHON, "hogs.py"), "ruby": (RUBY, "hogs.rb")}
 SLEEPS, QUESTIONS = 200, 150
 LIMIT = 20              # seconds for what takes two, unless it is starved
-HOGS_BEGIN = 0.2        # seconds of CPU time until they surely compute
+HOGS_BEGIN = 0.1        # seconds of CPU time until they surely compute
 FLASK_CLIENTS, FLASK_MS = 50, 2500
-CONNECTIONS, REQUESTS, SLICES = 64, 10_000, 10
+CONNECTIONS, REQUESTS, TURNS_S = 64, 4_000, 4
 
 
 def command(place, verb, kind, *words):
@@ -113,6 +113,7 @@ class Echo:
     """A server and its client, which waits until it is told to ask."""
 
     def __init__(self, place, preempt):
+        self.preempt = preempt
         self.server = Child([place.program("echo_threads")],
                             place.environment(True, {"VIREO_PREEMPT": preempt}),
                             place.server_core)
@@ -132,8 +133,9 @@ class Echo:
         self.client.send(f"{REQUESTS}\n")
         load = self.client.figures("done")
         if load["errors"] or not load["answered"]:
-            raise Unavailable(f"{load['errors']:.0f} requests without an "
-                              "answer")
+            raise Unavailable(f"VIREO_PREEMPT={self.preempt}: "
+                              f"{load['errors']:.0f} requests without an "
+                              f"answer, status {self.server.process.poll()}")
         used = cpu_seconds(self.server.process.pid) - start
         return used * 1e6 / load["answered"], 1e6 / load["per_second"]
 
@@ -144,7 +146,8 @@ def take_turns(place, servers):
     order = list(servers) + list(servers)[::-1]
     for label in order: # each is warm before it counts
         servers[label].one_slice()
-    for _ in range(part(place, SLICES)):
+    end = time.monotonic() + part(place, TURNS_S)
+    while time.monotonic() < end:
         for label in order:
             slices[label].append(servers[label].one_slice())
     return {label: dict(zip(("cpu_us", "us"),
