@@ -23,11 +23,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MS INT64_C(1000000)
-#define NAP_NS (5 * MS)
+#define MS      INT64_C(1000000)
+#define NAP_NS  (5 * MS)
 #define MOST_NS (1200 * MS)
-#define FIRST 2   /* until all threads have begun: not counted */
-#define FEWEST 4
+#define FIRST   2 /* until all threads have begun: not counted */
+#define FEWEST  4
 
 enum { INTS = 100000, NODES = 2000, COPIED = 1 << 20, PATIENCE_S = 10 };
 
@@ -202,12 +202,10 @@ static int in_order(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Those above the p-th part of all, at least one: the least of them. */
-static double above(const struct times *times, double p)
+/* Of sorted ones: the least that the part p of all is below, us. */
+static double quantile(const struct times *times, double p)
 {
-    long at = (long)((double)times->count * p);
-
-    return (double)times->ns[at < times->count ? at : times->count - 1] / 1e3;
+    return (double)times->ns[(long)((double)times->count * p)] / 1e3;
 }
 
 static void times_report(struct times *times, const char *name, double less_us)
@@ -218,8 +216,8 @@ static void times_report(struct times *times, const char *name, double less_us)
     for (long i = 0; i < times->count; i++)
         sum += (double)times->ns[i] / 1e3;
     printf("%smean_us %.1f\n", name, sum / (double)times->count - less_us);
-    printf("%sp50_us %.1f\n", name, above(times, 0.5) - less_us);
-    printf("%sp99_us %.1f\n", name, above(times, 0.99) - less_us);
+    printf("%sp50_us %.1f\n", name, quantile(times, 0.5) - less_us);
+    printf("%sp99_us %.1f\n", name, quantile(times, 0.99) - less_us);
 }
 
 static void *sleeper(void *arg)
