@@ -513,7 +513,7 @@ def preempt_cases():
         [Figure("cpu_us", "us CPU a request", without,
                 {label: Target(1.01, without)}),
          Figure("us", "us a request", without)],
-        rounds=5, group="preempt", slow=True)
+        rounds=7, group="preempt", slow=True)
     yield Bench(
         "preempt-idle-yield", "sched_yield() of two threads",
         {name: preloaded("yield", 5_000_000,

@@ -20,7 +20,7 @@ SLEEPS, QUESTIONS = 200, 150
 LIMIT = 20              # seconds for what takes two, unless it is starved
 HOGS_BEGIN = 0.1        # seconds of CPU time until they surely compute
 FLASK_CLIENTS, FLASK_MS = 50, 2500
-CONNECTIONS, REQUESTS, TURNS_S = 64, 4_000, 4
+CONNECTIONS, REQUESTS, TURNS_S = 64, 1_000, 4
 
 
 def command(place, verb, kind, *words):
