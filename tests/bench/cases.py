@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http_programs import built, busy, calls, idle, nginx
 import hubs_programs
 import operate_programs
+import preempt_programs
 import python_cases
 from postgres_programs import pgbench, views
 from programs import echo, gevent, program, upstream
@@ -445,6 +446,83 @@ def operate_cases():
         rounds=3, group="operate", slow=True)
 
 
+MAPPED = "vireo, preloaded"
+
+
+def beside(measurement, *args, **options):
+    """The same, natively and preloaded."""
+    return {label: measurement(*args, label == MAPPED, **options)
+            for label in (NATIVE, MAPPED)}
+
+
+HOGS = {"arithmetic": ("C arithmetic", 1.5),
+        "qsort": ("qsort() of ints", 2), "malloc": ("malloc() and free()", 2),
+        "memcpy": ("memcpy() of 1 MB", 2), "python": ("CPython", 1.5),
+        "ruby": ("Ruby", 1.5)}
+
+
+def sleeper_cases():
+    """The length of the sleep is what a program sees; by how much it is late is
+    the harder figure."""
+    def sleeper(name, title, times, *args, **options):
+        goal = {MAPPED: Target(times, NATIVE)}
+        return Bench(
+            "preempt-" + name, "sleeps of 5 ms beside two hogs: " + title,
+            beside(preempt_programs.sleeper, *args, **options),
+            [Figure(key, unit, NATIVE, goal) for key, unit in (
+                ("slept_mean_us", "us, mean length"),
+                ("slept_p99_us", "us, p99 of the length"),
+                ("late_mean_us", "us too late, mean"),
+                ("late_p99_us", "us too late, p99"))],
+            rounds=3, group="preempt", slow=True)
+
+    for kind, (title, times) in HOGS.items():
+        yield sleeper("sleep-" + kind, title, times, kind, 2)
+    yield sleeper("pinned-sleep", "C arithmetic, all on one processor", 1.5,
+                  "arithmetic", 2, pin=True)
+
+
+def served_cases():
+    for kind, (title, times) in HOGS.items():
+        for hogs in 1, 2, 8:
+            goal = {MAPPED: Target(times, NATIVE)}
+            yield Bench(
+                f"preempt-serve-{kind}-{hogs}",
+                f"one connection beside {hogs} of {title}",
+                beside(preempt_programs.served, kind, hogs),
+                [Figure("mean_us", "us to be served, mean", NATIVE, goal),
+                 Figure("p99_us", "us to be served, p99", NATIVE, goal)],
+                rounds=3, group="preempt", slow=True)
+
+
+def preempt_cases():
+    yield from sleeper_cases()
+    yield from served_cases()
+    yield Bench(
+        "preempt-flask", "Flask: a view that sleeps 50 ms, 50 clients, two "
+        "requests that compute", beside(preempt_programs.flask),
+        [Figure("ms", "ms between answers", NATIVE,
+                {MAPPED: Target(1, NATIVE)}),
+         Figure("per_second", "answers a second", NATIVE)],
+        rounds=3, group="preempt", slow=True)
+    off, with_it = preempt_programs.idle_cost()
+    without, label = "VIREO_PREEMPT=0", "with preemption"
+    yield Bench(
+        "preempt-idle-echo", "echo, 64 connections, nobody computes",
+        {without: off, label: with_it},
+        [Figure("cpu_us", "us CPU a request", without,
+                {label: Target(1.01, without)}),
+         Figure("us", "us a request", without)],
+        rounds=7, group="preempt", slow=True)
+    yield Bench(
+        "preempt-idle-yield", "sched_yield() of two threads",
+        {name: preloaded("yield", 5_000_000,
+                         settings={"VIREO_PREEMPT": value})
+         for name, value in ((without, "0"), (label, "1"))},
+        [Figure("cpu_ns", "ns", without, {label: Target(1.01, without)})],
+        rounds=15, group="preempt", slow=True)
+
+
 def python_greenlet_cases():
     other = python_cases.UPSTREAM
     for name, case, count, depth, limit, title in python_cases.CASES:
@@ -461,5 +539,6 @@ def all_cases():
     for group in (switch_cases, context_cases, upstream_cases, spawn_cases,
                   handover_cases, hub_cases, memory_cases, time_cases,
                   echo_cases, http_cases, view_cases, database_cases,
-                  cores_cases, operate_cases, python_greenlet_cases):
+                  cores_cases, operate_cases, preempt_cases,
+                  python_greenlet_cases):
         yield from group()

@@ -252,6 +252,8 @@ static void run_load(long count, long wanted)
     while (load.answered + load.errors < load.sent) {
         int ready = epoll_wait(epoll_fd, events, EVENTS, PATIENCE_MS);
 
+        if (ready < 0 && errno == EINTR) /* stopped, and continued */
+            continue;
         if (ready <= 0)
             break;
         for (int i = 0; i < ready; i++)

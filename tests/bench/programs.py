@@ -75,15 +75,15 @@ def first_line(text):
     return lines[0] if lines else "no message"
 
 
-def run_once(words, env, core):
+def run_once(words, env, core, limit=PATIENCE):
     """Run a benchmark program to its end.  Returns its figures."""
     try:
         done = subprocess.run(
             words, env=env, preexec_fn=on_core(core),
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=PATIENCE, check=False)
+            timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        raise Unavailable(f"no end within {PATIENCE} s") from None
+        raise Unavailable(f"no end within {limit} s") from None
     if done.returncode:
         raise Unavailable(f"ended with {done.returncode}: "
                           + first_line(done.stderr))
@@ -152,19 +152,20 @@ def peak(pid):
 class Child:
     """A server or a client: lines out, lines in, ended by its own pid."""
 
-    def __init__(self, words, env, core):
+    def __init__(self, words, env, core, limit=PATIENCE):
+        self.limit = limit
         self.process = subprocess.Popen(
             words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, preexec_fn=on_core(core), bufsize=0)
         self.pending = b""
 
     def line(self):
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.limit
         while b"\n" not in self.pending:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.process.stdout], [], [],
                                               left)[0]:
-                raise Unavailable(f"no answer within {PATIENCE} s")
+                raise Unavailable(f"no answer within {self.limit} s")
             piece = self.process.stdout.read(4096)
             if not piece:
                 raise Unavailable("ended early, "
