@@ -131,15 +131,26 @@ static bool wait_for_turn(struct mp__thread *self, bool due)
     return false;
 }
 
-static void give_way(struct mp__thread *self, bool due)
+/* `since`: when the handler began. */
+static void give_way(struct mp__thread *self, bool due, int64_t since,
+                     ucontext_t *context)
 {
+    struct mp__carrier *carrier = self->carrier;
+    int64_t before = mp__now() - since, again;
     bool granted;
 
     mp__count(preemptions);
+    carrier->watch.busy = false;
     granted = wait_for_turn(self, due);
-    mp__watch_arm(self->carrier, granted);
-    if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
+    carrier->watch.busy = true;
+    again = mp__now();
+    mp__preempt_renew(context);
+    mp__watch_cost(carrier, before + mp__now() - again);
+    mp__watch_arm(carrier, granted);
+    if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS) {
+        carrier->watch.busy = false;
         mp__testcancel();
+    }
 }
 
 /* Libc knows the OS thread by its own block. */
@@ -208,34 +219,43 @@ void mp__preempt_poke(struct mp__carrier *carrier)
         mp__carrier_send(carrier, &carrier->poked);
 }
 
-static void interrupt(struct mp__thread *self, bool due, ucontext_t *context)
-{
-    give_way(self, due);
-    mp__preempt_renew(context);
-}
-
 /* The timer's, or another carrier's. */
-static void slice_ends(struct mp__thread *self, ucontext_t *context)
+static void slice_ends(struct mp__thread *self, ucontext_t *context,
+                       int64_t since)
 {
-    if (self == NULL || mp__carrier_loops())
-        return;
     if (mp__preempt_may(self, context))
-        interrupt(self, false, context);
+        give_way(self, false, since, context);
     else
-        mp__watch_over(self->carrier);
+        mp__watch_over(self->carrier, since);
 }
 
 /* Something is due; or its slice was over some time ago.  It may have let others run
  * since. */
-static void something_is_due(struct mp__thread *self, ucontext_t *context)
+static void something_is_due(struct mp__thread *self, ucontext_t *context,
+                             int64_t since)
 {
-    int64_t since = mp__now();
-    bool may = self != NULL && mp__watch_is_hog(self->carrier) &&
-               mp__preempt_may(self, context);
+    if (mp__watch_is_hog(self->carrier) && mp__preempt_may(self, context))
+        give_way(self, !mp__watch_is_over(self->carrier), since, context);
+    else
+        mp__watch_cost(self->carrier, mp__now() - since);
+}
 
-    mp__watch_cost(mp__carrier_now(), since);
-    if (may)
-        interrupt(self, !mp__watch_is_over(self->carrier), context);
+/* One comes while another has not let go yet, or just after it, where a tracer steps
+ * through all this: then nobody would get on. */
+static void interrupt(void (*handle)(struct mp__thread *, ucontext_t *, int64_t),
+                      ucontext_t *context)
+{
+    struct mp__thread *self = mp__self;
+    int64_t since;
+
+    if (self == NULL || self->carrier->watch.busy || mp__carrier_loops())
+        return;
+    since = mp__now();
+    if (since < self->carrier->watch.rest)
+        return;
+    self->carrier->watch.busy = true;
+    handle(self, context, since);
+    self->carrier->watch.busy = false;
 }
 
 static bool is_slice(const siginfo_t *info)
@@ -262,9 +282,9 @@ static void on_tick(int number, siginfo_t *info, void *context)
         mp__late_look(mp__carrier_loops() ? NULL : self, info, context);
     } else if (mp__watch_is(info)) {
         mp__carrier_takes(&mp__carrier_now()->watch.poked, info);
-        something_is_due(self, context);
+        interrupt(something_is_due, context);
     } else if (is_slice(info) || is_poke(info)) {
-        slice_ends(self, context);
+        interrupt(slice_ends, context);
     } else {
         call_libcs(number, info, context);
     }

@@ -31,6 +31,7 @@ enum {
     LOOK_MOST_NS = 200000,   /* ... and without */
     ASLEEP_NS = 20000, /* does it sleep? */
     SLEEP_MOST_NS = 500000,  /* while it sleeps, or waits for its CPU */
+    SLOW_NS = 200000,  /* what no interruption takes, but for a tracer */
     SIGNAL_NS = 2500,  /* what one costs it, more or less, but for our part */
     SHARE = 10,        /* one in so many of its time goes by in looks, ... */
     CREDIT_NS = 500000 /* ... which may be used so much at a time */
@@ -294,13 +295,13 @@ static int64_t span_of(const struct mp__carrier *carrier, int64_t least)
 
 void mp__watch_arm(struct mp__carrier *carrier, bool granted)
 {
-    if (is_watched(carrier))
+    if (is_watched(carrier) && carrier->watch.rest == 0)
         arm(carrier, span_of(carrier, granted ? GRANT_NS : RUN_NS));
 }
 
 /* The next interruption ends its slice.  If there is none for some slices more, and
  * others could run, one is made due by a bell that only who watches hears. */
-void mp__watch_over(struct mp__carrier *carrier)
+void mp__watch_over(struct mp__carrier *carrier, int64_t since)
 {
     struct mp__watch *own = &carrier->watch;
     struct hub *hub = carrier->hub;
@@ -309,11 +310,14 @@ void mp__watch_over(struct mp__carrier *carrier)
         return;
     own->overs = own->over == hub->switches ? own->overs + 1 : 0;
     own->over = hub->switches;
-    if (own->armed != hub->switches)
+    if (own->rest != 0)
+        own->overs = 0; /* each end of a slice is tried: slowly enough */
+    else if (own->armed != hub->switches)
         arm(carrier, 0);
     else if (own->overs % OVERS == OVERS - 1 &&
              (hub->ready_head != NULL || hub->hogs.head != NULL))
         mp__hub->notify(hub);
+    mp__watch_cost(carrier, mp__now() - since);
 }
 
 bool mp__watch_is_over(const struct mp__carrier *carrier)
@@ -331,7 +335,7 @@ static void somebody_runs(struct hub *hub)
 {
     struct mp__carrier *carrier = mp__carrier_now();
 
-    if (carrier != NULL && carrier->hub == hub)
+    if (carrier != NULL && carrier->hub == hub && carrier->watch.rest == 0)
         arm(carrier, span_of(carrier, FRESH_NS));
 }
 
@@ -363,13 +367,16 @@ bool mp__watch_is(const siginfo_t *info)
     return own != NULL && mp__carrier_is(&own->watch.poked, info);
 }
 
-/* It takes that many to believe that they are slow (a tracer steps through them):
- * one may have waited for its CPU. */
-void mp__watch_cost(struct mp__carrier *carrier, int64_t since)
+/* It takes some to believe that they are slow (a tracer steps through them): one may
+ * have waited for its CPU. */
+void mp__watch_cost(struct mp__carrier *carrier, int64_t ns)
 {
-    int64_t cost = mp__now() - since, most = 2 * carrier->watch.cost + 1000;
+    int64_t most = 4 * carrier->watch.cost + 2000;
 
-    greenlet__write(carrier->watch.cost, cost < most ? cost : most);
+    if (ns > most)
+        ns = most;
+    greenlet__write(carrier->watch.cost, ns);
+    carrier->watch.rest = ns > SLOW_NS ? mp__now() + ns * SHARE : 0;
 }
 
 void mp__watch_forked(struct mp__carrier *carrier)

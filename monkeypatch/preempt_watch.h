@@ -22,6 +22,8 @@ struct mp__watch {
     unsigned overs;  /* since then */
     int64_t until;   /* that thread is left alone for so long */
     int copied, epoll; /* number of the hub's epoll, its own copy */
+    bool busy;       /* somebody is being interrupted just now */
+    int64_t rest;    /* nobody is until then; 0: it may be any time */
     int64_t cost;    /* of the last interruptions, ns */
     int64_t credit, credited; /* ns for looks, and until when it counts */
     uint64_t slice;  /* `switches` when the last slice ended */
@@ -36,10 +38,10 @@ bool mp__watch_is_hog(const struct mp__carrier *carrier);
 void mp__watch_slice(struct mp__carrier *carrier);
 /* It is the signal of who watches. */
 bool mp__watch_is(const siginfo_t *info);
-/* An interruption began then, mp__now(), and is over. */
-void mp__watch_cost(struct mp__carrier *carrier, int64_t since);
+/* An interruption, or an attempt at it, has taken so long. */
+void mp__watch_cost(struct mp__carrier *carrier, int64_t ns);
 /* It is at the end of its slice, and where it cannot be stopped.  Async-signal-safe. */
-void mp__watch_over(struct mp__carrier *carrier);
+void mp__watch_over(struct mp__carrier *carrier, int64_t since);
 bool mp__watch_is_over(const struct mp__carrier *carrier);
 /* Of those for whom it was asked for: by the loop, or by the monitor, which need not
  * wait for a thread that computes. */
