@@ -89,6 +89,28 @@ START_TEST(who_timed_out_keeps_its_seniority)
 }
 END_TEST
 
+static void wait_in_vain(const char *name, struct greenlet **g)
+{
+    timed_out = 0;
+    *g = hub_spawn_raw(waits_twice, (void *)(uintptr_t)name);
+    while (!timed_out)
+        hub_sleep(1 * MS);
+}
+
+/* The place is that of its age: not before who has waited, and timed out, longer. */
+START_TEST(the_senior_of_two_is_woken_first)
+{
+    struct greenlet *all[3];
+
+    all[2] = hub_spawn_raw(waits, "c");
+    wait_in_vain("a", &all[0]);
+    wait_in_vain("b", &all[1]);
+    ck_assert_int_eq(hub__lot_wake(&word, 10), 3);
+    join_all(all, 3);
+    ck_assert_str_eq(order, "cab");
+}
+END_TEST
+
 START_TEST(waiters_move_to_another_word)
 {
     struct greenlet *all[3] = { hub_spawn_raw(waits, "a"), hub_spawn_raw(waits, "b"),
@@ -242,6 +264,7 @@ int main(void)
     tcase_add_test(tcase, a_wait_may_time_out);
     tcase_add_test(tcase, the_oldest_is_woken_first);
     tcase_add_test(tcase, who_timed_out_keeps_its_seniority);
+    tcase_add_test(tcase, the_senior_of_two_is_woken_first);
     tcase_add_test(tcase, waiters_move_to_another_word);
     tcase_add_test(tcase, a_real_thread_wakes_a_greenlet);
     tcase_add_test(tcase, a_greenlet_wakes_a_real_thread);

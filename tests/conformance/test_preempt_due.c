@@ -1,0 +1,183 @@
+/* Threads that compute, in their own code or in functions of libc without a lock,
+ * beside one that waits for something: it runs when that comes, and not when a slice
+ * of theirs is over.  What is measured is their CPU time, which a busy machine takes
+ * from all alike. */
+#include "conf_threads.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HOGS = 2, TIMES = 100, SIZE = 1 << 20 };
+/* Of all, for each time: natively 2 ms and a bit, on as many processors as there
+ * are hogs.  By slices of 10 ms it is 12 at least. */
+enum { MOST_MS = 8 };
+
+static volatile int stop;
+static volatile unsigned long work[HOGS];
+static char *blocks[HOGS][2];
+static pthread_t hogs[HOGS];
+
+static void *add(void *argument)
+{
+    while (!stop)
+        work[(long)argument] += 3;
+    return NULL;
+}
+
+static void *copy(void *argument)
+{
+    char **block = blocks[(long)argument];
+
+    for (int i = 0; !stop; i++)
+        memcpy(block[i % 2], block[1 - i % 2], SIZE);
+    return NULL;
+}
+
+static void *search(void *argument)
+{
+    const char *block = blocks[(long)argument][0];
+
+    while (!stop)
+        work[(long)argument] += memchr(block, 'x', SIZE) != NULL;
+    return NULL;
+}
+
+static void *(*const kinds[])(void *) = { add, copy, search };
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static void start(int kind)
+{
+    stop = 0;
+    for (long i = 0; i < HOGS; i++) {
+        for (int j = 0; j < 2; j++)
+            ck_assert_ptr_nonnull(blocks[i][j] = calloc(1, SIZE));
+        hogs[i] = start_thread(kinds[kind], (void *)i);
+    }
+    sleep_ms(50); /* until it is known that they compute */
+}
+
+static void end(void)
+{
+    stop = 1;
+    for (int i = 0; i < HOGS; i++) {
+        join_thread(hogs[i]);
+        for (int j = 0; j < 2; j++)
+            free(blocks[i][j]);
+    }
+}
+
+static int64_t cpu_ns(void)
+{
+    struct timespec used;
+
+    ck_assert_int_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
+    return used.tv_sec * CONF_S + used.tv_nsec;
+}
+
+START_TEST(a_sleep_ends)
+{
+    int64_t before;
+
+    start(_i);
+    before = cpu_ns();
+    for (int i = 0; i < TIMES; i++)
+        sleep_ms(1);
+    ck_assert_int_lt(cpu_ns() - before, TIMES * MOST_MS * CONF_MS);
+    end();
+}
+END_TEST
+
+/* A process that answers at once. */
+static void answer(int from, int to)
+{
+    char byte;
+
+    while (read(from, &byte, 1) == 1)
+        conf_write_all(to, &byte, 1);
+    _exit(0);
+}
+
+START_TEST(an_answer_comes)
+{
+    int there[2], back[2], status;
+    int64_t before;
+    pid_t child;
+    char byte;
+
+    conf_pipe(there);
+    conf_pipe(back);
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        close(there[1]);
+        answer(there[0], back[1]);
+    }
+    close(there[0]);
+    close(back[1]);
+    start(_i);
+    before = cpu_ns();
+    for (int i = 0; i < TIMES; i++) {
+        conf_write_all(there[1], "x", 1);
+        conf_read_all(back[0], &byte, 1);
+    }
+    ck_assert_int_lt(cpu_ns() - before, TIMES * MOST_MS * CONF_MS);
+    end();
+    close(there[1]);
+    close(back[0]);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static int turn;
+
+static void take_turn(int mine)
+{
+    ck_assert_int_eq(pthread_mutex_lock(&mutex), 0);
+    while (turn != mine)
+        ck_assert_int_eq(pthread_cond_wait(&cond, &mutex), 0);
+    turn = 1 - mine;
+    ck_assert_int_eq(pthread_cond_signal(&cond), 0);
+    ck_assert_int_eq(pthread_mutex_unlock(&mutex), 0);
+}
+
+static void *take_turns(void *argument)
+{
+    for (int i = 0; i < TIMES; i++)
+        take_turn(1);
+    return argument;
+}
+
+START_TEST(another_thread_wakes_it)
+{
+    pthread_t other;
+    int64_t before;
+
+    turn = 0;
+    start(_i);
+    before = cpu_ns();
+    other = start_thread(take_turns, NULL);
+    for (int i = 0; i < TIMES; i++)
+        take_turn(0);
+    join_thread(other);
+    ck_assert_int_lt(cpu_ns() - before, TIMES * MOST_MS * CONF_MS);
+    end();
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    conf_test(tcase, a_sleep_ends, KINDS);
+    conf_test(tcase, an_answer_comes, KINDS);
+    conf_test(tcase, another_thread_wakes_it, KINDS);
+}
+
+int main(void)
+{
+    return conf_main("preempt_due", add_tests, CONF_THREADS);
+}
