@@ -62,6 +62,7 @@ struct mp__thread {
     uint64_t signals_wanted; /* while in sigwait(): those that it takes */
     stack_t signal_stack;    /* ss_size 0: none of its own */
     int64_t cpu_ns;          /* cpu_clock.c */
+    int64_t cpu_told;        /* atomic: what others were told at most */
     uint32_t handlers_run; /* how many of the program's, round and round */
     uint32_t handlers_interrupting; /* those without SA_RESTART */
     struct mp__thread *joining; /* whom it waits for; at first carrier.c's */
