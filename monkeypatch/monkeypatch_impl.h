@@ -149,6 +149,9 @@ bool mp__sandboxed(void); /* a seccomp filter forbids what the loop needs */
 /* libvireo.so stands behind this library in the program's scope: what it calls
  * of libc is to be libc's all the same. */
 void mp__runtime_calls_libc(const void *inside);
+/* The libev that it has loaded comes after a sanitizer's runtime and this library: its
+ * polls are to be the hub's all the same. */
+void mp__loop_calls_runtime(const void *inside);
 
 /* init.c: start the mapping of threads as if VIREO_PATCH named all.  0 or
  * -errno. */
