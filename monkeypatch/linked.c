@@ -112,15 +112,17 @@ struct runtime {
 
 /* What leads to a wrapper of ours, or may: a function of that name stands before it,
  * a sanitizer's for one, which goes on to the next.  Of locks and their like all have
- * to be libc's, or none. */
+ * to be libc's, or none; and a call that may wait is a cancellation point of the
+ * thread on whose block the loop runs. */
 static void *original_of(const char *name, const void *address)
 {
+    const unsigned wait = MP_sync | MP_file | MP_socket | MP_poll | MP_time;
     const struct link_map *front;
     void *original;
 
     if (is_ours((uintptr_t)address))
         return mp__real_next(name);
-    if (mp__group_of_function(name) != MP_sync)
+    if ((mp__group_of_function(name) & wait) == 0)
         return NULL;
     original = mp__real_next(name);
     front = map_of(address);

@@ -129,13 +129,16 @@ def test_a_program_with_address_sanitizer():
     """There the library's libev finds other functions than elsewhere."""
     harness.need("clang", "pkg-config")
     with tempfile.TemporaryDirectory() as folder:
-        program = built_with_address_sanitizer("io_mix", folder)
-        for hubs in ("1", "2", "4"):
-            status, out, err = run([program], VIREO_HUBS=hubs, CK_FORK="no",
-                                   VIREO_REQUIRE="1",
-                                   ASAN_OPTIONS="detect_leaks=0")
-            check(status == 0 and "100%" in out, "%s hubs: %d\n%s%s", hubs,
-                  status, out, err)
+        for name, case in (("io_mix", {}),
+                           ("pthread_cancel",
+                            {"CONF_CASE": "main_can_be_cancelled"})):
+            program = built_with_address_sanitizer(name, folder)
+            for hubs in ("1", "2", "4"):
+                status, out, err = run([program], VIREO_HUBS=hubs, CK_FORK="no",
+                                       VIREO_REQUIRE="1",
+                                       ASAN_OPTIONS="detect_leaks=0", **case)
+                check(status == 0 and "100%" in out, "%s, %s hubs: %d\n%s%s",
+                      name, hubs, status, out, err)
 
 
 def test_good_values_say_nothing():
