@@ -53,6 +53,7 @@ struct mp__carrier {
     /* ---- cpu_clock.c ---- */
     struct mp__thread *cpu_owner; /* who runs since; NULL: nobody any more */
     int64_t cpu_since;
+    uint32_t cpu_turn; /* atomic: before these change */
     /* ---- others ---- */
     struct mp__io *writers;    /* io.c: parked */
     unsigned turns_left[2];    /* sync_cond.c */

@@ -4,7 +4,7 @@
  * question on it is shared out: whenever another thread runs, what has passed is
  * the one's that ran before, with the hub's own work in between.  What was used
  * earlier is main's.  Another carrier shares its own out from the next switch on. */
-#include "monkeypatch/carrier.h"
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/per_thread.h"
 
 #include <sys/resource.h>
@@ -30,31 +30,46 @@ static int64_t kernels_time(const struct mp__carrier *carrier)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+/* From now on it is the next one's.  Others may look at any moment, and handlers
+ * of signals may stay here: meanwhile it is nobody's, so that nobody is told more
+ * than will be counted. */
+static void share_out(struct mp__carrier *carrier, struct mp__thread *next)
+{
+    struct mp__thread *owner = carrier->cpu_owner;
+    int64_t now;
+
+    greenlet__write(carrier->cpu_turn, carrier->cpu_turn + 1);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    greenlet__write(carrier->cpu_owner, NULL);
+    now = kernels_time(carrier);
+    if (owner != NULL)
+        greenlet__write(owner->cpu_ns,
+                        owner->cpu_ns + now - carrier->cpu_since);
+    greenlet__write(carrier->cpu_since, now);
+    __atomic_store_n(&carrier->cpu_owner, next, __ATOMIC_RELEASE);
+}
+
 void mp__cpu_switch(struct mp__thread *self)
 {
     struct mp__carrier *carrier = self->carrier;
     int saved = errno;
-    int64_t now;
 
     if (carrier->cpu_owner == self)
         return;
-    now = kernels_time(carrier);
-    if (carrier->cpu_owner != NULL)
-        carrier->cpu_owner->cpu_ns += now - carrier->cpu_since;
-    carrier->cpu_since = now;
-    carrier->cpu_owner = self;
+    share_out(carrier, self);
     errno = saved;
 }
 
 void mp__cpu_forget(const struct mp__thread *thread)
 {
     if (thread->carrier->cpu_owner == thread)
-        thread->carrier->cpu_owner = NULL;
+        share_out(thread->carrier, NULL);
 }
 
-static void begin(void)
+static void begin_now(void)
 {
     struct mp__carrier *first = mp__main.carrier;
+    MP_ALL_STAY;
 
     if (mp__cpu_clocks)
         return;
@@ -66,43 +81,114 @@ static void begin(void)
         mp__self->carrier->cpu_since = kernels_time(mp__self->carrier);
         mp__self->carrier->cpu_owner = mp__self;
     }
-    mp__cpu_clocks = true;
+    __atomic_store_n(&mp__cpu_clocks, true, __ATOMIC_RELEASE);
+}
+
+static inline void begin(void)
+{
+    if (unlikely(!__atomic_load_n(&mp__cpu_clocks, __ATOMIC_ACQUIRE)))
+        begin_now();
 }
 
 /* In the child it begins with nothing. */
 void mp__cpu_forked(struct mp__thread *self)
 {
-    self->cpu_ns = 0;
+    self->cpu_ns = self->cpu_told = 0;
     self->carrier->cpu_since = 0;
     self->carrier->cpu_owner = self;
 }
 
-static int64_t time_of(const struct mp__thread *thread)
+/* What another carrier counts may change at any moment.  Its clock is read before,
+ * so that it is not more than is counted later. */
+static int64_t time_seen(const struct mp__carrier *carrier,
+                         const struct mp__thread *thread)
+{
+    int64_t now = kernels_time(carrier), since, ns;
+    const struct mp__thread *owner;
+    uint32_t turn;
+
+    do {
+        turn = __atomic_load_n(&carrier->cpu_turn, __ATOMIC_ACQUIRE);
+        owner = __atomic_load_n(&carrier->cpu_owner, __ATOMIC_ACQUIRE);
+        ns = greenlet__read(thread->cpu_ns);
+        since = greenlet__read(carrier->cpu_since);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    } while (turn != greenlet__read(carrier->cpu_turn));
+    return owner == thread && now > since ? ns + now - since : ns;
+}
+
+/* While it is shared out what was told before is more. */
+static int64_t time_elsewhere(const struct mp__carrier *carrier,
+                              struct mp__thread *thread)
+{
+    int64_t ns = time_seen(carrier, thread);
+    int64_t told = greenlet__read(thread->cpu_told);
+
+    while (told < ns &&
+           !__atomic_compare_exchange_n(&thread->cpu_told, &told, ns, true,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    return told < ns ? ns : told;
+}
+
+/* It cannot end meanwhile. */
+static int64_t time_of(struct mp__thread *thread)
 {
     const struct mp__carrier *carrier = thread->carrier;
 
     begin();
-    return thread->cpu_ns + (thread == carrier->cpu_owner
+    if (carrier != mp__carrier_now())
+        return time_elsewhere(carrier, thread);
+    return thread->cpu_ns + (carrier->cpu_owner == thread
                                  ? kernels_time(carrier) - carrier->cpu_since
                                  : 0);
 }
 
 /* ---- clocks ---- */
 
-/* NULL: not a clock of a mapped thread. */
-static struct mp__thread *thread_of(clockid_t clock)
+/* Of another thread by its id.  False: not a clock of a mapped thread. */
+static bool time_by_id(uint32_t id, int64_t *ns)
 {
-    uint32_t id = (uint32_t)~(clock >> ID_SHIFT);
+    struct mp__thread *thread;
+    MP_ALL_STAY;
 
+    thread = id == mp__main.id ? &mp__main : mp__thread_by_id((pid_t)id);
+    if (thread != NULL)
+        *ns = time_of(thread);
+    return thread != NULL;
+}
+
+/* The id in a clock of a thread; 0: the caller's.  False: it is another clock. */
+static bool is_of_thread(clockid_t clock, uint32_t *id)
+{
     if (mp__self == NULL || mp__in_vfork_child)
-        return NULL;
-    if (clock == CLOCK_THREAD_CPUTIME_ID)
-        return mp__self;
-    if (clock >= 0 || (clock & 7) != PER_THREAD)
-        return NULL;
-    if (id == 0 || id == mp__self->id)
-        return mp__self;
-    return id == mp__main.id ? &mp__main : mp__thread_by_id((pid_t)id);
+        return false;
+    *id = clock == CLOCK_THREAD_CPUTIME_ID ? 0 : (uint32_t)~(clock >> ID_SHIFT);
+    if (*id == mp__self->id)
+        *id = 0;
+    return clock == CLOCK_THREAD_CPUTIME_ID ||
+           (clock < 0 && (clock & 7) == PER_THREAD);
+}
+
+/* False: not a clock of a mapped thread. */
+static bool read_clock(clockid_t clock, int64_t *ns)
+{
+    uint32_t id;
+
+    if (!is_of_thread(clock, &id))
+        return false;
+    if (id != 0)
+        return time_by_id(id, ns);
+    *ns = time_of(mp__self);
+    return true;
+}
+
+static bool is_ours(clockid_t clock)
+{
+    uint32_t id;
+
+    return is_of_thread(clock, &id) &&
+           (id == 0 || id == mp__main.id || mp__is_thread_id((pid_t)id));
 }
 
 /* The calling thread's own id names its process to clocks that are read. */
@@ -121,17 +207,15 @@ static inline bool is_usual(clockid_t clock)
 
 MP_EXPORT int clock_gettime(clockid_t clock, struct timespec *time)
 {
-    struct mp__thread *thread;
     int64_t ns;
 
     if (unlikely(mp__real.clock_gettime == NULL))
         mp__init();
     if (likely(is_usual(clock)))
         return mp__real.clock_gettime(clock, time);
-    thread = thread_of(clock);
-    if (thread == NULL || mp__real.clock_gettime(CLOCK_REALTIME, time) < 0)
+    if (!read_clock(clock, &ns) ||
+        mp__real.clock_gettime(CLOCK_REALTIME, time) < 0)
         return mp__real.clock_gettime(process_clock(clock), time);
-    ns = time_of(thread);
     time->tv_sec = ns / 1000000000;
     time->tv_nsec = ns % 1000000000;
     return 0;
@@ -141,7 +225,7 @@ MP_EXPORT int clock_getres(clockid_t clock, struct timespec *resolution)
 {
     if (unlikely(mp__real.clock_getres == NULL))
         mp__init();
-    if (!is_usual(clock) && thread_of(clock) != NULL)
+    if (!is_usual(clock) && is_ours(clock))
         clock = CLOCK_THREAD_CPUTIME_ID;
     return mp__real.clock_getres(clock, resolution);
 }

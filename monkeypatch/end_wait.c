@@ -66,19 +66,22 @@ bool mp__all_is_held(void)
            __atomic_load_n(&holder, __ATOMIC_RELAXED) == me();
 }
 
-void mp__all_lock(void)
+bool mp__all_try(void)
 {
     const void *self = me(), *nobody = NULL;
 
     if (__atomic_load_n(&holder, __ATOMIC_RELAXED) == self) {
         again++;
-        return;
+        return true;
     }
-    while (!__atomic_compare_exchange_n(&holder, &nobody, self, false,
-                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-        nobody = NULL;
+    return __atomic_compare_exchange_n(&holder, &nobody, self, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void mp__all_lock(void)
+{
+    while (!mp__all_try())
         SYS_CALL(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-    }
 }
 
 void mp__all_unlock(void)

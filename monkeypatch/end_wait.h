@@ -23,6 +23,9 @@ void mp__end_wait_forked(void);
  * thread that has the lock may take it again, as its handlers do. */
 void mp__all_lock(void);
 void mp__all_unlock(void);
+/* For handlers, which may have interrupted who has a lock of libc's: who has this one
+ * may be in fork(), which takes those.  False: another OS thread has it. */
+bool mp__all_try(void);
 /* This OS thread has it: a handler must not jump out of what it does there. */
 bool mp__all_is_held(void);
 /* Where one who looks at all of them, and lets go of the lock between, goes on; under

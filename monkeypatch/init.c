@@ -327,6 +327,8 @@ static void open_library(void)
     mp__hub = table();
     if (shared || &__asan_init != NULL)
         mp__runtime_calls_libc((void *)(uintptr_t)table);
+    if (!shared && &__asan_init != NULL)
+        mp__loop_calls_runtime((void *)(uintptr_t)table);
     if (shared || linked)
         mp__hosts_start();
     mp__hub->libc->pthread_create = mp__real.pthread_create;

@@ -105,25 +105,50 @@ const char *mp__forbidden_by(void)
 
 struct runtime {
     const struct link_map *map;
+    const char *loop_calls; /* libev's: who has its own calls of epoll; NULL */
     const ElfW(Sym) *symbols;
     const char *strings;
 };
 
 /* What leads to a wrapper of ours, or may: a function of that name stands before it,
  * a sanitizer's for one, which goes on to the next.  Of locks and their like all have
- * to be libc's, or none. */
+ * to be libc's, or none; and a call that may wait is a cancellation point of the
+ * thread on whose block the loop runs. */
 static void *original_of(const char *name, const void *address)
 {
+    const unsigned wait = MP_sync | MP_file | MP_socket | MP_poll | MP_time;
     const struct link_map *front;
     void *original;
 
     if (is_ours((uintptr_t)address))
         return mp__real_next(name);
-    if (mp__group_of_function(name) != MP_sync)
+    if ((mp__group_of_function(name) & wait) == 0)
         return NULL;
     original = mp__real_next(name);
     front = map_of(address);
     return original != NULL && front != map_of(original) ? original : NULL;
+}
+
+/* What poll.c of the hub has of libev's calls; NULL: nothing of that name. */
+static void *loop_call(const char *path, const char *name)
+{
+    static const char *const calls[] = { "vireo_epoll_create1",
+                                         "vireo_epoll_ctl", "vireo_epoll_wait" };
+
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (strcmp(calls[i] + sizeof "vireo_" - 1, name) == 0)
+            return mp__real_symbol_of(path, RTLD_NOW | RTLD_NOLOAD, calls[i]);
+    return NULL;
+}
+
+static void *wanted_for(const struct runtime *runtime, const char *name,
+                        const void *address)
+{
+    void *call = runtime->loop_calls != NULL
+                     ? loop_call(runtime->loop_calls, name)
+                     : NULL;
+
+    return call != NULL ? call : original_of(name, address);
 }
 
 /* Each place where ld.so has put the address of one of those. */
@@ -139,7 +164,8 @@ static void rebind(const struct runtime *runtime, const ElfW(Rela) *place,
         if (ELF64_R_SYM(place[i].r_info) == 0 ||
             symbol->st_shndx != SHN_UNDEF)
             continue;
-        original = original_of(runtime->strings + symbol->st_name, *slot);
+        original = wanted_for(runtime, runtime->strings + symbol->st_name,
+                              *slot);
         if (original != NULL)
             *slot = original;
     }
@@ -159,29 +185,48 @@ static int find_relro(struct dl_phdr_info *info, size_t size, void *data)
     return 1;
 }
 
-void mp__runtime_calls_libc(const void *inside)
+static void bind_anew(struct runtime *runtime)
 {
-    struct runtime runtime = { .map = map_of(inside) };
     const uintptr_t page = 4096; /* ld.so rounds by its own: no less */
     ElfW(Phdr) relro = { 0 };
     uintptr_t from, to;
 
-    if (runtime.map == NULL)
+    runtime->symbols = entry_of(runtime->map, DT_SYMTAB);
+    runtime->strings = entry_of(runtime->map, DT_STRTAB);
+    if (runtime->symbols == NULL || runtime->strings == NULL)
         return;
-    runtime.symbols = entry_of(runtime.map, DT_SYMTAB);
-    runtime.strings = entry_of(runtime.map, DT_STRTAB);
-    if (runtime.symbols == NULL || runtime.strings == NULL)
-        return;
-    relro.p_vaddr = runtime.map->l_addr;
+    relro.p_vaddr = runtime->map->l_addr;
     dl_iterate_phdr(find_relro, &relro);
-    from = (runtime.map->l_addr + relro.p_vaddr) & ~(page - 1);
-    to = (runtime.map->l_addr + relro.p_vaddr + relro.p_memsz) & ~(page - 1);
+    from = (runtime->map->l_addr + relro.p_vaddr) & ~(page - 1);
+    to = (runtime->map->l_addr + relro.p_vaddr + relro.p_memsz) & ~(page - 1);
     if (relro.p_type != PT_GNU_RELRO ||
         mprotect((void *)from, to - from, PROT_READ | PROT_WRITE) != 0)
         return;
-    rebind(&runtime, entry_of(runtime.map, DT_RELA),
-           size_of(runtime.map, DT_RELASZ));
-    rebind(&runtime, entry_of(runtime.map, DT_JMPREL),
-           size_of(runtime.map, DT_PLTRELSZ));
+    rebind(runtime, entry_of(runtime->map, DT_RELA),
+           size_of(runtime->map, DT_RELASZ));
+    rebind(runtime, entry_of(runtime->map, DT_JMPREL),
+           size_of(runtime->map, DT_PLTRELSZ));
     mprotect((void *)from, to - from, PROT_READ);
+}
+
+void mp__runtime_calls_libc(const void *inside)
+{
+    struct runtime runtime = { .map = map_of(inside) };
+
+    if (runtime.map != NULL)
+        bind_anew(&runtime);
+}
+
+/* One that stands before it is the program's, too. */
+void mp__loop_calls_runtime(const void *inside)
+{
+    const struct link_map *own = map_of(inside);
+
+    for (const struct link_map *map = own; map != NULL; map = map->l_next) {
+        struct runtime libev = { .map = map, .loop_calls = own->l_name };
+        const char *slash = strrchr(map->l_name, '/');
+
+        if (slash != NULL && strncmp(slash, "/libev.so", 9) == 0)
+            bind_anew(&libev);
+    }
 }

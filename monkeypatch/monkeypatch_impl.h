@@ -62,6 +62,7 @@ struct mp__thread {
     uint64_t signals_wanted; /* while in sigwait(): those that it takes */
     stack_t signal_stack;    /* ss_size 0: none of its own */
     int64_t cpu_ns;          /* cpu_clock.c */
+    int64_t cpu_told;        /* atomic: what others were told at most */
     uint32_t handlers_run; /* how many of the program's, round and round */
     uint32_t handlers_interrupting; /* those without SA_RESTART */
     struct mp__thread *joining; /* whom it waits for; at first carrier.c's */
@@ -148,6 +149,9 @@ bool mp__sandboxed(void); /* a seccomp filter forbids what the loop needs */
 /* libvireo.so stands behind this library in the program's scope: what it calls
  * of libc is to be libc's all the same. */
 void mp__runtime_calls_libc(const void *inside);
+/* The libev that it has loaded comes after a sanitizer's runtime and this library: its
+ * polls are to be the hub's all the same. */
+void mp__loop_calls_runtime(const void *inside);
 
 /* init.c: start the mapping of threads as if VIREO_PATCH named all.  0 or
  * -errno. */

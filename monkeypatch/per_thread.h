@@ -14,7 +14,9 @@
 int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr);
 void mp__sched_free(struct mp__thread *thread);
 /* What pthread_getattr_np() says of it. */
-void mp__sched_report(const struct mp__thread *thread, pthread_attr_t *attr);
+void mp__sched_report(struct mp__thread *thread, pthread_attr_t *attr);
+/* By that id (0: the caller) a mapped thread is meant, of which we keep all this. */
+bool mp__sched_is_ours(pid_t id);
 
 /* sched_setattr() and sched_getattr(), which older libcs do not have. */
 int mp__sched_setattr(pid_t id, const void *attributes, unsigned flags);

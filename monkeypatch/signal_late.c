@@ -166,15 +166,13 @@ static void end_waits(const struct mp__thread *running)
 {
     const struct mp__carrier *own = mp__carrier_now();
     struct mp__thread *thread;
-    MP_ALL_STAY;
 
     for (thread = mp__all; thread != NULL; thread = thread->all_next)
         if (thread != running && thread->carrier == own)
             end_wait_of(thread);
 }
 
-/* Until the handler returns: it waits for the list's lock, meanwhile the next would
- * come on top of it, and again. */
+/* Until the handler returns: else the next comes on top of it, and again. */
 static void let_none_in(void)
 {
     const uint64_t every = ~(uint64_t)0;
@@ -193,12 +191,13 @@ void mp__late_look(struct mp__thread *running, const siginfo_t *info,
     if (own->late < 0)
         return;
     in = mp__all_is_held() || in_library(running, context);
-    if (in && own->looks < LOOKS) {
+    if ((in && own->looks < LOOKS) || !mp__all_try()) {
         look_again(own);
         return;
     }
     own->insists = in;
     end_waits(running);
+    mp__all_unlock();
     if (running != NULL)
         bring_anew(running);
     own->looks = 0;

@@ -85,9 +85,10 @@ static struct mp__thread *thread_of(const struct owner *owner)
 /* 0 or EAGAIN.  Mapped threads only. */
 static int note(int fd, uint32_t id, int type)
 {
-    struct owner *owner = find(fd);
+    struct owner *owner;
     MP_ALL_STAY;
 
+    owner = find(fd);
     for (int i = 0; owner == NULL && i < used; i++)
         if (owners[i].thread == 0 || !still_owns(&owners[i]))
             owner = &owners[i];
@@ -110,8 +111,10 @@ static int note(int fd, uint32_t id, int type)
 /* The file is not a thread's any more: its signal is what the program chose. */
 static void forget(int fd)
 {
-    struct owner *owner = find(fd);
+    struct owner *owner;
+    MP_ALL_STAY;
 
+    owner = find(fd);
     if (owner == NULL)
         return;
     if (owner->plain && still_owns(owner) && kernel_signal(fd) == SIGIO)
@@ -119,15 +122,18 @@ static void forget(int fd)
     __atomic_store_n(&owner->thread, 0, __ATOMIC_RELEASE);
 }
 
-/* Noted before it is the owner: the signal may come at once. */
+/* Noted before it is the owner: the signal may come at once.  Until then nobody
+ * else may take the place, since the kernel says that it is free. */
 static long set_thread(int fd, uint32_t id)
 {
     struct f_owner_ex owner = {F_OWNER_TID, kernel_id()};
     long number = kernel_signal(fd);
-    const struct owner *before = find(fd);
+    const struct owner *before;
     bool plain;
     int error;
+    MP_ALL_STAY;
 
+    before = find(fd);
     if (number < 0)
         return number;
     plain = number == 0 || (number == SIGIO && before != NULL &&
@@ -199,8 +205,10 @@ static long set_owner(int fd, const struct f_owner_ex *wanted)
 /* Of a file that a mapped thread owns. */
 static bool signal_call(int fd, int command, long number, long *rc)
 {
-    struct owner *owner = find(fd);
+    struct owner *owner;
+    MP_ALL_STAY;
 
+    owner = find(fd);
     if (owner == NULL || owner->type != F_OWNER_TID || !still_owns(owner))
         return false;
     if (command == F_GETSIG) {
@@ -218,9 +226,11 @@ static bool signal_call(int fd, int command, long number, long *rc)
 /* Who has ended owns nothing, nor does who leads no process. */
 static pid_t noted_id(int fd, const struct f_owner_ex *owner)
 {
-    const struct owner *noted = find(fd);
-    struct mp__thread *thread;
+    const struct owner *noted;
+    const struct mp__thread *thread;
+    MP_ALL_STAY;
 
+    noted = find(fd);
     if (noted == NULL || !is_noted(noted, owner))
         return owner->pid;
     thread = thread_of(noted);

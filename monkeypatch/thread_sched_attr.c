@@ -18,20 +18,12 @@ struct attributes {
     uint64_t runtime, deadline, period;
 };
 
-static bool is_mapped(pid_t id)
-{
-    mp__init();
-    return mp__mapped() && mp__in_vfork_child == 0 &&
-           (id == 0 || (uint32_t)id == mp__main.id ||
-            mp__thread_by_id(id) != NULL);
-}
-
 int mp__sched_setattr(pid_t id, const void *given, unsigned flags)
 {
     struct sched_param param = { 0 };
     struct attributes wanted;
 
-    if (!is_mapped(id) || flags != 0 || given == NULL)
+    if (!mp__sched_is_ours(id) || flags != 0 || given == NULL)
         return (int)MP_REAL(syscall)(SYS_sched_setattr, id, given, flags);
     if (!mp__readable(given, sizeof wanted))
         return mp__fail(-EFAULT);
@@ -56,7 +48,8 @@ int mp__sched_getattr(pid_t id, void *result, unsigned size, unsigned flags)
     struct sched_param param;
     int policy, before = errno, nice;
 
-    if (!is_mapped(id) || flags != 0 || size < sizeof found || result == NULL)
+    if (!mp__sched_is_ours(id) || flags != 0 || size < sizeof found ||
+        result == NULL)
         return (int)MP_REAL(syscall)(SYS_sched_getattr, id, result, size,
                                      flags);
     policy = sched_getscheduler(id);
@@ -98,5 +91,5 @@ MP_EXPORT int sched_rr_get_interval(pid_t id, struct timespec *interval)
 {
     int (*original)(pid_t, struct timespec *) = MP_REAL(sched_rr_get_interval);
 
-    return original(is_mapped(id) ? 0 : id, interval);
+    return original(mp__sched_is_ours(id) ? 0 : id, interval);
 }

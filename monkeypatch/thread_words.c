@@ -4,6 +4,7 @@
  * The kernel keeps one of each for the thread that runs all of them; those of
  * mapped threads are kept here, and done here at their end.  When the process
  * is killed the kernel knows the lists of its own threads alone. */
+#include "monkeypatch/end_wait.h"
 #include "monkeypatch/io_impl.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sync_impl.h"
@@ -100,19 +101,27 @@ static void *libc_list(const struct mp__thread *thread)
     return at < 0 ? NULL : (char *)thread->handle + at;
 }
 
+/* False: not one that is kept here. */
+static bool list_by_id(pid_t id, void **list)
+{
+    const struct mp__thread *thread;
+    MP_ALL_STAY;
+
+    thread = id == 0 ? mp__self : mp__thread_by_id(id);
+    if (thread == NULL || (thread == &mp__main && thread->robust_list == NULL))
+        return false;
+    *list = thread->robust_list != NULL ? thread->robust_list
+                                        : libc_list(thread);
+    return true;
+}
+
 static long get_list(const struct mp__arguments *call, bool *handled)
 {
-    pid_t id = INT(0);
-    struct mp__thread *thread = id == 0 ? mp__self : mp__thread_by_id(id);
     void *list;
 
-    *handled =
-        thread != NULL && (thread != &mp__main || thread->robust_list != NULL);
+    *handled = list_by_id(INT(0), &list);
     if (!*handled)
         return 0;
-    list = thread->robust_list;
-    if (list == NULL)
-        list = libc_list(thread);
     if (!is_there(PTR(1), sizeof list) || !is_there(PTR(2), sizeof(size_t)))
         return -EFAULT;
     *(size_t *)PTR(2) = sizeof(struct robust_list_head);

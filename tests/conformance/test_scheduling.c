@@ -210,6 +210,27 @@ START_TEST(others_are_not_found)
 }
 END_TEST
 
+/* A child of vfork() has its parent's memory, and is another process. */
+static void *be_nice_in_a_child(void *argument)
+{
+    int before = getpriority(PRIO_PROCESS, 0);
+    pid_t child = vfork();
+
+    if (child == 0) {
+        setpriority(PRIO_PROCESS, 0, as_nice_as(before + 3));
+        _exit(0);
+    }
+    CONF_CHECK(conf_child_status(child) == 0);
+    CONF_CHECK(getpriority(PRIO_PROCESS, 0) == before);
+    return argument;
+}
+
+START_TEST(a_child_of_vfork_has_its_own_nice_value)
+{
+    join_thread(start_thread(be_nice_in_a_child, NULL));
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, setup, NULL);
@@ -220,6 +241,7 @@ static void add(TCase *tcase)
     conf_test(tcase, nice_value_is_the_threads_own, 1);
     conf_test(tcase, names_by_prctl_are_the_threads_own, 1);
     conf_test(tcase, others_are_not_found, 1);
+    conf_test(tcase, a_child_of_vfork_has_its_own_nice_value, 1);
 }
 
 int main(void)

@@ -108,6 +108,39 @@ def test_bad_values_are_said_and_the_program_goes_on():
               value, done.returncode, done.stdout, done.stderr)
 
 
+def built_with_address_sanitizer(name, folder):
+    """A conformance program, with the sanitizer's runtime in it."""
+    tests = os.path.join(harness.SOURCE_DIR, "tests", "conformance")
+    path = os.path.join(folder, name)
+    done = subprocess.run(
+        ["clang", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-fsanitize=address",
+         "-fno-pie", "-no-pie", "-pthread", os.path.join(tests, "test_%s.c" % name),
+         os.path.join(tests, "conformance.c"), "-o", path,
+         *subprocess.run(["pkg-config", "--cflags", "--libs", "check"], text=True,
+                         capture_output=True, check=True).stdout.split()],
+        text=True, capture_output=True, check=False)
+    if done.returncode != 0 and "cannot find" in done.stderr:
+        raise harness.Skip("clang has no runtime for -fsanitize=address")
+    check(done.returncode == 0, "%s", done.stderr)
+    return path
+
+
+def test_a_program_with_address_sanitizer():
+    """There the library's libev finds other functions than elsewhere."""
+    harness.need("clang", "pkg-config")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, case in (("io_mix", {}),
+                           ("pthread_cancel",
+                            {"CONF_CASE": "main_can_be_cancelled"})):
+            program = built_with_address_sanitizer(name, folder)
+            for hubs in ("1", "2", "4"):
+                status, out, err = run([program], VIREO_HUBS=hubs, CK_FORK="no",
+                                       VIREO_REQUIRE="1",
+                                       ASAN_OPTIONS="detect_leaks=0", **case)
+                check(status == 0 and "100%" in out, "%s, %s hubs: %d\n%s%s",
+                      name, hubs, status, out, err)
+
+
 def test_good_values_say_nothing():
     program = [sys.executable, "-c",
                "import threading\n"
