@@ -7,6 +7,7 @@
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -499,7 +500,22 @@ int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
 }
 
 /* For pthread_getattr_np(): libc reports what the thread runs with. */
-void mp__sched_report(const struct mp__thread *thread, pthread_attr_t *attr)
+/* Where the machine has more than fit, as if nothing was chosen. */
+static int report_cpus(const struct mp__thread *thread, pthread_attr_t *attr)
+{
+    cpu_set_t cpus;
+    int saved = errno;
+
+    CPU_ZERO(&cpus);
+    if (mp__real.sched_getaffinity(0, sizeof cpus, &cpus) < 0) {
+        errno = saved;
+        return 0;
+    }
+    get_cpus(thread, sizeof cpus, &cpus);
+    return pthread_attr_setaffinity_np(attr, sizeof cpus, &cpus);
+}
+
+int mp__sched_report(const struct mp__thread *thread, pthread_attr_t *attr)
 {
     struct sched_param param = { 0 };
     int policy;
@@ -508,8 +524,9 @@ void mp__sched_report(const struct mp__thread *thread, pthread_attr_t *attr)
                                                thread->sched->is_explicit
                                            ? PTHREAD_EXPLICIT_SCHED
                                            : PTHREAD_INHERIT_SCHED);
-    if (get_policy(thread, &policy, &param.sched_priority) != 0)
-        return;
-    pthread_attr_setschedpolicy(attr, policy);
-    pthread_attr_setschedparam(attr, &param);
+    if (get_policy(thread, &policy, &param.sched_priority) == 0) {
+        pthread_attr_setschedpolicy(attr, policy);
+        pthread_attr_setschedparam(attr, &param);
+    }
+    return report_cpus(thread, attr);
 }
