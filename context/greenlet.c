@@ -172,7 +172,7 @@ _Noreturn void greenlet__leave(struct greenlet *to)
                             *entered = greenlet__read(to->thread);
 
     if (entered != left)
-        greenlet__set_thread_pointer(entered->thread_pointer);
+        greenlet__enter_block(left, entered);
     greenlet__leave_for(left, self, entered, to);
 }
 

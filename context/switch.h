@@ -156,6 +156,25 @@ greenlet__leave_in(struct greenlet__thread *thread, struct greenlet *self,
     greenlet__leave_for(thread, self, thread, to);
 }
 
+/* All of an OS thread have its cache and its arena of malloc.  A malloc that finds no
+ * memory may take another arena, which is then everybody's: libc counts the threads
+ * of each, and this OS thread is one. */
+static inline __attribute__((always_inline)) void
+greenlet__enter_block(const struct greenlet__thread *left,
+                      const struct greenlet__thread *entered)
+{
+    const char *from = left->thread_pointer;
+    char *to = entered->thread_pointer;
+
+    for (unsigned i = 0; i < greenlet__tls.shared_count; i++) {
+        uintptr_t word = *(const uintptr_t *)(from + greenlet__tls.shared[i]);
+
+        if (unlikely(*(uintptr_t *)(to + greenlet__tls.shared[i]) != word))
+            *(uintptr_t *)(to + greenlet__tls.shared[i]) = word;
+    }
+    greenlet__set_thread_pointer(to);
+}
+
 static inline __attribute__((always_inline)) void
 greenlet__jump(struct greenlet *from, struct greenlet *to)
 {
@@ -163,7 +182,7 @@ greenlet__jump(struct greenlet *from, struct greenlet *to)
                             *entered = greenlet__read(to->thread);
 
     if (entered != left)
-        greenlet__set_thread_pointer(entered->thread_pointer);
+        greenlet__enter_block(left, entered);
     greenlet__jump_from(left, from, entered, to);
 }
 

@@ -243,6 +243,7 @@ void mp__compensate(struct mp__thread *self, ucontext_t *context)
             again(context, call);
         return;
     }
+    mp__preempt_let_in();
     mp__count(compensated);
     say_once(call[0], code);
     rc = ended == ENDED_PARTLY ? write_rest(call, rc)

@@ -8,6 +8,16 @@
 
 #include <string.h>
 
+/* The signal that another OS thread has left a mark for may have been handled since:
+ * what its handler waits for, or who waits after it, goes on. */
+static unsigned still_due(const struct mp__thread *thread, unsigned why)
+{
+    return (__atomic_load_n(&thread->signals_pending, __ATOMIC_RELAXED) &
+            ~thread->signal_mask) != 0
+               ? why
+               : why & ~(unsigned)(MP_END_INTERRUPT | MP_END_RESTART);
+}
+
 static void end(struct mp__thread *thread, unsigned why)
 {
     unsigned flags = thread->parked_flags;
@@ -32,8 +42,9 @@ void mp__end_wait_look(void)
     for (thread = mp__all; thread != NULL; thread = thread->all_next)
         if (thread->carrier == own &&
             __atomic_load_n(&thread->end_wait, __ATOMIC_SEQ_CST) != 0)
-            end(thread, __atomic_exchange_n(&thread->end_wait, 0,
-                                            __ATOMIC_SEQ_CST));
+            end(thread,
+                still_due(thread, __atomic_exchange_n(&thread->end_wait, 0,
+                                                      __ATOMIC_SEQ_CST)));
 }
 
 void mp__end_wait(struct mp__thread *thread, unsigned why)

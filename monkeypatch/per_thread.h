@@ -13,8 +13,8 @@
  * (may be NULL) asks for.  Returns an error number. */
 int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr);
 void mp__sched_free(struct mp__thread *thread);
-/* What pthread_getattr_np() says of it. */
-void mp__sched_report(struct mp__thread *thread, pthread_attr_t *attr);
+/* What pthread_getattr_np() says of it.  Returns 0 or ENOMEM. */
+int mp__sched_report(struct mp__thread *thread, pthread_attr_t *attr);
 /* By that id (0: the caller) a mapped thread is meant, of which we keep all this. */
 bool mp__sched_is_ours(pid_t id);
 

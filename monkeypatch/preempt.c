@@ -118,6 +118,16 @@ void mp__preempt_renew(ucontext_t *context)
     SYS_CALL(SYS_sigaltstack, NULL, &context->uc_stack, 0, 0, 0, 0);
 }
 
+/* Whoever runs next has it let in.  Until here it is blocked: several that are pending
+ * when the OS thread has been away come one after the other, not each on top of the one
+ * before, for which a small stack has no room. */
+void mp__preempt_let_in(void)
+{
+    const uint64_t bit = mp__signal_bit(SIGNAL);
+
+    SYS_CALL(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit, 0, 0);
+}
+
 /* Behind all others waits who has computed since it last went on, or is to go on as
  * soon as what is due is done; who has run for less keeps its place. */
 static bool wait_for_turn(struct mp__thread *self, bool due)
@@ -141,6 +151,7 @@ static void give_way(struct mp__thread *self, bool due, int64_t since,
 
     mp__count(preemptions);
     carrier->watch.busy = false;
+    mp__preempt_let_in();
     granted = wait_for_turn(self, due);
     carrier->watch.busy = true;
     again = mp__now();
@@ -303,8 +314,8 @@ static bool take_signal(void)
         return false;
     ours = libcs; /* with the restorer, where there is one */
     ours.handler = on_tick;
-    ours.flags = (libcs.flags | SA_SIGINFO | SA_RESTART | SA_NODEFER) &
-                 ~(unsigned long)SA_ONSTACK;
+    ours.flags = (libcs.flags | SA_SIGINFO | SA_RESTART) &
+                 ~(unsigned long)(SA_ONSTACK | SA_NODEFER);
     ours.mask = 0;
     return SYS_CALL(SYS_rt_sigaction, SIGNAL, &ours, NULL, sizeof ours.mask, 0,
                     0) == 0;

@@ -29,6 +29,8 @@ bool mp__carrier_takes(uint32_t *word, const siginfo_t *info);
  * own, is at a place for that; and afterwards what returning brings back. */
 struct mp__thread;
 bool mp__preempt_may(const struct mp__thread *self, const ucontext_t *context);
+/* In the signal handler, before anybody else runs. */
+void mp__preempt_let_in(void);
 void mp__preempt_renew(ucontext_t *context);
 bool mp__preempt_in_program(uintptr_t pc);
 

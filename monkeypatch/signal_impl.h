@@ -63,6 +63,8 @@ void mp__signal_queue_forked(void);
 /* signal_stack.c */
 void mp__signal_stacks_start(void);
 /* Call function(number, info, context) where the handler `number` belongs. */
+/* function(argument) with the stack that ends at `top`: arch/. */
+void mp__call_on_stack(void *argument, void (*function)(void *), uintptr_t top);
 void mp__signal_on_its_stack(int number, siginfo_t *info, void *context,
                              void (*function)(int, siginfo_t *, void *));
 

@@ -158,32 +158,27 @@ struct call {
     void (*function)(int, siginfo_t *, void *);
 };
 
-/* makecontext() passes ints. */
-static void call_there(unsigned high, unsigned low)
+static void call_there(void *argument)
 {
-    uintptr_t address = (uintptr_t)high << 32 | low;
-    struct call *call = (struct call *)address;
+    struct call *call = argument;
 
     call->function(call->number, call->info, call->context);
 }
 
+/* A plain call but for the stack: who unwinds out of the handler, by pthread_exit(), by
+ * cancellation or by an exception, comes to the frames that it interrupted. */
 void mp__signal_on_its_stack(int number, siginfo_t *info, void *context,
                              void (*function)(int, siginfo_t *, void *))
 {
     struct call call = { number, info, context, function };
     struct mp__thread *self = mp__self;
-    uintptr_t address = (uintptr_t)&call;
-    ucontext_t there, here;
+    uintptr_t top;
 
     if ((mp__signal_flags(number) & SA_ONSTACK) == 0 || !has_one(self) ||
         is_on(self)) {
         function(number, info, context);
         return;
     }
-    mp__real.getcontext(&there);
-    there.uc_stack = self->signal_stack;
-    there.uc_link = &here;
-    makecontext(&there, (void (*)(void))(uintptr_t)call_there, 2,
-                (unsigned)(address >> 32), (unsigned)address);
-    mp__real.swapcontext(&here, &there);
+    top = (uintptr_t)self->signal_stack.ss_sp + self->signal_stack.ss_size;
+    mp__call_on_stack(&call, call_there, top & ~(uintptr_t)15);
 }

@@ -2,7 +2,6 @@
  *
  * A waiter remembers `seq`, unlocks and waits in the lot until it differs: a
  * signal adds one and wakes the oldest, so no wake-up is lost between the two.
- * A wait may end without a signal, as POSIX allows.
  *
  * A cond that is shared with other processes is in libc's format, and its
  * signals are libc's, so that processes without this library are woken.  Its
@@ -107,6 +106,19 @@ static void note_relocked(pthread_mutex_t *mutex, const uint32_t *word,
     SYNC_STORE(&mutex->__data.__nusers, MUTEX_RELOCKED);
 }
 
+/* A handler that ran meanwhile ends no wait: libc's goes on, too. */
+static int wait_for_signal(const struct cond *cond, uint32_t *word,
+                           uint32_t seq, int64_t deadline, unsigned flags)
+{
+    int rc;
+
+    do
+        rc = sync_lot_wait_cancel(word, seq, deadline, flags);
+    while ((rc == 0 || rc == -EINTR) && cond != NULL &&
+           SYNC_LOAD(word) == seq);
+    return rc;
+}
+
 /* `word` was read as `seq` with the mutex locked. */
 static int wait_on(struct cond_waiter *start, pthread_mutex_t *mutex,
                    uint32_t *word, uint32_t seq, int64_t deadline)
@@ -118,8 +130,8 @@ static int wait_on(struct cond_waiter *start, pthread_mutex_t *mutex,
     if (rc != 0)
         return rc;
     waiter.mutex = mutex;
-    rc = sync_lot_wait_cancel(word, seq, deadline,
-                              first | (start->cond != NULL ? MP_OF_COND : 0));
+    rc = wait_for_signal(start->cond, word, seq, deadline,
+                         first | (start->cond != NULL ? MP_OF_COND : 0));
     waiter_leave(&waiter);
     waiter.mutex = NULL;
     relocked = sync_mutex_lock(mutex);

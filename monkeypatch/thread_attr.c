@@ -31,7 +31,11 @@ MP_EXPORT int pthread_getattr_np(pthread_t handle, pthread_attr_t *attributes)
     if (rc != 0)
         return rc;
     report_stack(thread, attributes);
-    mp__sched_report(thread, attributes);
+    rc = mp__sched_report(thread, attributes);
+    if (rc != 0) {
+        pthread_attr_destroy(attributes);
+        return rc;
+    }
     pthread_attr_setdetachstate(attributes, thread->detached == 1
                                                 ? PTHREAD_CREATE_DETACHED
                                                 : PTHREAD_CREATE_JOINABLE);

@@ -133,15 +133,16 @@ static void finish(struct mp__thread *self)
 {
     self->exiting = 1;
     mp__thread_destructors();
+    /* In the child of a fork() that had no other thread.  What exit() runs is this
+     * thread's still, its signals too. */
+    if (is_last() &&
+        __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST) == 0)
+        exit(0);
     mp__mutex_thread_ends(self);
     if (unlikely(self->robust_list != NULL || self->tid_address != NULL))
         mp__words_end(self);
     mp__signals_thread_ends(self);
     mp__cpu_forget(self);
-    /* The main thread has gone before: nobody is left. */
-    if (is_last() &&
-        __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST) == 0)
-        exit(0);
     if (unlikely(mp__blocks_linked))
         mp__unlink_blocks();
     /* Whoever joins may run next: `ended` is set on its stack (thread_left). */
@@ -204,8 +205,7 @@ static void read_attributes(const pthread_attr_t *attr, struct wanted *wanted)
     *wanted = (struct wanted){ .guard = 4096,
                                .detached = PTHREAD_CREATE_JOINABLE };
     if (attr == NULL) {
-        size = default_changed ? mp__thread_default_size()
-                               : mp__options.libc_stack;
+        size = mp__options.libc_stack;
     } else {
         pthread_attr_getdetachstate(attr, &wanted->detached);
         pthread_attr_getguardsize(attr, &wanted->guard);
@@ -243,8 +243,17 @@ static void fill_thread(struct mp__thread *thread,
     set_self(pointer, thread);
 }
 
-int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
-                     void *(*start)(void *), void *arg)
+static struct greenlet__mapped *map(struct mp__carrier *carrier,
+                                    const struct wanted *wanted)
+{
+    return mp__hub->map_thread(carrier->hub, wanted->stack, wanted->guard,
+                               sizeof(struct mp__thread), wanted->memory);
+}
+
+/* Without memory for one more, those that are ready may come to their end: a program
+ * may try until it can be had. */
+static int spawn(pthread_t *handle, const pthread_attr_t *attr,
+                 void *(*start)(void *), void *arg)
 {
     struct mp__carrier *carrier;
     struct greenlet__mapped *mapped;
@@ -255,8 +264,11 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     read_attributes(attr, &wanted);
     mp__preempt_begin();
     carrier = mp__carrier_choose();
-    mapped = mp__hub->map_thread(carrier->hub, wanted.stack, wanted.guard,
-                                 sizeof *thread, wanted.memory);
+    mapped = map(carrier, &wanted);
+    if (unlikely(mapped == NULL)) {
+        mp__yield();
+        mapped = map(carrier, &wanted);
+    }
     if (mapped == NULL)
         return EAGAIN;
     thread = mapped->room;
@@ -276,6 +288,22 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     mp__carrier_begin(thread);
     mp__io_spend(); /* their stacks are used again when some have ended */
     return 0;
+}
+
+int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
+                     void *(*start)(void *), void *arg)
+{
+    pthread_attr_t usual;
+    int rc;
+
+    if (likely(attr != NULL || !default_changed))
+        return spawn(handle, attr, start, arg);
+    rc = pthread_getattr_default_np(&usual);
+    if (rc != 0)
+        return rc == ENOMEM ? EAGAIN : rc;
+    rc = spawn(handle, &usual, start, arg);
+    pthread_attr_destroy(&usual);
+    return rc;
 }
 
 MP_EXPORT int pthread_create(pthread_t *handle, const pthread_attr_t *attr,

@@ -1,4 +1,5 @@
 /* thread_exit.c - the end of a thread: pthread_exit, destructors, main */
+#include "monkeypatch/carrier.h"
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/thread_impl.h"
 
@@ -120,6 +121,7 @@ static _Noreturn void main_exits(void)
         mp__lot_wait(&mp__live, live, HUB_FOREVER, MP_OF_END);
     while ((live = __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST)) > 0)
         mp__lot_wait(&mp__natives, live, HUB_FOREVER, 0);
+    mp__signals_thread_arrives(self); /* for those that exit() calls */
     exit(0);
 }
 

@@ -8,6 +8,7 @@
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -568,7 +569,22 @@ int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
 }
 
 /* For pthread_getattr_np(): libc reports what the thread runs with. */
-void mp__sched_report(struct mp__thread *thread, pthread_attr_t *attr)
+/* Where the machine has more than fit, as if nothing was chosen. */
+static int report_cpus(const struct mp__thread *thread, pthread_attr_t *attr)
+{
+    cpu_set_t cpus;
+    int saved = errno;
+
+    CPU_ZERO(&cpus);
+    if (mp__real.sched_getaffinity(0, sizeof cpus, &cpus) < 0) {
+        errno = saved;
+        return 0;
+    }
+    get_cpus(of(thread), sizeof cpus, &cpus);
+    return pthread_attr_setaffinity_np(attr, sizeof cpus, &cpus);
+}
+
+int mp__sched_report(struct mp__thread *thread, pthread_attr_t *attr)
 {
     struct sched_param param = { 0 };
     struct mp__attr_record record;
@@ -578,8 +594,9 @@ void mp__sched_report(struct mp__thread *thread, pthread_attr_t *attr)
     pthread_attr_setinheritsched(attr, record.is_explicit
                                            ? PTHREAD_EXPLICIT_SCHED
                                            : PTHREAD_INHERIT_SCHED);
-    if (get_policy(of(thread), &policy, &param.sched_priority) != 0)
-        return;
-    pthread_attr_setschedpolicy(attr, policy);
-    pthread_attr_setschedparam(attr, &param);
+    if (get_policy(of(thread), &policy, &param.sched_priority) == 0) {
+        pthread_attr_setschedpolicy(attr, policy);
+        pthread_attr_setschedparam(attr, &param);
+    }
+    return report_cpus(thread, attr);
 }

@@ -2,6 +2,8 @@
  * flight, guards of local statics, call_once; and how threads unwind. */
 #include "conf_cxx.hpp"
 
+#include <atomic>
+#include <csignal>
 #include <cxxabi.h>
 #include <exception>
 #include <mutex>
@@ -360,6 +362,65 @@ START_TEST(cancellation_unwinds_objects)
 }
 END_TEST
 
+/* Out of a handler on a stack of its own. */
+struct Mark {
+    const char *name;
+    ~Mark()
+    {
+        leave(name);
+    }
+};
+
+std::atomic<bool> in_wait;
+
+void exit_in_handler(int)
+{
+    Mark mark{"h"};
+
+    pthread_exit(&key);
+}
+
+void *exit_on_the_alternate_stack(void *)
+{
+    std::vector<char> memory(256 << 10);
+    stack_t stack = {}, none = {};
+    struct sigaction action = {};
+    struct Away {
+        const stack_t *none;
+        ~Away()
+        {
+            sigaltstack(none, nullptr);
+        }
+    } away{&none};
+    Mark mark{"o"};
+
+    none.ss_flags = SS_DISABLE;
+    stack.ss_sp = memory.data();
+    stack.ss_size = memory.size();
+    CONF_CHECK(sigaltstack(&stack, nullptr) == 0);
+    action.sa_handler = exit_in_handler;
+    action.sa_flags = SA_ONSTACK | SA_NODEFER;
+    CONF_CHECK(sigaction(SIGUSR1, &action, nullptr) == 0);
+    in_wait = true;
+    for (;;)
+        sleep_ms(1000);
+}
+
+START_TEST(exit_in_a_handler_unwinds_what_it_interrupted)
+{
+    in_wait = false;
+    pthread_t thread = start_thread(exit_on_the_alternate_stack, nullptr);
+
+    while (!in_wait)
+        sleep_ms(1);
+    let_block();
+    ck_assert_int_eq(pthread_kill(thread, SIGUSR1), 0);
+    ck_assert_ptr_eq(join_thread(thread), &key);
+    ck_assert_str_eq(trail.c_str(), "ho");
+    signal(SIGUSR1, SIG_DFL);
+}
+END_TEST
+
 void leave_uncaught()
 {
     std::set_terminate([] { _exit(7); });
@@ -388,6 +449,7 @@ void add(TCase *tcase)
     conf_test(tcase, a_local_static_that_throws_is_tried_again, 1);
     conf_test(tcase, exit_unwinds_objects, 1);
     conf_test(tcase, cancellation_unwinds_objects, 1);
+    conf_test(tcase, exit_in_a_handler_unwinds_what_it_interrupted, 1);
     conf_test(tcase, an_exception_nobody_catches_terminates, 1);
 }
 

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <threads.h>
 
 static pthread_attr_t attr;
 
@@ -139,6 +140,50 @@ START_TEST(what_its_mask_lets_through_it_handles)
     }
 END_TEST
 
+static void *see_both(void *argument)
+{
+    struct stack stack;
+
+    look_at_stack(&stack);
+    CONF_CHECK(stack.guard == 3 * (size_t)sysconf(_SC_PAGESIZE));
+    return see_mask(argument);
+}
+
+static int see_mask_of_c11(void *argument)
+{
+    see_mask(argument);
+    return 0;
+}
+
+START_TEST(what_the_default_says_holds_for_those_without_attributes)
+    {
+        pthread_attr_t before;
+        sigset_t wanted, seen;
+        thrd_t c11;
+
+        sigemptyset(&wanted);
+        sigaddset(&wanted, SIGUSR1);
+        ck_assert_int_eq(pthread_getattr_default_np(&before), 0);
+        ck_assert_int_eq(pthread_attr_setsigmask_np(&attr, &wanted), 0);
+        ck_assert_int_eq(
+            pthread_attr_setguardsize(&attr, 3 * (size_t)sysconf(_SC_PAGESIZE)), 0);
+        ck_assert_int_eq(pthread_setattr_default_np(&attr), 0);
+        join_thread(start_thread(see_both, &seen));
+        ck_assert_int_eq(sigismember(&seen, SIGUSR1), 1);
+        sigemptyset(&seen);
+        ck_assert_int_eq(thrd_create(&c11, see_mask_of_c11, &seen), thrd_success);
+        ck_assert_int_eq(thrd_join(c11, NULL), thrd_success);
+        ck_assert_int_eq(sigismember(&seen, SIGUSR1), 1);
+        ck_assert_int_eq(pthread_attr_setsigmask_np(&attr, NULL), 0);
+        run(see_mask, &seen);
+        ck_assert_int_eq(sigismember(&seen, SIGUSR1), 0);
+        ck_assert_int_eq(pthread_setattr_default_np(&before), 0);
+        ck_assert_int_eq(pthread_attr_destroy(&before), 0);
+        join_thread(start_thread(see_mask, &seen));
+        ck_assert_int_eq(sigismember(&seen, SIGUSR1), 0);
+    }
+END_TEST
+
 START_TEST(cpus_that_are_not_there_are_refused)
     {
         pthread_t thread;
@@ -160,6 +205,7 @@ static void add(TCase *tcase)
     conf_test(tcase, memory_of_the_programs_has_no_guard, 1);
     conf_test(tcase, a_signal_mask_is_the_new_threads, 1);
     conf_test(tcase, what_its_mask_lets_through_it_handles, 1);
+    conf_test(tcase, what_the_default_says_holds_for_those_without_attributes, 1);
     conf_test(tcase, cpus_that_are_not_there_are_refused, 1);
 }
 

@@ -2,6 +2,7 @@
 #include "conf_threads.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 
 /* What ran, in its order. */
@@ -188,6 +189,34 @@ START_TEST(a_thread_that_outlives_main_can_give_the_status)
 }
 END_TEST
 
+static void raise_the_default(void)
+{
+    kill(getpid(), SIGUSR1);
+}
+
+static void *wait_for_the_one_before(void *argument)
+{
+    CONF_CHECK(pthread_join((pthread_t)argument, NULL) == 0);
+    return NULL;
+}
+
+static void main_leaves_and_a_signal_comes_at_exit(void)
+{
+    pthread_t last = pthread_self();
+
+    atexit(raise_the_default);
+    for (int i = 0; i < 5; i++)
+        last = start_thread(wait_for_the_one_before, (void *)last);
+    pthread_exit(NULL);
+}
+
+START_TEST(signals_come_while_exit_handlers_run)
+{
+    ck_assert_int_eq(run_child(main_leaves_and_a_signal_comes_at_exit),
+                     128 + SIGUSR1);
+}
+END_TEST
+
 static pthread_t main_thread;
 
 static void *join_main(void *argument)
@@ -297,6 +326,7 @@ static void add(TCase *tcase)
     conf_test(tcase, the_last_thread_runs_the_exit_handlers, 1);
     conf_test(tcase, a_program_whose_main_alone_leaves_ends_with_zero, 1);
     conf_test(tcase, a_thread_that_outlives_main_can_give_the_status, 1);
+    conf_test(tcase, signals_come_while_exit_handlers_run, 1);
     conf_test(tcase, main_can_be_joined, 1);
     conf_test(tcase, handlers_and_destructors_of_main_run, 1);
     conf_test(tcase, exit_does_not_wait_for_threads, 1);

@@ -2,6 +2,7 @@
  * checks for overflow believe it. */
 #include "conf_threads.h"
 
+#include <sched.h>
 #include <semaphore.h>
 #include <sys/resource.h>
 
@@ -133,6 +134,32 @@ START_TEST(tells_of_another_thread)
 }
 END_TEST
 
+static void *compare_cpus(void *argument)
+{
+    cpu_set_t told, mine, one;
+    pthread_attr_t own;
+
+    CONF_CHECK(sched_getaffinity(0, sizeof mine, &mine) == 0);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+        if (CPU_ISSET(i, &mine))
+            CPU_SET(i, &one);
+    for (int i = 0; i < 2; i++) {
+        CONF_CHECK(pthread_getattr_np(pthread_self(), &own) == 0);
+        CONF_CHECK(pthread_attr_getaffinity_np(&own, sizeof told, &told) == 0);
+        CONF_CHECK(pthread_attr_destroy(&own) == 0);
+        CONF_CHECK(CPU_EQUAL(&told, i == 0 ? &mine : &one));
+        CONF_CHECK(pthread_setaffinity_np(pthread_self(), sizeof one, &one) == 0);
+    }
+    return argument;
+}
+
+START_TEST(tells_of_the_processors)
+{
+    join_thread(start_thread(compare_cpus, NULL));
+}
+END_TEST
+
 START_TEST(the_default_attributes_decide)
 {
     pthread_attr_t before, changed;
@@ -160,6 +187,7 @@ static void add(TCase *tcase)
     conf_test(tcase, holds_the_locals_of_a_thread, 1);
     conf_test(tcase, stacks_do_not_overlap, 1);
     conf_test(tcase, tells_of_another_thread, 1);
+    conf_test(tcase, tells_of_the_processors, 1);
     conf_test(tcase, the_default_attributes_decide, 1);
 }
 
