@@ -2,7 +2,8 @@
  *
  * A waiter remembers `seq`, unlocks and waits in the lot until it differs: a
  * signal adds one and wakes the oldest, so no wake-up is lost between the two.
- * A wait may end without a signal, as POSIX allows.
+ * A wait may end without a signal, as POSIX allows, but not, as on Linux, because a
+ * signal's handler ran.
  *
  * A cond that is shared with other processes is in libc's format, and its
  * signals are libc's, so that processes without this library are woken.  Its
@@ -73,8 +74,10 @@ static void waiter_unwound(struct cond_waiter *waiter)
     waiter_leave(waiter);
     if (waiter->mutex == NULL)
         return;
-    if (word != NULL)
+    if (word != NULL) {
+        SYNC_ADD(word, 1);
         mp__lot_wake(word, 1);
+    }
     sync_mutex_lock(waiter->mutex);
 }
 
@@ -113,13 +116,15 @@ static int wait_on(struct cond_waiter *start, pthread_mutex_t *mutex,
 {
     struct cond_waiter waiter __attribute__((cleanup(waiter_unwound))) = *start;
     unsigned first = if_it_lost(mutex, word);
+    unsigned how = first | (start->cond != NULL ? MP_OF_COND : 0);
     int rc = sync_mutex_unlock(mutex), relocked;
 
     if (rc != 0)
         return rc;
     waiter.mutex = mutex;
-    rc = sync_lot_wait_cancel(word, seq, deadline,
-                              first | (start->cond != NULL ? MP_OF_COND : 0));
+    do /* one without a signal of the cond: a handler of the program ran */
+        rc = sync_lot_wait_cancel(word, seq, deadline, how);
+    while ((rc == 0 || rc == -EINTR) && SYNC_LOAD_ACQUIRE(word) == seq);
     waiter_leave(&waiter);
     waiter.mutex = NULL;
     relocked = sync_mutex_lock(mutex);

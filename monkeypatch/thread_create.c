@@ -204,8 +204,7 @@ static void read_attributes(const pthread_attr_t *attr, struct wanted *wanted)
     *wanted = (struct wanted){ .guard = 4096,
                                .detached = PTHREAD_CREATE_JOINABLE };
     if (attr == NULL) {
-        size = default_changed ? mp__thread_default_size()
-                               : mp__options.libc_stack;
+        size = mp__options.libc_stack; /* as long as no default was set */
     } else {
         pthread_attr_getdetachstate(attr, &wanted->detached);
         pthread_attr_getguardsize(attr, &wanted->guard);
@@ -243,8 +242,8 @@ static void fill_thread(struct mp__thread *thread,
     set_self(pointer, thread);
 }
 
-int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
-                     void *(*start)(void *), void *arg)
+static int spawn(pthread_t *handle, const pthread_attr_t *attr,
+                 void *(*start)(void *), void *arg)
 {
     struct mp__carrier *carrier;
     struct greenlet__mapped *mapped;
@@ -257,8 +256,10 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     carrier = mp__carrier_choose();
     mapped = mp__hub->map_thread(carrier->hub, wanted.stack, wanted.guard,
                                  sizeof *thread, wanted.memory);
-    if (mapped == NULL)
+    if (mapped == NULL) {
+        mp__yield(); /* natively others, that end, run while this one asks again */
         return EAGAIN;
+    }
     thread = mapped->room;
     fill_thread(thread, carrier, mapped, &wanted);
     thread->start = start;
@@ -276,6 +277,22 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
     mp__carrier_begin(thread);
     mp__io_spend(); /* their stacks are used again when some have ended */
     return 0;
+}
+
+int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
+                     void *(*start)(void *), void *arg)
+{
+    pthread_attr_t defaults;
+    int rc;
+
+    if (likely(attr != NULL || !default_changed))
+        return spawn(handle, attr, start, arg);
+    rc = pthread_getattr_default_np(&defaults);
+    if (rc != 0)
+        return rc;
+    rc = spawn(handle, &defaults, start, arg);
+    pthread_attr_destroy(&defaults);
+    return rc;
 }
 
 MP_EXPORT int pthread_create(pthread_t *handle, const pthread_attr_t *attr,

@@ -502,8 +502,11 @@ int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
 void mp__sched_report(const struct mp__thread *thread, pthread_attr_t *attr)
 {
     struct sched_param param = { 0 };
+    cpu_set_t cpus;
     int policy;
 
+    if (pthread_getaffinity_np(thread->handle, sizeof cpus, &cpus) == 0)
+        pthread_attr_setaffinity_np(attr, sizeof cpus, &cpus);
     pthread_attr_setinheritsched(attr, thread->sched != NULL &&
                                                thread->sched->is_explicit
                                            ? PTHREAD_EXPLICIT_SCHED
