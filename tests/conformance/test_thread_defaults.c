@@ -156,10 +156,21 @@ static void *end_at_once(void *unused)
     return unused;
 }
 
-/* Stacks of which only some fit into what the process may map. */
+static rlim_t mapped_now(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    CONF_CHECK(file != NULL && fscanf(file, "%lu", &pages) == 1);
+    fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Stacks of which only some fit into what the process may map besides. */
 static void make_many(void)
 {
-    struct rlimit limit = { (rlim_t)800 << 20, (rlim_t)800 << 20 };
+    rlim_t most = mapped_now() + ((rlim_t)600 << 20);
+    struct rlimit limit = { most, most };
     pthread_attr_t attr;
     pthread_t thread;
     int made = 0;
