@@ -180,7 +180,7 @@ static void make_many(void)
     CONF_CHECK(pthread_attr_setdetachstate(&attr,
                                            PTHREAD_CREATE_DETACHED) == 0);
     CONF_CHECK(pthread_attr_setstacksize(&attr, 16 << 20) == 0);
-    while (made < 1000) {
+    while (made < 3000) {
         int rc = pthread_create(&thread, &attr, end_at_once, NULL);
 
         CONF_CHECK(rc == 0 || rc == EAGAIN);
