@@ -72,8 +72,10 @@ static void waiter_unwound(struct cond_waiter *waiter)
     waiter_leave(waiter);
     if (waiter->mutex == NULL)
         return;
-    if (word != NULL)
+    if (word != NULL) {
+        SYNC_ADD(word, 1);
         mp__lot_wake(word, 1);
+    }
     sync_mutex_lock(waiter->mutex);
 }
 

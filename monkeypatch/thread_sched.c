@@ -568,7 +568,6 @@ int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
     return attr != NULL ? apply_attr(of(thread), attr) : 0;
 }
 
-/* For pthread_getattr_np(): libc reports what the thread runs with. */
 /* Where the machine has more than fit, as if nothing was chosen. */
 static int report_cpus(const struct mp__thread *thread, pthread_attr_t *attr)
 {
@@ -576,14 +575,15 @@ static int report_cpus(const struct mp__thread *thread, pthread_attr_t *attr)
     int saved = errno;
 
     CPU_ZERO(&cpus);
-    if (mp__real.sched_getaffinity(0, sizeof cpus, &cpus) < 0) {
-        errno = saved;
-        return 0;
+    if (mp__real.sched_getaffinity(0, sizeof cpus, &cpus) >= 0) {
+        get_cpus(of(thread), sizeof cpus, &cpus);
+        return pthread_attr_setaffinity_np(attr, sizeof cpus, &cpus);
     }
-    get_cpus(of(thread), sizeof cpus, &cpus);
-    return pthread_attr_setaffinity_np(attr, sizeof cpus, &cpus);
+    errno = saved;
+    return 0;
 }
 
+/* For pthread_getattr_np(): libc reports what the thread runs with. */
 int mp__sched_report(struct mp__thread *thread, pthread_attr_t *attr)
 {
     struct sched_param param = { 0 };

@@ -1,5 +1,5 @@
 /* wrap_aio.c - waiting for what libc's own threads do: aio_read() and its like,
- * getaddrinfo_a()
+ * lio_listio(), getaddrinfo_a()
  *
  * The calls wait inside libc: a helper makes them.  Its signal ends them with
  * what they say for EINTR. */
@@ -44,6 +44,57 @@ MP_EXPORT int aio_suspend(const struct aiocb *const list[], int count,
         mp__helped_wait(suspend, &call, how_to_wait(timeout)));
 }
 MP_SPELLING(aio_suspend, aio_suspend64);
+
+struct batch {
+    struct aiocb *const *list;
+    int count;
+};
+
+static bool is_request(const struct aiocb *request)
+{
+    return request != NULL && request->aio_lio_opcode != LIO_NOP;
+}
+
+/* Which have been submitted: so it may be made anew. */
+static long wait_for_batch(void *arg)
+{
+    const struct batch *call = arg;
+    bool failed = false;
+    int i;
+
+    for (i = 0; i < call->count; i++) {
+        const struct aiocb *const request = call->list[i];
+
+        if (!is_request(request))
+            continue;
+        while (aio_error(request) == EINPROGRESS)
+            if (mp__real.aio_suspend(&request, 1, NULL) < 0)
+                return -errno;
+        failed |= aio_error(request) != 0;
+    }
+    return failed ? -EIO : 0;
+}
+
+/* No cancellation point, as libc's. */
+MP_EXPORT int lio_listio(int mode, struct aiocb *const list[], int count,
+                         struct sigevent *event)
+{
+    int (*original)(int, struct aiocb *const *, int, struct sigevent *) =
+        MP_REAL(lio_listio);
+    struct batch call = { list, count };
+    int refused = 0;
+    long rc;
+
+    if (mode != LIO_WAIT || !MP_ACTIVE(file) || !mp__may_park())
+        return original(mode, list, count, event);
+    if (original(LIO_NOWAIT, list, count, NULL) < 0)
+        refused = -errno; /* one or more; the others go on */
+    mp__io_begin();
+    rc = mp__helped_wait(wait_for_batch, &call,
+                         MP_INTERRUPTIBLE | MP_RESTARTS);
+    return (int)mp__io_end(rc != -EINTR && refused != 0 ? refused : rc);
+}
+MP_SPELLING(lio_listio, lio_listio64);
 
 struct look_ups {
     const struct gaicb *const *list;
