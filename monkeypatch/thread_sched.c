@@ -1,9 +1,8 @@
 /* thread_sched.c - CPUs, policy, priority and nice value of mapped threads
  *
- * One kernel thread runs them all, so these are recorded for each, checked as
- * the kernel would, reported, and not applied; so is the rest that only says how
- * soon something is done.  Before the first thread, and
- * for real threads and other processes, the kernel's own. */
+ * One kernel thread runs them all, so these are recorded for each, checked as the
+ * kernel would, reported, and not applied; so is the rest that only says how soon
+ * something is done.  Before the first thread, and for others, the kernel's own. */
 #include "monkeypatch/end_wait.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/sys.h"
@@ -569,7 +568,7 @@ int mp__sched_created(struct mp__thread *thread, const pthread_attr_t *attr)
 }
 
 /* Where the machine has more than fit, as if nothing was chosen. */
-static int report_cpus(const struct mp__thread *thread, pthread_attr_t *attr)
+static int report_cpus(struct mp__thread *thread, pthread_attr_t *attr)
 {
     cpu_set_t cpus;
     int saved = errno;
@@ -586,14 +585,13 @@ static int report_cpus(const struct mp__thread *thread, pthread_attr_t *attr)
 /* For pthread_getattr_np(): libc reports what the thread runs with. */
 int mp__sched_report(struct mp__thread *thread, pthread_attr_t *attr)
 {
-    struct sched_param param = { 0 };
     struct mp__attr_record record;
+    struct sched_param param = { 0 };
     int policy;
 
     ask(of(thread), &record);
-    pthread_attr_setinheritsched(attr, record.is_explicit
-                                           ? PTHREAD_EXPLICIT_SCHED
-                                           : PTHREAD_INHERIT_SCHED);
+    pthread_attr_setinheritsched(
+        attr, record.is_explicit ? PTHREAD_EXPLICIT_SCHED : PTHREAD_INHERIT_SCHED);
     if (get_policy(of(thread), &policy, &param.sched_priority) == 0) {
         pthread_attr_setschedpolicy(attr, policy);
         pthread_attr_setschedparam(attr, &param);
