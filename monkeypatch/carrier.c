@@ -89,8 +89,6 @@ static void answer(void *arg)
         mp__end_wait_look();
     if (asked & MP_ASK_CLOCK)
         mp__real_time_move();
-    if (asked & MP_ASK_WATCH)
-        mp__watch_start_asked();
 }
 
 /* While something is asked the call is on its way, and is not touched. */

@@ -20,8 +20,7 @@ enum { MP_CARRIERS_MOST = 64 };
 enum {
     MP_ASK_BEGIN = 1,    /* threads that were made for it begin */
     MP_ASK_MARKS = 2,    /* end_wait.c: look for marks */
-    MP_ASK_CLOCK = 4,    /* time.c: CLOCK_REALTIME was set */
-    MP_ASK_WATCH = 8     /* preempt_watch.c: a thread that watches */
+    MP_ASK_CLOCK = 4     /* time.c: CLOCK_REALTIME was set */
 };
 
 enum mp__carrier_state { CARRIER_NONE, CARRIER_STARTS, CARRIER_RUNS,

@@ -216,11 +216,10 @@ static void *watch(void *arg)
     return NULL;
 }
 
-/* ---- starting it: in the loop, or by the monitor ---- */
+/* ---- starting it: by the monitor, which holds nothing of the program's ---- */
 
-static void make(void *arg)
+static uint32_t make(struct mp__carrier *carrier)
 {
-    struct mp__carrier *carrier = arg;
     sigset_t all, before;
     pthread_attr_t attr;
     pthread_t thread;
@@ -235,23 +234,16 @@ static void make(void *arg)
     pthread_attr_destroy(&attr);
     if (rc == 0)
         __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&carrier->watch.state, rc == 0 ? WATCH_RUNS : WATCH_FAILED,
-                     __ATOMIC_RELEASE);
+    return rc == 0 ? WATCH_RUNS : WATCH_FAILED;
 }
 
 void mp__watch_start_asked(void)
 {
     for (unsigned i = 0; i < mp__options.hubs; i++) {
-        uint32_t asked = WATCH_ASKED;
+        uint32_t *state = &mp__carriers[i].watch.state;
 
-        if (!__atomic_compare_exchange_n(&mp__carriers[i].watch.state, &asked,
-                                         WATCH_STARTS, false, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_RELAXED))
-            continue;
-        if (mp__self != NULL)
-            mp__on_os_tcb(make, &mp__carriers[i]);
-        else
-            make(&mp__carriers[i]);
+        if (__atomic_load_n(state, __ATOMIC_ACQUIRE) == WATCH_ASKED)
+            __atomic_store_n(state, make(&mp__carriers[i]), __ATOMIC_RELEASE);
     }
 }
 
@@ -279,10 +271,8 @@ static bool is_watched(struct mp__carrier *carrier)
     if (__atomic_load_n(state, __ATOMIC_ACQUIRE) == WATCH_RUNS)
         return true;
     if (__atomic_compare_exchange_n(state, &none, WATCH_ASKED, false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-        mp__carrier_ask(carrier, MP_ASK_WATCH);
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         mp__hub->tools.rouse();
-    }
     return false;
 }
 
@@ -367,13 +357,15 @@ bool mp__watch_is(const siginfo_t *info)
     return own != NULL && mp__carrier_is(&own->watch.poked, info);
 }
 
-/* It takes some to believe that they are slow (a tracer steps through them): one may
- * have waited for its CPU. */
+/* It takes some to believe that they are slow (a tracer steps through them), for one may
+ * have waited for its CPU; and more to believe that they are not any more. */
 void mp__watch_cost(struct mp__carrier *carrier, int64_t ns)
 {
-    int64_t most = 4 * carrier->watch.cost + 2000;
+    int64_t cost = carrier->watch.cost, most = 4 * cost + 2000;
 
-    if (ns > most)
+    if (ns < cost)
+        ns = cost - (cost - ns) / 8;
+    else if (ns > most)
         ns = most;
     greenlet__write(carrier->watch.cost, ns);
     carrier->watch.rest = ns > SLOW_NS ? mp__now() + ns * SHARE : 0;

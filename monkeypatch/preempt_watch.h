@@ -8,8 +8,7 @@
 
 struct mp__carrier;
 
-enum mp__watch_state { WATCH_NONE, WATCH_ASKED, WATCH_STARTS, WATCH_RUNS,
-                       WATCH_FAILED };
+enum mp__watch_state { WATCH_NONE, WATCH_ASKED, WATCH_RUNS, WATCH_FAILED };
 
 /* Of each carrier. */
 struct mp__watch {
@@ -43,8 +42,7 @@ void mp__watch_cost(struct mp__carrier *carrier, int64_t ns);
 /* It is at the end of its slice, and where it cannot be stopped.  Async-signal-safe. */
 void mp__watch_over(struct mp__carrier *carrier, int64_t since);
 bool mp__watch_is_over(const struct mp__carrier *carrier);
-/* Of those for whom it was asked for: by the loop, or by the monitor, which need not
- * wait for a thread that computes. */
+/* Of those for whom it was asked for: by the monitor. */
 void mp__watch_start_asked(void);
 void mp__watch_never(struct mp__carrier *carrier); /* from now on nobody does */
 void mp__watch_forked(struct mp__carrier *carrier);
