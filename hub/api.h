@@ -66,7 +66,7 @@ struct hub__api {
     /* hog.h */
     bool (*hog_gives_way)(struct hub *, bool first);
     void (*hogs_call)(struct hub *, void (*runs)(struct hub *));
-    void (*hog_listen)(struct hub *);
+    void (*hog_listen)(struct hub *, bool first);
     const int *(*epoll)(const struct hub *);
     bool (*apart_leave)(void); /* apart.c: the calling thread has no descriptors */
     int (*apart_copy)(int);    /* of a number of the process's; -1: none */

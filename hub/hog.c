@@ -78,10 +78,12 @@ void hub__hogs_call(struct hub *hub, void (*runs)(struct hub *hub))
         hub->look_at = hub->switches;
 }
 
-void hub__hog_listen(struct hub *hub)
+void hub__hog_listen(struct hub *hub, bool first)
 {
+    const struct greenlet *head = hub->ready_head;
+
     hub__loop_ring(hub);
     hub->listens = true;
-    if (hub->ready_head != NULL)
+    if (head != NULL && (!first || head->next != NULL))
         hub__rouse(hub);
 }

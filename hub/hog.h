@@ -34,7 +34,8 @@ void hub__hogs_call(struct hub *hub, void (*runs)(struct hub *hub));
 /* Take g out, if it is there. */
 void hub__hogs_remove(struct hub *hub, const struct greenlet *g);
 /* Until the next poll the loop's epoll descriptor is ready as soon as something is
- * due: a timer, somebody who is ready, and descriptors as ever. */
-void hub__hog_listen(struct hub *hub);
+ * due: a timer, somebody who is ready (`first`: but for the first, who is about to
+ * run), and descriptors as ever. */
+void hub__hog_listen(struct hub *hub, bool first);
 
 #endif

@@ -121,11 +121,16 @@ void mp__preempt_renew(ucontext_t *context)
 /* Whoever runs next has it let in.  Until here it is blocked: several that are pending
  * when the OS thread has been away come one after the other, not each on top of the one
  * before, for which a small stack has no room. */
-void mp__preempt_let_in(void)
+static void block(int how)
 {
     const uint64_t bit = mp__signal_bit(SIGNAL);
 
-    SYS_CALL(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit, 0, 0);
+    SYS_CALL(SYS_rt_sigprocmask, how, &bit, NULL, sizeof bit, 0, 0);
+}
+
+void mp__preempt_let_in(void)
+{
+    block(SIG_UNBLOCK);
 }
 
 /* Behind all others waits who has computed since it last went on, or is to go on as
@@ -150,9 +155,10 @@ static void give_way(struct mp__thread *self, bool due, int64_t since,
     bool granted;
 
     mp__count(preemptions);
+    mp__preempt_let_in(); /* what is pending comes here, and finds it busy */
     carrier->watch.busy = false;
-    mp__preempt_let_in();
     granted = wait_for_turn(self, due);
+    block(SIG_BLOCK);
     carrier->watch.busy = true;
     again = mp__now();
     mp__preempt_renew(context);
@@ -160,6 +166,7 @@ static void give_way(struct mp__thread *self, bool due, int64_t since,
     mp__watch_arm(carrier, granted);
     if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS) {
         carrier->watch.busy = false;
+        mp__preempt_let_in();
         mp__testcancel();
     }
 }
@@ -259,8 +266,9 @@ static void interrupt(void (*handle)(struct mp__thread *, ucontext_t *, int64_t)
     struct mp__thread *self = mp__self;
     int64_t since;
 
-    if (self == NULL || self->carrier->watch.busy || mp__carrier_loops())
-        return;
+    if (self == NULL || self->carrier->watch.busy || mp__carrier_loops() ||
+        self->yields || self->parked != NULL)
+        return; /* in the library, on its way to others */
     since = mp__now();
     if (since < self->carrier->watch.rest)
         return;

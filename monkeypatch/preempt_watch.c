@@ -258,9 +258,10 @@ static void wake(struct mp__watch *own, uint64_t switches, int64_t span)
         SYS_CALL(SYS_futex, &own->awake, FUTEX_WAKE_PRIVATE, 1, NULL, 0, 0);
 }
 
-static void arm(struct mp__carrier *carrier, int64_t span)
+/* `about`: whoever is first of those that are ready is about to run. */
+static void arm(struct mp__carrier *carrier, int64_t span, bool about)
 {
-    mp__hub->hog_listen(carrier->hub);
+    mp__hub->hog_listen(carrier->hub, about);
     wake(&carrier->watch, carrier->hub->switches, span);
 }
 
@@ -286,7 +287,8 @@ static int64_t span_of(const struct mp__carrier *carrier, int64_t least)
 void mp__watch_arm(struct mp__carrier *carrier, bool granted)
 {
     if (is_watched(carrier) && carrier->watch.rest == 0)
-        arm(carrier, span_of(carrier, granted ? GRANT_NS : RUN_NS));
+        arm(carrier, span_of(carrier, granted ? GRANT_NS : RUN_NS),
+            false);
 }
 
 /* The next interruption ends its slice.  If there is none for some slices more, and
@@ -303,7 +305,7 @@ void mp__watch_over(struct mp__carrier *carrier, int64_t since)
     if (own->rest != 0)
         own->overs = 0; /* each end of a slice is tried: slowly enough */
     else if (own->armed != hub->switches)
-        arm(carrier, 0);
+        arm(carrier, 0, false);
     else if (own->overs % OVERS == OVERS - 1 &&
              (hub->ready_head != NULL || hub->hogs.head != NULL))
         mp__hub->notify(hub);
@@ -326,7 +328,7 @@ static void somebody_runs(struct hub *hub)
     struct mp__carrier *carrier = mp__carrier_now();
 
     if (carrier != NULL && carrier->hub == hub && carrier->watch.rest == 0)
-        arm(carrier, span_of(carrier, FRESH_NS));
+        arm(carrier, span_of(carrier, FRESH_NS), true);
 }
 
 void mp__watch_slice(struct mp__carrier *carrier)

@@ -243,10 +243,17 @@ static void fill_thread(struct mp__thread *thread,
     set_self(pointer, thread);
 }
 
+/* Small stacks get room for what the program does not know of: a signal that is for
+ * another thread, and one of the library's own, may come on top of its handler, 3.4 KiB
+ * each with the registers of AVX-512. */
+enum { SMALL = 64 * 1024, ROOM = 16 * 1024 };
+
 static struct greenlet__mapped *map(struct mp__carrier *carrier,
                                     const struct wanted *wanted)
 {
-    return mp__hub->map_thread(carrier->hub, wanted->stack, wanted->guard,
+    size_t room = wanted->memory == NULL && wanted->stack < SMALL ? ROOM : 0;
+
+    return mp__hub->map_thread(carrier->hub, wanted->stack + room, wanted->guard,
                                sizeof(struct mp__thread), wanted->memory);
 }
 
