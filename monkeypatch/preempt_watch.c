@@ -195,12 +195,18 @@ static void doze(struct mp__carrier *carrier)
 static void *watch(void *arg)
 {
     struct mp__carrier *carrier = arg;
+    uint32_t starts = WATCH_STARTS;
 
     SYS_CALL(SYS_prctl, PR_SET_NAME, "vireo-watch", 0, 0, 0, 0);
     SYS_CALL(SYS_prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0, 0);
     carrier->watch.epoll = -1;
-    if (!mp__hub->apart_leave())
-        return arg; /* nobody is told: slices are all that there is */
+    if (!mp__hub->apart_leave()) { /* slices are all that there is */
+        __atomic_store_n(&carrier->watch.state, WATCH_FAILED, __ATOMIC_RELEASE);
+        __atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
+        return arg;
+    }
+    __atomic_compare_exchange_n(&carrier->watch.state, &starts, WATCH_RUNS, false,
+                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     for (;;) {
         uint64_t then = armed(carrier);
 
@@ -218,13 +224,14 @@ static void *watch(void *arg)
 
 /* ---- starting it: by the monitor, which holds nothing of the program's ---- */
 
-static uint32_t make(struct mp__carrier *carrier)
+static void make(struct mp__carrier *carrier)
 {
     sigset_t all, before;
     pthread_attr_t attr;
     pthread_t thread;
     int rc;
 
+    __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
     sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -232,18 +239,21 @@ static uint32_t make(struct mp__carrier *carrier)
     rc = mp__real.pthread_create(&thread, &attr, watch, carrier);
     mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
-    if (rc == 0)
-        __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
-    return rc == 0 ? WATCH_RUNS : WATCH_FAILED;
+    if (rc != 0) {
+        __atomic_store_n(&carrier->watch.state, WATCH_FAILED, __ATOMIC_RELEASE);
+        __atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
+    }
 }
 
 void mp__watch_start_asked(void)
 {
     for (unsigned i = 0; i < mp__options.hubs; i++) {
-        uint32_t *state = &mp__carriers[i].watch.state;
+        uint32_t asked = WATCH_ASKED;
 
-        if (__atomic_load_n(state, __ATOMIC_ACQUIRE) == WATCH_ASKED)
-            __atomic_store_n(state, make(&mp__carriers[i]), __ATOMIC_RELEASE);
+        if (__atomic_compare_exchange_n(&mp__carriers[i].watch.state, &asked,
+                                        WATCH_STARTS, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED))
+            make(&mp__carriers[i]);
     }
 }
 

@@ -8,7 +8,8 @@
 
 struct mp__carrier;
 
-enum mp__watch_state { WATCH_NONE, WATCH_ASKED, WATCH_RUNS, WATCH_FAILED };
+enum mp__watch_state { WATCH_NONE, WATCH_ASKED, WATCH_STARTS, WATCH_RUNS,
+                       WATCH_FAILED };
 
 /* Of each carrier. */
 struct mp__watch {

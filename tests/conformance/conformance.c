@@ -24,7 +24,7 @@
 
 enum {
     MAPPED_THREADS = 20,
-    MAPPED_TASKS_MAX = 5, /* the clock, the control socket, helpers */
+    MAPPED_TASKS_MAX = 6, /* the clock, the control socket, who watches, helpers */
     RUNTIME_FDS = 64,
     /* glibc keeps stacks of dead threads (40 MB: 5 stacks, 2 maps each) and
      * up to 8 arenas a core (2 maps each); a runtime has slabs and helpers. */
@@ -464,8 +464,8 @@ void conf_assert_mapped(void)
     for (int i = 0; i < MAPPED_THREADS; i++)
         CONF_CHECK(join_thread(threads[i]) == &crowd);
 
-    if (hubs != NULL) /* one more for each beyond the first */
-        most += (strcmp(hubs, "auto") == 0 ? get_nprocs() : atoi(hubs)) - 1;
+    if (hubs != NULL) /* for each beyond the first one, and one that watches it */
+        most += 2 * ((strcmp(hubs, "auto") == 0 ? get_nprocs() : atoi(hubs)) - 1);
     if (getenv("VIREO_REQUIRE") != NULL && tasks > most) {
         fprintf(stderr, "%d threads ran on %d kernel threads: not mapped\n",
                 MAPPED_THREADS, tasks);
