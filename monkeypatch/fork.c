@@ -6,6 +6,7 @@
 #include "monkeypatch/native_threads.h"
 #include "monkeypatch/per_thread.h"
 #include "monkeypatch/preempt.h"
+#include "monkeypatch/preempt_watch.h"
 #include "monkeypatch/signal_impl.h"
 #include "monkeypatch/sync_impl.h"
 #include "monkeypatch/thread_impl.h"
@@ -26,6 +27,16 @@ static void unlock_forks(void)
 {
     __atomic_store_n(&forking, 0, __ATOMIC_RELEASE);
     mp__lot_wake(&forking, 1);
+}
+
+bool mp__fork_keep_out(void)
+{
+    return __atomic_exchange_n(&forking, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+void mp__fork_let_in(void)
+{
+    unlock_forks();
 }
 
 /* The last handler before the fork, and the first after it: the list of threads is

@@ -245,16 +245,25 @@ static void make(struct mp__carrier *carrier)
     }
 }
 
+static void start_if_asked(struct mp__carrier *carrier)
+{
+    uint32_t asked = WATCH_ASKED;
+
+    if (__atomic_load_n(&carrier->watch.state, __ATOMIC_RELAXED) != WATCH_ASKED ||
+        !mp__fork_keep_out())
+        return;
+    if (__atomic_compare_exchange_n(&carrier->watch.state, &asked, WATCH_STARTS,
+                                    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        make(carrier);
+    mp__fork_let_in();
+}
+
+/* Not while a thread forks, for the child may be in the way of an emulator's lock (qemu's
+ * for making threads): it is tried again with the next slice that ends. */
 void mp__watch_start_asked(void)
 {
-    for (unsigned i = 0; i < mp__options.hubs; i++) {
-        uint32_t asked = WATCH_ASKED;
-
-        if (__atomic_compare_exchange_n(&mp__carriers[i].watch.state, &asked,
-                                        WATCH_STARTS, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED))
-            make(&mp__carriers[i]);
-    }
+    for (unsigned i = 0; i < mp__options.hubs; i++)
+        start_if_asked(&mp__carriers[i]);
 }
 
 /* ---- the carrier ---- */
@@ -282,7 +291,8 @@ static bool is_watched(struct mp__carrier *carrier)
     if (__atomic_load_n(state, __ATOMIC_ACQUIRE) == WATCH_RUNS)
         return true;
     if (__atomic_compare_exchange_n(state, &none, WATCH_ASKED, false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ||
+        none == WATCH_ASKED)
         mp__hub->tools.rouse();
     return false;
 }

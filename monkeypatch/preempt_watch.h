@@ -45,6 +45,9 @@ void mp__watch_over(struct mp__carrier *carrier, int64_t since);
 bool mp__watch_is_over(const struct mp__carrier *carrier);
 /* Of those for whom it was asked for: by the monitor. */
 void mp__watch_start_asked(void);
+/* fork.c: nobody is in fork() until it is let in again.  False: somebody is. */
+bool mp__fork_keep_out(void);
+void mp__fork_let_in(void);
 void mp__watch_never(struct mp__carrier *carrier); /* from now on nobody does */
 void mp__watch_forked(struct mp__carrier *carrier);
 unsigned mp__watch_threads(void); /* in this process; real ones */
