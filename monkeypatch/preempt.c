@@ -118,19 +118,19 @@ void mp__preempt_renew(ucontext_t *context)
     SYS_CALL(SYS_sigaltstack, NULL, &context->uc_stack, 0, 0, 0, 0);
 }
 
-/* Whoever runs next has it let in.  Until here it is blocked: several that are pending
- * when the OS thread has been away come one after the other, not each on top of the one
- * before, for which a small stack has no room. */
-static void block(int how)
+static void change_mask(int how)
 {
     const uint64_t bit = mp__signal_bit(SIGNAL);
 
     SYS_CALL(SYS_rt_sigprocmask, how, &bit, NULL, sizeof bit, 0, 0);
 }
 
+/* Whoever runs next has it let in.  Until here it is blocked: several that are pending
+ * when the OS thread has been away come one after the other, not each on top of the one
+ * before, for which a small stack has no room. */
 void mp__preempt_let_in(void)
 {
-    block(SIG_UNBLOCK);
+    change_mask(SIG_UNBLOCK);
 }
 
 /* Behind all others waits who has computed since it last went on, or is to go on as
@@ -158,7 +158,7 @@ static void give_way(struct mp__thread *self, bool due, int64_t since,
     mp__preempt_let_in(); /* what is pending comes here, and finds it busy */
     carrier->watch.busy = false;
     granted = wait_for_turn(self, due);
-    block(SIG_BLOCK);
+    change_mask(SIG_BLOCK);
     carrier->watch.busy = true;
     again = mp__now();
     mp__preempt_renew(context);
