@@ -29,6 +29,7 @@ bool hub__hog_gives_way(struct hub *hub, bool first)
     hub__own(self)->waiter = NULL;
     greenlet__write(self->state, GREENLET_WAITING);
     hub->poll_due = true;
+    hub->listens = false; /* what it finds is no news to who watches */
     greenlet__write(hub->switches, greenlet__read(hub->switches) + 1);
     hub__exit(hub);
     greenlet__resume(hub->greenlet);

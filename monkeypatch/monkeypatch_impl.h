@@ -71,6 +71,9 @@ struct mp__thread {
     uint64_t signal_mask;
     void *handler_frame; /* of what called the program's signal handler */
     bool forking;        /* the handlers of fork() run */
+    struct {
+        uintptr_t *place, address, frame;
+    } gate; /* what it is that a return address stands for: preempt_gate.c */
     void *(*start)(void *);
     void *arg;
     void *result;

@@ -3,9 +3,10 @@
  * A timer on the CPU time of each OS thread that has a hub sends it a signal every
  * SLICE_NS.  The handler lets others run if the program's own code was
  * interrupted: there the program must expect to lose its turn at any
- * instruction.  In libc (but for some places, preempt_leaf.c), ld.so, the unwinder and this library there may be locks
- * and half-changed lists that those who run next would meet: not there, nor in
- * what these call back with something held.
+ * instruction.  In libc (but for some places, preempt_leaf.c), ld.so, the unwinder
+ * and this library there may be locks and half-changed lists that those who run
+ * next would meet: not there, nor in what these call back with something held.  Who
+ * is in the allocator gives way as it returns (preempt_gate.c).
  *
  * The signal is the one that libc keeps for setuid() among threads: no program
  * can block it, wait for it or replace its handler.  Libc's own use of it is
@@ -13,6 +14,7 @@
 #include "monkeypatch/carrier.h"
 #include "monkeypatch/control_impl.h"
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/libc_table.h"
 #include "monkeypatch/onlook.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/signal_impl.h"
@@ -98,15 +100,23 @@ static bool in_handler(const struct mp__thread *self, uintptr_t sp)
     return frame != 0 && sp <= frame && frame - sp < STACK_MOST;
 }
 
-bool mp__preempt_may(const struct mp__thread *self, const ucontext_t *context)
+static bool may_lose_turn(const struct mp__thread *self, uintptr_t sp)
 {
     const struct hub *hub = self->identity->os->hub;
 
     return mp__live > 1 && hub->critical == 0 &&
-           !self->forking && !in_handler(self, CONTEXT_SP(context)) &&
-           mp__may_park() &&
-           (mp__preempt_in_program(CONTEXT_PC(context)) ||
-            mp__preempt_at_leaf(context));
+           !self->forking && !in_handler(self, sp) && mp__may_park();
+}
+
+static bool is_place(const ucontext_t *context)
+{
+    return mp__preempt_in_program(CONTEXT_PC(context)) ||
+           mp__preempt_at_leaf(context);
+}
+
+bool mp__preempt_may(const struct mp__thread *self, const ucontext_t *context)
+{
+    return may_lose_turn(self, CONTEXT_SP(context)) && is_place(context);
 }
 
 /* Meanwhile others have changed what returning from a signal brings back. */
@@ -169,6 +179,18 @@ static void give_way(struct mp__thread *self, bool due, int64_t since,
         mp__preempt_let_in();
         mp__testcancel();
     }
+}
+
+void mp__preempt_now(struct mp__thread *self, uintptr_t sp)
+{
+    struct mp__carrier *carrier = self->carrier;
+
+    if (refused || !mp__watch_is_hog(carrier) || !may_lose_turn(self, sp))
+        return;
+    mp__count(preemptions);
+    mp__watch_arm(self->carrier, wait_for_turn(self, !mp__watch_is_over(carrier)));
+    if (self->cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
+        mp__testcancel();
 }
 
 /* Libc knows the OS thread by its own block. */
@@ -252,10 +274,16 @@ static void slice_ends(struct mp__thread *self, ucontext_t *context,
 static void something_is_due(struct mp__thread *self, ucontext_t *context,
                              int64_t since)
 {
-    if (mp__watch_is_hog(self->carrier) && mp__preempt_may(self, context))
+    bool may = mp__watch_is_hog(self->carrier) &&
+               may_lose_turn(self, CONTEXT_SP(context));
+
+    if (may && is_place(context)) {
         give_way(self, !mp__watch_is_over(self->carrier), since, context);
-    else
-        mp__watch_cost(self->carrier, mp__now() - since);
+        return;
+    }
+    if (may && mp__gate_place(self, context))
+        mp__watch_gated(self->carrier);
+    mp__watch_cost(self->carrier, mp__now() - since);
 }
 
 /* One comes while another has not let go yet, or just after it, where a tracer steps
@@ -294,6 +322,8 @@ static void on_tick(int number, siginfo_t *info, void *context)
     int before = errno;
 
     if (mp__control_is(info)) {
+        if (self != NULL)
+            mp__gate_remove(self, context);
         mp__control_answer(context);
     } else if (mp__compensate_is(info)) {
         mp__compensate(self, context);
@@ -370,7 +400,8 @@ static void begin_ticking(void)
     if (refused)
         return;
     find_allocator();
-    mp__preempt_leaf_begin();
+    mp__libc_table_begin();
+    mp__gate_begin();
     refused = !start_timer(mp__self->carrier);
     if (!refused)
         mp__compensate_begin(SIGNAL);

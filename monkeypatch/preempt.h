@@ -35,8 +35,22 @@ void mp__preempt_renew(ucontext_t *context);
 bool mp__preempt_in_program(uintptr_t pc);
 
 /* preempt_leaf.c: places in libc */
-void mp__preempt_leaf_begin(void);
 bool mp__preempt_at_leaf(const ucontext_t *context);
+
+/* preempt_gate.c: who is in libc's allocator gives way as it returns.  False: it is not,
+ * or its way out is not known. */
+void mp__gate_begin(void);
+bool mp__gate_place(struct mp__thread *self, const ucontext_t *context);
+/* Its stack is as the program made it again. */
+void mp__gate_remove(struct mp__thread *self, ucontext_t *context);
+extern const char mp__gate[], mp__gate_end[];
+void mp__gate_passed(uintptr_t *place, uintptr_t frame);
+static inline bool mp__gate_has(uintptr_t pc)
+{
+    return pc >= (uintptr_t)mp__gate && pc < (uintptr_t)mp__gate_end;
+}
+/* There the running thread gives way, if it has computed since it went on. */
+void mp__preempt_now(struct mp__thread *self, uintptr_t sp);
 
 /* In glibc from 2.35; takes no lock. */
 extern int mp__find_object(void *address, struct dl_find_object *result)

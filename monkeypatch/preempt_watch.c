@@ -31,6 +31,7 @@ enum {
     LOOK_MOST_NS = 200000,   /* ... and without */
     ASLEEP_NS = 20000, /* does it sleep? */
     SLEEP_MOST_NS = 500000,  /* while it sleeps, or waits for its CPU */
+    GATE_NS = 10000,   /* the allocator takes less, mostly */
     SLOW_NS = 200000,  /* what no interruption takes, but for a tracer */
     SIGNAL_NS = 2500,  /* what one costs it, more or less, but for our part */
     SHARE = 10,        /* one in so many of its time goes by in looks, ... */
@@ -156,6 +157,17 @@ static void pause_for(int64_t ns)
             ;
 }
 
+/* It is let alone until then, or for a while: the allocator may be in the kernel. */
+static void wait_at_gate(const struct mp__carrier *carrier, uint64_t then)
+{
+    int64_t end = clock_ns(CLOCK_MONOTONIC) + GATE_NS;
+
+    while (runs_since(carrier, then) &&
+           greenlet__read(carrier->watch.gated) == then &&
+           clock_ns(CLOCK_MONOTONIC) < end)
+        ;
+}
+
 /* Until it has let others run, or nothing is due any more. */
 static void interrupt(struct mp__carrier *carrier, uint64_t then)
 {
@@ -170,6 +182,7 @@ static void interrupt(struct mp__carrier *carrier, uint64_t then)
             mp__carrier_send(carrier, &carrier->watch.poked);
         pause = next_pause(carrier, pause, slept);
         pause_for(pause);
+        wait_at_gate(carrier, then);
     }
 }
 
@@ -218,6 +231,8 @@ static void *watch(void *arg)
             continue;
         leave_alone(carrier);
         interrupt(carrier, then);
+        if (!runs_since(carrier, then))
+            sleep_for(RUN_NS); /* none is due sooner: nobody has to wake it */
     }
     return NULL;
 }
@@ -340,6 +355,11 @@ bool mp__watch_is_over(const struct mp__carrier *carrier)
 bool mp__watch_is_hog(const struct mp__carrier *carrier)
 {
     return carrier->watch.armed == carrier->hub->switches;
+}
+
+void mp__watch_gated(struct mp__carrier *carrier)
+{
+    greenlet__write(carrier->watch.gated, carrier->hub->switches);
 }
 
 /* The hub's: somebody is about to run, perhaps for long. */

@@ -18,6 +18,7 @@ struct mp__watch {
     uint32_t awake;  /* atomic, a futex: 0 while it waits to be armed */
     bool every;      /* it is armed whenever somebody runs */
     uint64_t armed;  /* atomic: `switches` of the hub, when a thread went on */
+    uint64_t gated;  /* the same, when it was about to give way by itself; atomic */
     uint64_t over;   /* the same, when its slice was over and it was in libc */
     unsigned overs;  /* since then */
     int64_t until;   /* that thread is left alone for so long */
@@ -36,6 +37,8 @@ void mp__watch_arm(struct mp__carrier *carrier, bool granted);
 bool mp__watch_is_hog(const struct mp__carrier *carrier);
 /* A slice of CPU time is over: do threads run for long here? */
 void mp__watch_slice(struct mp__carrier *carrier);
+/* It gives way as soon as libc's allocator returns: no more signals. */
+void mp__watch_gated(struct mp__carrier *carrier);
 /* It is the signal of who watches. */
 bool mp__watch_is(const siginfo_t *info);
 /* An interruption, or an attempt at it, has taken so long. */

@@ -14,6 +14,7 @@
 #include "monkeypatch/end_wait.h"
 #include "monkeypatch/helped.h"
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/preempt.h"
 #include "monkeypatch/signal_impl.h"
 #include "monkeypatch/sys.h"
 
@@ -79,8 +80,10 @@ static void call(const struct action *action, int number, siginfo_t *info,
     struct mp__thread *self = mp__self;
     void *outer = self != NULL ? self->handler_frame : NULL;
 
-    if (self != NULL)
+    if (self != NULL) {
+        mp__gate_remove(self, context);
         self->handler_frame = __builtin_frame_address(0);
+    }
     if (is_handler(action->handler.simple))
         action->handler.full(number, info, context);
     if (self != NULL)

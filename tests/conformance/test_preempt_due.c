@@ -1,7 +1,7 @@
-/* Threads that compute, in their own code or in functions of libc without a lock,
- * beside one that waits for something: it runs when that comes, and not when a slice
- * of theirs is over.  What is measured is their CPU time, which a busy machine takes
- * from all alike. */
+/* Threads that compute, in their own code, in functions of libc without a lock, or in
+ * its allocator, beside one that waits for something: it runs when that comes, and not
+ * when a slice of theirs is over.  What is measured is their CPU time, which a busy
+ * machine takes from all alike. */
 #include "conf_threads.h"
 
 #include <stdlib.h>
@@ -45,7 +45,19 @@ static void *search(void *argument)
     return NULL;
 }
 
-static void *(*const kinds[])(void *) = { add, copy, search };
+static void *allocate(void *argument)
+{
+    while (!stop)
+        for (int i = 0; i < 100; i++) {
+            char *volatile block = malloc((size_t)(i * 40 + 1));
+
+            *block = (char)(long)argument;
+            free(block);
+        }
+    return NULL;
+}
+
+static void *(*const kinds[])(void *) = { add, copy, search, allocate };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static void start(int kind)
