@@ -31,14 +31,14 @@ struct kept {
 
 static void fill(struct kept *kept, unsigned char byte)
 {
-    ck_assert_ptr_nonnull(kept->bytes);
+    CONF_CHECK(kept->bytes != NULL);
     memset(kept->bytes, byte, kept->size);
 }
 
 static void check(const struct kept *kept, unsigned char byte)
 {
     for (size_t i = 0; i < kept->size; i++)
-        ck_assert_uint_eq(kept->bytes[i], byte);
+        CONF_CHECK(kept->bytes[i] == byte);
 }
 
 /* One of each; a place has always its own byte. */
@@ -53,18 +53,18 @@ static void allocate(struct kept *kept, unsigned char byte, unsigned which)
     case 1:
         kept->bytes = calloc(1, kept->size);
         for (size_t i = 0; i < kept->size; i++)
-            ck_assert_uint_eq(kept->bytes[i], 0);
+            CONF_CHECK(kept->bytes[i] == 0);
         break;
     case 2:
-        ck_assert_int_eq(posix_memalign(&block, 64, kept->size), 0);
-        ck_assert_uint_eq((uintptr_t)block % 64, 0);
+        CONF_CHECK(posix_memalign(&block, 64, kept->size) == 0);
+        CONF_CHECK((uintptr_t)block % 64 == 0);
         kept->bytes = block;
         break;
     default:
         kept->bytes = malloc(kept->size / 2 + 1);
         memset(kept->bytes, byte, kept->size / 2 + 1);
         kept->bytes = realloc(kept->bytes, kept->size);
-        ck_assert_uint_eq(kept->bytes[kept->size / 2], byte);
+        CONF_CHECK(kept->bytes[kept->size / 2] == byte);
     }
     fill(kept, byte);
 }
@@ -91,11 +91,11 @@ static void __attribute__((noinline)) one_round(struct kept kept[KEPT],
         now.sum += 1;
         now.a++, now.b += 2, now.c += 3, now.d += 4;
     }
-    ck_assert(now.sum - before.sum == KEPT);
-    ck_assert_uint_eq(now.a - before.a, KEPT);
-    ck_assert_uint_eq(now.b - before.b, 2 * KEPT);
-    ck_assert_uint_eq(now.c - before.c, 3 * KEPT);
-    ck_assert_uint_eq(now.d - before.d, 4 * KEPT);
+    CONF_CHECK(now.sum - before.sum == KEPT);
+    CONF_CHECK(now.a - before.a == KEPT);
+    CONF_CHECK(now.b - before.b == 2 * KEPT);
+    CONF_CHECK(now.c - before.c == 3 * KEPT);
+    CONF_CHECK(now.d - before.d == 4 * KEPT);
 }
 
 static void *hog(void *argument)
@@ -106,7 +106,7 @@ static void *hog(void *argument)
     while (!stop) {
         errno = SENTINEL;
         one_round(kept, &value);
-        ck_assert_int_eq(errno, SENTINEL);
+        CONF_CHECK(errno == SENTINEL);
         rounds[(long)argument]++;
     }
     for (int i = 0; i < KEPT; i++)
@@ -166,7 +166,7 @@ static void alarm_comes_here(int how)
 
     sigemptyset(&set);
     sigaddset(&set, SIGALRM);
-    ck_assert_int_eq(pthread_sigmask(how, &set, NULL), 0);
+    CONF_CHECK(pthread_sigmask(how, &set, NULL) == 0);
 }
 
 static void *__attribute__((noinline)) small_blocks(void *argument)
