@@ -28,6 +28,10 @@ packages='libc6 libc6-dev linux-libc-dev libcrypt1 libcrypt-dev libgcc-s1
     python3-pkg-resources'
 
 sysroot=${1:?usage: cmake/sysroot.sh DIRECTORY}
+case $sysroot in
+    /*) ;;
+    *) sysroot=$PWD/$sysroot ;;
+esac
 here=$(cd "$(dirname "$0")" && pwd)
 private=$sysroot.apt
 stamp=$sysroot/.complete

@@ -7,7 +7,8 @@
  * An identity that ends leaves behind what others still have references to:
  * greenlets that were suspended in it are orphans, dead but not freed (G-129),
  * and its main lives until its last reference goes.  What remains to be done is
- * queued, and done by whoever uses the library next (G-142). */
+ * queued, and done by whoever uses the library next (G-142); who also ends those of
+ * threads that used it after what would have told us of their end. */
 #include "context/switch.h"
 #include "context/testhook.h"
 
@@ -35,6 +36,7 @@ struct greenlet__thread greenlet__gone = {
 unsigned greenlet__attention;
 
 static __thread uint32_t signal_depth; /* before there is an identity, too */
+static __thread bool ended; /* an identity of this thread */
 static pthread_key_t exit_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool finalized;
@@ -46,11 +48,13 @@ static struct greenlet__thread *exited; /* by next_exited */
 static struct greenlet__thread *ending; /* so too: between the two locks of
                                            thread_exit() */
 static size_t mains;
+static size_t unsure; /* whose `tid` is set */
 
 struct own {
     struct greenlet__os os;
     struct greenlet__thread thread;
     int rounds_left; /* of key destructors, before ours may be the last */
+    pid_t group, tid; /* for those that may end without a word; else 0 */
 };
 
 extern int __cxa_thread_atexit_impl(void (*function)(void *), void *object,
@@ -162,8 +166,11 @@ static void unlink_os(struct greenlet__os *os)
 
     while (*link != NULL && *link != os)
         link = &(*link)->next;
-    if (*link != NULL)
-        *link = os->next;
+    if (*link == NULL)
+        return;
+    *link = os->next;
+    if (container_of(os, struct own, os)->tid != 0)
+        unsure--;
 }
 
 static void unlink_ending(const struct greenlet__thread *thread)
@@ -175,20 +182,11 @@ static void unlink_ending(const struct greenlet__thread *thread)
     *link = thread->next_exited;
 }
 
-/* Of a real thread.  Destructors of other keys may use greenlets yet (G-112):
- * ours goes to the end of the queue as often as POSIX allows. */
-static void thread_exit(void *data)
+/* With the lock held, which it lets go. */
+static void end_own(struct own *own)
 {
-    struct own *own = data;
     struct greenlet *dropped;
 
-    if (own->rounds_left-- > 0 && pthread_setspecific(exit_key, own) == 0)
-        return;
-    if (own->os.hub_close != NULL)
-        own->os.hub_close(&own->os);
-    if ((own->thread.main.has & HAS_MORE) && greenlet__hub_ends != NULL)
-        greenlet__hub_ends(&own->thread.main);
-    lock();
     unlink_os(&own->os);
     dropped = disown(&own->thread);
     own->thread.next_exited = ending;
@@ -205,7 +203,55 @@ static void thread_exit(void *data)
     add_ended(&own->os);
     queue_exited(&own->thread);
     unlock();
+}
+
+/* Of a real thread.  Destructors of other keys may use greenlets yet (G-112):
+ * ours goes to the end of the queue as often as POSIX allows. */
+static void thread_exit(void *data)
+{
+    struct own *own = data;
+
+    if (own->rounds_left-- > 0 && pthread_setspecific(exit_key, own) == 0)
+        return;
+    if (own->os.hub_close != NULL)
+        own->os.hub_close(&own->os);
+    if ((own->thread.main.has & HAS_MORE) && greenlet__hub_ends != NULL)
+        greenlet__hub_ends(&own->thread.main);
+    lock();
+    end_own(own);
     greenlet__word = NULL;
+    ended = true;
+}
+
+/* Of this process; a process that shares its memory cannot tell. */
+static bool is_gone(const struct own *own, pid_t group)
+{
+    return own->tid != 0 && own->group == group && own->os.hub == NULL &&
+           syscall(SYS_tgkill, group, own->tid, 0) < 0 && errno == ESRCH;
+}
+
+/* Threads that have ended without a word.  One with a hub stays: who has a loop is
+ * the only one who can close it. */
+static void end_gone(void)
+{
+    pid_t group = getpid();
+    int saved = errno;
+
+    if (greenlet__read(unsure) == 0)
+        return;
+    for (;;) {
+        struct greenlet__os *os;
+
+        lock();
+        for (os = all_os; os != NULL; os = os->next)
+            if (is_gone(container_of(os, struct own, os), group))
+                break;
+        if (os == NULL)
+            break;
+        end_own(container_of(os, struct own, os));
+    }
+    unlock();
+    errno = saved;
 }
 
 /* ---- what is left to others ---- */
@@ -381,18 +427,32 @@ static void init_main(struct greenlet__thread *thread)
         thread->special |= SPECIAL_FINALIZED;
 }
 
+/* Nobody tells: it is asked for. */
+static void ask_for_end(struct own *own)
+{
+    own->group = getpid();
+    own->tid = (pid_t)syscall(SYS_gettid);
+}
+
 /* Destructors of all keys come after this; what they use makes another one. */
 static bool notice_end_keyless(struct own *own)
 {
     own->rounds_left = 0;
-    if (getpid() == (pid_t)syscall(SYS_gettid))
+    ask_for_end(own);
+    if (own->tid == own->group) {
+        own->tid = 0;
         return true; /* ends with the process, handlers of atexit() first */
+    }
     return __cxa_thread_atexit_impl == NULL ||
            __cxa_thread_atexit_impl(thread_exit, own, &__dso_handle) == 0;
 }
 
 static bool notice_end(struct own *own)
 {
+    if (ended) {
+        ask_for_end(own);
+        return true;
+    }
     if (greenlet__libc.keyless)
         return notice_end_keyless(own);
     own->rounds_left = PTHREAD_DESTRUCTOR_ITERATIONS - 1;
@@ -419,7 +479,10 @@ struct greenlet__thread *greenlet__thread_make(void)
         own->thread.special |= SPECIAL_SIGNAL;
     if (!notice_end(own))
         abort();
+    end_gone();
     lock();
+    if (own->tid != 0)
+        unsure++;
     own->os.next = all_os;
     all_os = &own->os;
     mains++;
@@ -460,6 +523,7 @@ void greenlet_count(struct greenlet_counts *counts)
     long live, contexts;
 
     memset(counts, 0, sizeof *counts);
+    end_gone();
     if (greenlet__thread_peek() != NULL)
         drain_exited();
     lock();
@@ -487,5 +551,6 @@ void greenlet__threads_forked(struct greenlet__os *os)
     lock();
     all_os = os;
     os->next = NULL;
+    unsure = container_of(os, struct own, os)->tid != 0;
     unlock();
 }

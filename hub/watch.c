@@ -336,6 +336,7 @@ void hub__fd_release(int copy)
         return;
     entry->moved = 0;
     hub__fd_closing(copy);
+    hub__fd_whose(copy); /* nobody's: the number is the program's again */
     hub__fd_drop(copy);
 }
 

@@ -2,6 +2,7 @@
 #include "monkeypatch/carrier.h"
 #include "monkeypatch/end_wait.h"
 #include "monkeypatch/io_impl.h"
+#include "monkeypatch/own_thread.h"
 #include "monkeypatch/sys.h"
 #include "monkeypatch/thread_impl.h"
 
@@ -231,19 +232,12 @@ static bool stack_for(struct mp__carrier *carrier, pthread_attr_t *attr)
 static void make(void *arg)
 {
     struct start *start = arg;
-    sigset_t all, before;
     pthread_attr_t attr;
-    pthread_t thread;
 
     start->rc = ENOMEM;
-    sigfillset(&all);
     pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
     if (stack_for(start->carrier, &attr))
-        start->rc = mp__real.pthread_create(&thread, &attr, carry,
-                                            start->carrier);
-    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
+        start->rc = mp__own_thread(carry, start->carrier, 0, &attr);
     pthread_attr_destroy(&attr);
 }
 

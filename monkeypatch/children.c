@@ -11,6 +11,7 @@
  * returned. */
 #include "monkeypatch/children.h"
 #include "monkeypatch/monkeypatch_impl.h"
+#include "monkeypatch/own_thread.h"
 #include "monkeypatch/sys.h"
 
 #include <limits.h>
@@ -100,24 +101,6 @@ static void *watcher(void *argument)
     return NULL;
 }
 
-static int start(int options)
-{
-    sigset_t all, before;
-    pthread_attr_t attr;
-    pthread_t thread;
-    int rc;
-
-    sigfillset(&all);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = mp__real.pthread_create(&thread, &attr, watcher,
-                                 (void *)(intptr_t)options);
-    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return rc;
-}
-
 /* A child that is traced stops at each step: the next one is no look at the same. */
 void mp__children_taken(void)
 {
@@ -141,7 +124,7 @@ static bool ask(int options)
     /* Another thread may have asked for more since: never replace that one. */
     if ((running & options) == options || !replace(&running, options))
         return true;
-    if (start(options) == 0)
+    if (mp__own_thread(watcher, (void *)(intptr_t)options, 0, NULL) == 0)
         return true;
     STORE(running, 0);
     return false;

@@ -22,7 +22,12 @@
 
 bool mp__tids_cleared;
 
-/* One thread that has a block of ours.  Never freed: used again. */
+/* One thread that has a block of ours.  Never freed: used again.
+ *
+ * The kernel says when that may be: at the end of a thread it clears a word and, in
+ * other processes with our memory, also when they are killed or exec.  Where the program
+ * has a word of its own for that we ask for the thread, and a process that does not
+ * return from its function keeps the block. */
 struct bare {
     struct bare *next; /* all of them */
     int (*function)(void *);
@@ -30,8 +35,9 @@ struct bare {
     char *pointer; /* of its block; NULL: has none now */
     struct greenlet__bare_words words;
     uint32_t used; /* atomic: some thread has it, or may have */
+    bool cleared;  /* `used`, by the kernel */
     bool is_thread;
-    pid_t tid; /* 0: has not begun, or is no thread */
+    pid_t group, tid; /* tid 0: has not begun, or is no thread */
 };
 
 static struct bare *all;
@@ -48,28 +54,34 @@ static void unlock(void)
     __atomic_clear(&taken, __ATOMIC_RELEASE);
 }
 
+/* Nobody is here but the caller. */
 void mp__clones_forked(void)
 {
     taken = false;
+    for (struct bare *bare = all; bare != NULL; bare = bare->next)
+        if (bare->pointer != (char *)__builtin_thread_pointer())
+            bare->used = 0;
 }
 
-/* It may have ended by a system call. */
-static bool is_gone(const struct bare *bare)
+/* It may have ended by a system call.  A process with our memory, in which this may
+ * run, knows nothing of our threads. */
+static bool is_gone(const struct bare *bare, pid_t group)
 {
     pid_t tid = __atomic_load_n(&bare->tid, __ATOMIC_ACQUIRE);
 
     if (__atomic_load_n(&bare->used, __ATOMIC_ACQUIRE) == 0)
         return true;
-    return tid > 0 &&
-           SYS_CALL(SYS_tgkill, getpid(), tid, 0, 0, 0, 0) == -ESRCH;
+    return tid > 0 && bare->group == group &&
+           SYS_CALL(SYS_tgkill, group, tid, 0, 0, 0, 0) == -ESRCH;
 }
 
 static struct bare *find_gone(void)
 {
+    pid_t group = getpid();
     struct bare *bare;
 
     lock();
-    for (bare = all; bare != NULL && !is_gone(bare);)
+    for (bare = all; bare != NULL && !is_gone(bare, group);)
         bare = bare->next;
     if (bare != NULL) {
         bare->tid = 0;
@@ -122,6 +134,7 @@ static struct bare *take(void)
  * has the block. */
 static void note_tid(struct bare *bare)
 {
+    bare->group = getpid();
     __atomic_store_n(&bare->tid,
                      (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0),
                      __ATOMIC_RELEASE);
@@ -139,6 +152,8 @@ static int run_bare(void *arg)
     if (bare->is_thread)
         note_tid(bare);
     status = bare->function(bare->arg);
+    if (bare->cleared)
+        return status;
     SYS_CALL(SYS_rt_sigprocmask, SIG_BLOCK, &every, NULL, sizeof every, 0, 0);
     __atomic_store_n(&bare->used, 0, __ATOMIC_RELEASE);
     return status;
@@ -231,6 +246,12 @@ static int clone_with_block(struct clone *clone)
     bare->function = clone->function;
     bare->arg = clone->arg;
     bare->is_thread = (clone->flags & CLONE_THREAD) != 0;
+    bare->cleared =
+        (clone->flags & (CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID)) == 0;
+    if (bare->cleared) {
+        clone->flags |= CLONE_CHILD_CLEARTID;
+        clone->child_tid = (pid_t *)&bare->used;
+    }
     clone->flags |= CLONE_SETTLS;
     clone->tls = bare->pointer;
     rc = call(clone, run_bare, bare);

@@ -6,6 +6,7 @@
  * this very signal later, another is taken for the waits that begin then. */
 #include "monkeypatch/carrier.h"
 #include "monkeypatch/helped.h"
+#include "monkeypatch/own_thread.h"
 #include "monkeypatch/signal_own.h"
 #include "monkeypatch/sys.h"
 
@@ -111,22 +112,8 @@ static void *help(void *arg)
 
 static int start(struct helped *helped)
 {
-    sigset_t all, before;
-    pthread_attr_t attr;
-    pthread_t thread;
-    int rc;
-
-    sigfillset(&all);
     helped->kick = choose();
-    if (helped->kick > 0)
-        sigdelset(&all, helped->kick);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = mp__real.pthread_create(&thread, &attr, help, helped);
-    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return rc;
+    return mp__own_thread(help, helped, helped->kick, NULL);
 }
 
 static bool is_done(struct helped *helped)

@@ -262,6 +262,7 @@ int mp__thread_spawn(pthread_t *handle, const pthread_attr_t *attr,
                      void *(*start)(void *), void *arg);
 _Noreturn void mp__thread_exit(void *result);
 void mp__thread_destructors(void); /* thread_local and keys, of the caller */
+void mp__thread_exit_if_last(void); /* of those that have not come to their end */
 void mp__mutex_thread_ends(struct mp__thread *thread); /* sync_mutex_shared.c */
 void mp__words_end(struct mp__thread *self); /* thread_words.c */
 extern uint32_t mp__live; /* lot word: mapped threads alive, main included */

@@ -11,6 +11,7 @@
  * Both sides go by the hub's count of switches: `armed` is what it was when the
  * thread that computes began to run. */
 #include "monkeypatch/carrier.h"
+#include "monkeypatch/own_thread.h"
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/sys.h"
 
@@ -241,20 +242,8 @@ static void *watch(void *arg)
 
 static void make(struct mp__carrier *carrier)
 {
-    sigset_t all, before;
-    pthread_attr_t attr;
-    pthread_t thread;
-    int rc;
-
     __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED);
-    sigfillset(&all);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    mp__real.pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = mp__real.pthread_create(&thread, &attr, watch, carrier);
-    mp__real.pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    if (rc != 0) {
+    if (mp__own_thread(watch, carrier, 0, NULL) != 0) {
         __atomic_store_n(&carrier->watch.state, WATCH_FAILED, __ATOMIC_RELEASE);
         __atomic_sub_fetch(&threads, 1, __ATOMIC_RELAXED);
     }

@@ -121,23 +121,22 @@ static void run_start(struct mp__thread *self)
     }
 }
 
-/* Of those that have not come to their end, the last. */
-static bool is_last(void)
+/* What exit() runs is the last thread's still, its signals too. */
+void mp__thread_exit_if_last(void)
 {
-    return likely(!mp__several)
-               ? --mp__staying == 0
-               : __atomic_sub_fetch(&mp__staying, 1, __ATOMIC_SEQ_CST) == 0;
+    bool last = likely(!mp__several)
+                    ? --mp__staying == 0
+                    : __atomic_sub_fetch(&mp__staying, 1, __ATOMIC_SEQ_CST) == 0;
+
+    if (unlikely(last) && __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST) == 0)
+        exit(0);
 }
 
 static void finish(struct mp__thread *self)
 {
     self->exiting = 1;
     mp__thread_destructors();
-    /* In the child of a fork() that had no other thread.  What exit() runs is this
-     * thread's still, its signals too. */
-    if (is_last() &&
-        __atomic_load_n(&mp__natives, __ATOMIC_SEQ_CST) == 0)
-        exit(0);
+    mp__thread_exit_if_last();
     mp__mutex_thread_ends(self);
     if (unlikely(self->robust_list != NULL || self->tid_address != NULL))
         mp__words_end(self);

@@ -9,7 +9,7 @@
 #define KEYS 1024 /* PTHREAD_KEYS_MAX */
 
 static void (*key_destructors[KEYS])(void *);
-static unsigned keys_end; /* above the highest key that has one */
+static unsigned keys_end; /* above the highest key that there was */
 
 MP_EXPORT int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
 {
@@ -21,7 +21,7 @@ MP_EXPORT int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
         unsigned end = keys_end;
 
         key_destructors[*key] = destroy;
-        while (destroy != NULL && *key >= end &&
+        while (*key >= end &&
                !__atomic_compare_exchange_n(&keys_end, &end, *key + 1, false,
                                             __ATOMIC_RELEASE,
                                             __ATOMIC_RELAXED))
@@ -40,21 +40,22 @@ MP_EXPORT int pthread_key_delete(pthread_key_t key)
     return mp__real.pthread_key_delete(key);
 }
 
-/* POSIX: in no order, again while there are values, a bounded number of times. */
+/* POSIX: in no order, again while there are values, a bounded number of times.  libc
+ * takes those away, too, that have no destructor. */
 static bool destroy_values_once(void)
 {
     bool any = false;
 
     for (unsigned key = 0; key < keys_end; key++) {
-        void *value;
+        void (*destroy)(void *) = key_destructors[key];
+        void *value = pthread_getspecific(key);
 
-        if (key_destructors[key] == NULL)
-            continue;
-        value = pthread_getspecific(key);
         if (value == NULL)
             continue;
         pthread_setspecific(key, NULL);
-        key_destructors[key](value);
+        if (destroy == NULL)
+            continue;
+        destroy(value);
         any = true;
     }
     return any;
@@ -105,13 +106,14 @@ MP_EXPORT void pthread_exit(void *result)
 /* ---- the main thread ---- */
 
 /* main() ended by pthread_exit(): the process goes on until its last thread
- * ends, and its status is 0 then. */
+ * ends, which calls exit(); for one of the kernel's this one does. */
 static _Noreturn void main_exits(void)
 {
     struct mp__thread *self = mp__self;
     uint32_t live;
 
     destroy_values(); /* thread_local objects of main: exit() */
+    mp__thread_exit_if_last();
     mp__mutex_thread_ends(self);
     mp__words_end(self);
     mp__signals_thread_ends(self);

@@ -405,6 +405,18 @@ void leak_check_begin(void)
         maps_at_first = conf_count_maps();
 }
 
+static const char *what_is(int fd)
+{
+    static char target[256];
+    char path[64];
+    ssize_t length;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    length = readlink(path, target, sizeof target - 1);
+    target[length > 0 ? length : 0] = '\0';
+    return target;
+}
+
 void leak_check_end(void)
 {
     static bool fds_now[FDS_MAX];
@@ -413,7 +425,7 @@ void leak_check_end(void)
     list_fds_that_stay(fds_now);
     for (int fd = 0; fd < FDS_MAX; fd++) {
         if (fds_now[fd] && !fds_before[fd])
-            ck_abort_msg("the test left fd %d open", fd);
+            ck_abort_msg("the test left fd %d open, %s", fd, what_is(fd));
         if (!fds_now[fd] && fds_before[fd])
             ck_abort_msg("the test closed fd %d, not its own", fd);
     }

@@ -272,9 +272,44 @@ START_TEST(values_do_not_mix_under_stress)
 }
 END_TEST
 
+static pthread_key_t plain;
+static void *seen[2];
+static int looks;
+
+static void look_twice(void *value)
+{
+    if (looks < 2)
+        seen[looks++] = pthread_getspecific(plain);
+    if (looks < 2)
+        CONF_CHECK(pthread_setspecific(key, value) == 0);
+}
+
+static void *have_two_values(void *argument)
+{
+    CONF_CHECK(pthread_setspecific(key, &key) == 0);
+    CONF_CHECK(pthread_setspecific(plain, &plain) == 0);
+    return argument;
+}
+
+/* In the first round it depends on which key is first. */
+START_TEST(values_without_a_destructor_go_with_the_others)
+{
+    seen[1] = &seen;
+    looks = 0;
+    ck_assert_int_eq(pthread_key_create(&key, look_twice), 0);
+    ck_assert_int_eq(pthread_key_create(&plain, NULL), 0);
+    join_thread(start_thread(have_two_values, NULL));
+    ck_assert_int_eq(looks, 2);
+    ck_assert_ptr_null(seen[1]);
+    ck_assert_int_eq(pthread_key_delete(plain), 0);
+    ck_assert_int_eq(pthread_key_delete(key), 0);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, setup, NULL);
+    conf_test(tcase, values_without_a_destructor_go_with_the_others, 1);
     conf_test(tcase, each_thread_has_its_value, 1);
     conf_test(tcase, destructors_run_for_values, 1);
     conf_test(tcase, a_value_taken_back_is_not_destroyed, 1);

@@ -160,6 +160,61 @@ START_TEST(the_last_thread_runs_the_exit_handlers)
 }
 END_TEST
 
+static volatile pthread_t last_thread;
+static volatile pid_t last_tid;
+
+static void answer_if_in_the_last_thread(void)
+{
+    _exit(pthread_equal(pthread_self(), last_thread) && gettid() == last_tid &&
+                  pthread_getspecific(key) == NULL
+              ? 7
+              : 8);
+}
+
+static void *end_last(void *before)
+{
+    CONF_CHECK(pthread_join((pthread_t)before, NULL) == 0);
+    CONF_CHECK(pthread_setspecific(key, before) == 0);
+    last_thread = pthread_self();
+    last_tid = gettid();
+    return NULL;
+}
+
+static void main_and_others_leave(void)
+{
+    pthread_t last = pthread_self();
+
+    CONF_CHECK(pthread_key_create(&key, NULL) == 0);
+    CONF_CHECK(atexit(answer_if_in_the_last_thread) == 0);
+    for (int i = 0; i < 5; i++)
+        last = start_thread(end_last, (void *)last);
+    let_block();
+    pthread_exit(NULL);
+}
+
+START_TEST(the_exit_handlers_run_in_the_last_thread)
+{
+    ck_assert_int_eq(run_child(main_and_others_leave), 7);
+}
+END_TEST
+
+/* Those who have ended before it do not matter. */
+static void main_leaves_last(void)
+{
+    CONF_CHECK(pthread_key_create(&key, NULL) == 0);
+    CONF_CHECK(atexit(answer_if_in_the_last_thread) == 0);
+    join_thread(start_thread(outlive_main, NULL));
+    last_thread = pthread_self();
+    last_tid = gettid();
+    pthread_exit(NULL);
+}
+
+START_TEST(the_exit_handlers_run_in_main_if_that_is_last)
+{
+    ck_assert_int_eq(run_child(main_leaves_last), 7);
+}
+END_TEST
+
 static void main_leaves_alone(void)
 {
     pthread_exit((void *)3L);
@@ -324,6 +379,8 @@ static void add(TCase *tcase)
     conf_test(tcase, destructors_follow_handlers_for_a_bounded_number_of_rounds,
               1);
     conf_test(tcase, the_last_thread_runs_the_exit_handlers, 1);
+    conf_test(tcase, the_exit_handlers_run_in_the_last_thread, 1);
+    conf_test(tcase, the_exit_handlers_run_in_main_if_that_is_last, 1);
     conf_test(tcase, a_program_whose_main_alone_leaves_ends_with_zero, 1);
     conf_test(tcase, a_thread_that_outlives_main_can_give_the_status, 1);
     conf_test(tcase, signals_come_while_exit_handlers_run, 1);

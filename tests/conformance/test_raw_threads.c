@@ -345,6 +345,133 @@ START_TEST(come_and_go_without_a_trace)
 }
 END_TEST
 
+static __thread volatile int mine;
+static volatile bool leave;
+
+static int keep_what_is_mine(void *argument)
+{
+    struct timespec pause = { 0, 200000 };
+
+    (void)argument;
+    mine = 5;
+    CONF_CHECK(sem_post(&forth) == 0);
+    while (!leave)
+        syscall(SYS_nanosleep, &pause, NULL);
+    CONF_CHECK(mine == 5);
+    return 0;
+}
+
+/* It has our memory, but our threads are none of its own. */
+static int make_a_thread(void *argument)
+{
+    start_raw(argument, return_at_once, MAKERS);
+    join_raw(argument);
+    return 0;
+}
+
+START_TEST(of_a_process_with_our_memory_are_not_ours)
+{
+    char *stack;
+    pid_t child;
+
+    if (conf_emulated()) {
+        conf_skip("qemu makes no process with the memory of its maker");
+        return;
+    }
+    stack = memory(STACK);
+    leave = false;
+    ck_assert_int_eq(sem_init(&forth, 0, 0), 0);
+    start_raw(&raws[0], keep_what_is_mine, MAKERS);
+    while (sem_wait(&forth) != 0)
+        continue;
+    child = clone(make_a_thread, stack + STACK, CLONE_VM | SIGCHLD, &raws[1]);
+    ck_assert_int_gt(child, 0);
+    ck_assert_int_eq(conf_child_status(child), 0);
+    leave = true;
+    join_raw(&raws[0]);
+    ck_assert_int_eq(sem_destroy(&forth), 0);
+    ck_assert_int_eq(munmap(stack, STACK), 0);
+}
+END_TEST
+
+/* ---- what they leave behind ---- */
+
+enum { WARM = 8, GONE = 200, PER_CHILD = 512 };
+
+/* In pages of its own, so that nobody's memory is counted but what one of them keeps. */
+static long size_of_memory(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    CONF_CHECK(file != NULL && fscanf(file, "%ld", &pages) == 1);
+    fclose(file);
+    return pages * PAGE;
+}
+
+static int wait_for_signal(void *argument)
+{
+    while (argument == NULL)
+        syscall(SYS_nanosleep, &(struct timespec){ 1, 0 }, NULL);
+    return 0;
+}
+
+static int exec_true(void *argument)
+{
+    static char *arguments[] = { (char *)"true", NULL };
+    static char *none[] = { NULL };
+
+    (void)argument;
+    syscall(SYS_execve, "/bin/true", arguments, none);
+    return 1;
+}
+
+static int end_by_call(void *argument)
+{
+    (void)argument;
+    syscall(SYS_exit_group, 0);
+    return 1;
+}
+
+static int (*const ends_of_children[])(void *) = { wait_for_signal, exec_true,
+                                                    end_by_call };
+enum { ENDS = sizeof ends_of_children / sizeof *ends_of_children };
+
+static void make_some_with_memory(int (*function)(void *), int count)
+{
+    char *stack = memory(STACK);
+
+    for (int i = 0; i < count; i++) {
+        int status;
+        pid_t child = clone(function, stack + STACK, CLONE_VM | SIGCHLD, NULL);
+
+        CONF_CHECK(child > 0);
+        if (function == wait_for_signal) {
+            if (i % 2 == 0)
+                usleep(500); /* or before it has begun */
+            CONF_CHECK(kill(child, SIGKILL) == 0);
+        }
+        CONF_CHECK(waitpid(child, &status, 0) == child);
+    }
+    CONF_CHECK(munmap(stack, STACK) == 0);
+}
+
+/* By a signal, by execve() and by a system call: none returns from its function. */
+START_TEST(as_processes_with_our_memory_leave_none_behind)
+{
+    long before;
+
+    if (conf_emulated()) {
+        conf_skip("qemu makes no process with the memory of its maker");
+        return;
+    }
+    make_some_with_memory(ends_of_children[_i], WARM);
+    before = size_of_memory();
+    make_some_with_memory(ends_of_children[_i], GONE);
+    ck_assert_int_le(size_of_memory() - before, GONE * PER_CHILD);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
     conf_test(tcase, share_locks_with_ordinary_threads, USES * TLS_KINDS);
@@ -354,6 +481,8 @@ static void add(TCase *tcase)
     conf_test(tcase, as_processes_are_like_fork, 2);
     conf_test(tcase, as_processes_may_borrow_the_memory, 2);
     conf_test(tcase, come_and_go_without_a_trace, 1);
+    conf_test(tcase, of_a_process_with_our_memory_are_not_ours, 1);
+    conf_test(tcase, as_processes_with_our_memory_leave_none_behind, ENDS);
 }
 
 /* Where nothing lies below main's block it stays so: who reads there faults each

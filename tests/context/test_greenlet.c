@@ -1,9 +1,11 @@
 /* Greenlets: making, switching, throwing, ending (the clauses are G-...). */
 #include "../unit.h"
+#include "context/greenlet_impl.h"
 
 #include <errno.h>
 #include <fenv.h>
 #include <pthread.h>
+#include <unistd.h>
 
 static int trace[16], traced;
 
@@ -286,6 +288,56 @@ START_TEST(g102_dropped_by_another_thread_it_ends_in_its_own)
 }
 END_TEST
 
+static pthread_key_t key;
+static struct greenlet *left_behind;
+
+/* As long as POSIX calls it. */
+static void uses_until_the_end(void *value)
+{
+    greenlet_unref(left_behind);
+    left_behind = greenlet_new(echoes, NULL, 0);
+    ck_assert_int_eq(greenlet_switch(left_behind, value, NULL), 0);
+    ck_assert_int_eq(pthread_setspecific(key, value), 0);
+}
+
+static void *has_a_value(void *data)
+{
+    greenlet_current();
+    ck_assert_int_eq(pthread_setspecific(key, data), 0);
+    return NULL;
+}
+
+/* Round after round: with a key of the library's own, and where it takes none. */
+START_TEST(g141_used_in_the_last_destructors_a_thread_ends_all_the_same)
+{
+    struct greenlet_counts before, after;
+    pthread_t thread;
+
+    greenlet_current();
+    greenlet__libc.keyless = _i != 0;
+    ck_assert_int_eq(pthread_key_create(&key, uses_until_the_end), 0);
+    greenlet_count(&before);
+    for (int i = 0; i < 20; i++) {
+        ck_assert_int_eq(pthread_create(&thread, NULL, has_a_value, &key), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    }
+    greenlet_count(&after);
+    /* Who joined it may be sooner than its end in the kernel. */
+    for (int i = 0; i < 2000 && !greenlet_dead(left_behind); i++) {
+        usleep(5000);
+        greenlet_count(&after);
+    }
+    ck_assert(greenlet_dead(left_behind));
+    greenlet_unref(left_behind);
+    left_behind = NULL;
+    ck_assert_uint_eq(after.mains, before.mains);
+    greenlet_count(&after);
+    ck_assert_uint_eq(after.greenlets, before.greenlets);
+    ck_assert_int_eq(pthread_key_delete(key), 0);
+    greenlet__libc.keyless = false;
+}
+END_TEST
+
 static int rounds_down(void *value, void **result)
 {
     (void)value;
@@ -366,6 +418,8 @@ int main(void)
     tcase_add_test(tcase, g095_the_last_reference_of_a_suspended_one_ends_it);
     tcase_add_test(tcase, g124_another_thread_cannot_switch_to_it);
     tcase_add_test(tcase, g102_dropped_by_another_thread_it_ends_in_its_own);
+    tcase_add_loop_test(
+        tcase, g141_used_in_the_last_destructors_a_thread_ends_all_the_same, 0, 2);
     tcase_add_test(tcase, g039_the_rounding_mode_is_the_greenlet_s_own);
     tcase_add_test(tcase, userdata_is_destroyed_with_it);
     tcase_add_test(tcase, g037_ten_thousand_lives_take_no_more_slots_than_one);

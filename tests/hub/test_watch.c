@@ -122,6 +122,35 @@ static void answers(void *arg)
 
 static long epoll_ctls(void);
 
+static int find_copy(void)
+{
+    for (int fd = (int)hub__fd_lowest(); fd < (int)hub__fd_lowest() + 256; fd++)
+        if (hub__fd_whose(fd) != 0 && hub__fd_is_ours(fd))
+            return fd;
+    return -1;
+}
+
+/* Else the program's close() of a file that gets it asks the hub once more. */
+START_TEST(the_number_that_a_wait_went_on_with_is_nobodys_afterwards)
+{
+    int rc = 1, copy;
+    struct greenlet *g = hub_spawn_raw(waits, &rc);
+
+    hub_sleep(0);
+    hub__fd_closing(ends[0]);
+    copy = find_copy();
+    ck_assert_int_ge(copy, 0);
+    hub__fd_registered(hub_current(), copy);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    hub_join(g, HUB_FOREVER);
+    greenlet_unref(g);
+    ck_assert_int_eq(rc, -EBADF);
+    ck_assert(!hub__fd_is_ours(copy));
+    ck_assert_int_eq(fcntl(copy, F_GETFD), -1);
+    ck_assert_uint_eq(hub__fd_whose(copy), 0);
+}
+END_TEST
+
 /* design: 1,000 parks = at most 2 epoll_ctl a descriptor. */
 START_TEST(a_thousand_waits_take_few_registrations)
 {
@@ -253,6 +282,8 @@ int main(void)
                    the_loop_looks_at_an_fd_no_more_until_it_is_waited_for);
     tcase_add_test(tcase,
                    an_eventfd_that_replaces_another_is_registered_again);
+    tcase_add_test(tcase,
+                   the_number_that_a_wait_went_on_with_is_nobodys_afterwards);
     tcase_add_test(tcase, a_thousand_waits_take_few_registrations);
     return unit_run("watch", tcase);
 }

@@ -62,8 +62,8 @@ def pair(folder, modes):
 
 def start(data, mode, n):
     server = mariadb.start(data, mode, options=(
-        "--log-bin=" + data + ".bin", "--server-id=%d" % (n + 1),
-        "--relay-log=" + data + ".relay", "--gtid-strict-mode=1",
+        "--log-bin=" + data + "-bin", "--server-id=%d" % (n + 1),
+        "--relay-log=" + data + "-relay", "--gtid-strict-mode=1",
         "--slave-parallel-threads=4", "--slave-parallel-mode=optimistic",
         "--log-slave-updates=1", "--sync-binlog=1", "--slave-net-timeout=10",
         "--rpl-semi-sync-slave-enabled=%d" % n, "--skip-slave-start"))

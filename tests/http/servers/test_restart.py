@@ -34,6 +34,16 @@ def answers(clients):
     return [serving.read_answer(s) for s in clients]
 
 
+def kill_and_count(worker):
+    """How many connections it holds: of each at most one request is lost.  Those who
+    wait in the queue are the next worker's."""
+    os.kill(worker, signal.SIGSTOP)
+    wait_until(lambda: harness._stat(worker)[0] == "T", "it stops")
+    held = len(sockets_of(worker) - listeners_of(worker))
+    os.kill(worker, signal.SIGKILL)
+    return held
+
+
 def hammer_under(requests, connections, restarts, kills, pause=0.05):
     events = ["restart"] * restarts + ["kill"] * kills
     random.shuffle(events)
@@ -45,14 +55,13 @@ def hammer_under(requests, connections, restarts, kills, pause=0.05):
             if event == "restart":
                 server.restart(str(i + 1))
             else:
-                victim = random.choice(server.workers())
-                os.kill(victim, signal.SIGKILL)
-                held += connections
+                held += kill_and_count(random.choice(server.workers()))
         late = not load.running()
         report = load.result()
-        print("  %d requests, %d connections, %d failed (%s), %d ms at most%s"
-              % (report["done"], report["connections"], report["failed"], report,
-                 report["slowest_ms"], ", load ended early" if late else ""))
+        print("  %d requests, %d connections, %d failed of %d held (%s), %d ms at "
+              "most%s" % (report["done"], report["connections"], report["failed"],
+                          held, report, report["slowest_ms"],
+                          ", load ended early" if late else ""))
         check(report["failed"] <= held, "%s with %d held at most", report, held)
         check(report["done"] + report["failed"] == requests, "%s", report)
         if kills == 0:
@@ -387,15 +396,20 @@ def generation_at(port):
         return Server.ask(None, s=s).generation
 
 
-def listeners_of(pid):
-    """Inodes of its sockets that listen on TCP."""
+def sockets_of(pid, listen=False):
+    """Inodes of its sockets of TCP; of those that listen alone."""
     with open("/proc/net/tcp") as f:
-        listening = {line.split()[9] for line in f if line.split()[3] == "0A"}
+        known = {line.split()[9] for line in f
+                 if not listen or line.split()[3] == "0A"}
     found = set()
     for fd in os.listdir("/proc/%d/fd" % pid):
         with contextlib.suppress(OSError):
             found.add(os.readlink("/proc/%d/fd/%s" % (pid, fd))[8:-1])
-    return found & listening
+    return found & known
+
+
+def listeners_of(pid):
+    return sockets_of(pid, listen=True)
 
 
 def test_a_new_program_with_many_new_addresses():
