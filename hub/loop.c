@@ -39,6 +39,7 @@ struct hub__loop {
     ev_io timer;
     ev_io clock;
     int clock_fd; /* -1: nobody asked to be told */
+    bool reopens; /* libev makes its epoll anew: nobody is told of anything */
     unsigned iteration; /* libev's count of polls, before this turn */
     struct hub__fd_ready ready[HUB__POLL_MOST];
     unsigned ready_count;
@@ -131,6 +132,8 @@ static void invoke_pending(struct ev_loop *ev)
 {
     struct hub *hub = ev_userdata(ev);
 
+    if (unlikely(hub->loop->reopens))
+        return; /* it stays pending, and is the next turn's */
     if (ev_iteration(ev) == hub->loop->iteration) { /* it is yet to poll */
         ev_invoke_pending(ev);
         return;
@@ -249,8 +252,10 @@ void hub__watch_clock(struct hub *hub, void (*was_set)(void))
     hub->clock_set = was_set;
     if (hub->loop->clock_fd >= 0)
         return;
+    hub__enter(hub);
     open_clock_fd(hub->loop);
     start_clock(hub, hub->loop);
+    hub__exit(hub);
 }
 
 /* Another thread that has woken somebody here may still be about to ring: its number
@@ -464,7 +469,10 @@ const int *hub__loop_epoll(const struct hub *hub)
     return hub->loop != NULL ? &hub->loop->poll.epoll_fd : NULL;
 }
 
-/* ---- the program wants one of our numbers ---- */
+/* ---- the program wants one of our numbers ----
+ *
+ * By whoever runs, between hub__enter() and hub__exit(): no other greenlet may come to
+ * libev before this is through. */
 
 /* Who rings just now may have read the old number, which is to be the program's. */
 static void change_number(struct hub *hub, int *slot, int copy)
@@ -495,8 +503,8 @@ int hub__loop_replace(int *slot, int copy)
     return 0;
 }
 
-/* libev makes its epoll anew as after a fork, registrations included.  Its old
- * fd is closed by then, so the number is the program's. */
+/* libev makes its epoll anew as after a fork, registrations included, which is no
+ * turn.  Its old fd is closed by then, so the number is the program's. */
 int hub__loop_reopen(int fd)
 {
     struct hub *hub = hub__peek();
@@ -504,10 +512,11 @@ int hub__loop_reopen(int fd)
 
     if (loop == NULL || fd != loop->poll.epoll_fd)
         return -EBUSY;
+    loop->reopens = true;
     hub__poll_calls(&loop->poll);
     ev_loop_fork(loop->ev);
     ev_run(loop->ev, EVRUN_NOWAIT);
     hub__poll_calls(NULL);
-    hub__timer_late_soon(hub); /* this was a turn, too */
+    loop->reopens = false;
     return fd == loop->poll.epoll_fd ? -EBUSY : 0;
 }

@@ -149,6 +149,8 @@ HUB_API int vireo_epoll_wait(int epoll, struct epoll_event *events, int room,
 
     if (ours && room > HUB__POLL_MOST)
         room = HUB__POLL_MOST;
+    if (ours && calling->some_gone)
+        timeout = 0; /* waits are to end */
     if (ours && timeout != 0 && calling->until != HUB_FOREVER)
         count = poll_until(calling, events, room, timeout);
     else

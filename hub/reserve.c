@@ -297,17 +297,26 @@ static int move_away(int *slot, int fd)
     return copy < 0 ? -errno : hub__loop_replace(slot, copy);
 }
 
+/* libev's code is no library of ours to who interrupts a thread that computes
+ * (monkeypatch/preempt.c): as everywhere, it is not where the hub is entered. */
 int hub__fd_evacuate(int fd)
 {
+    struct hub *hub = hub__peek();
     int *slot = NULL;
-    int at;
+    int at, rc = 0;
 
     if (hub__fd_want(fd) != HUB__FD_OURS)
         return 0;
+    if (hub != NULL)
+        hub__enter(hub);
     lock();
     at = find(fd);
     if (at >= 0)
         slot = slots[at];
     unlock();
-    return at >= 0 ? move_away(slot, fd) : 0;
+    if (at >= 0)
+        rc = move_away(slot, fd);
+    if (hub != NULL)
+        hub__exit(hub);
+    return rc;
 }

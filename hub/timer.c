@@ -287,7 +287,7 @@ void hub__timer_late_init(struct hub *hub)
     hub__callback_init(&hub->late, hub, late_fire, hub);
 }
 
-void hub__timer_late_soon(struct hub *hub)
+static void late_soon(struct hub *hub)
 {
     if (hub->heap.due_count > 0 && !hub->late.queued)
         hub__callback_push(&hub->late);
@@ -298,7 +298,7 @@ void hub__timer_late_is_due(struct hub *hub)
     if (hub->ready_head == NULL)
         hub__timer_run_late(hub);
     else
-        hub__timer_late_soon(hub);
+        late_soon(hub);
 }
 
 int64_t hub__timer_next(const struct hub *hub)

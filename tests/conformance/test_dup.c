@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -253,7 +254,7 @@ static void *take_some(void *argument)
 
     CONF_CHECK(end >= 0);
     while (!__atomic_load_n(taker->stop, __ATOMIC_RELAXED))
-        for (int fd = taker->first; fd > taker->first - 120; fd -= 4) {
+        for (int fd = taker->first; fd > taker->first - 700; fd -= 4) {
             CONF_CHECK(dup2(end, fd) == fd);
             CONF_CHECK(fcntl(fd, F_GETFD) == 0);
             CONF_CHECK(close(fd) == 0);
@@ -281,6 +282,50 @@ START_TEST(threads_take_the_highest_numbers_at_once)
     for (int i = 0; i < TAKERS; i++)
         join_thread(threads[i]);
     check_threads();
+}
+END_TEST
+
+/* Numbers that no thread takes, to be polled. */
+enum { WATCHED = 100 };
+
+static void *poll_many(void *fds)
+{
+    CONF_CHECK(poll(fds, WATCHED, -1) == WATCHED);
+    return NULL;
+}
+
+/* As above, for much longer than a slice; a runtime that has files to watch has them
+ * to take along. */
+START_TEST(threads_compute_by_taking_the_highest_numbers)
+{
+    enum { TAKERS = 4, TAKEN_MS = 1000 };
+    pthread_t threads[TAKERS], poller;
+    struct taker takers[TAKERS];
+    struct pollfd fds[WATCHED];
+    struct rlimit limit;
+    bool stop = false;
+    int ends[2];
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    conf_pipe(ends);
+    for (int i = 0; i < WATCHED; i++) {
+        fds[i] = (struct pollfd){ .fd = dup(ends[0]), .events = POLLIN };
+        ck_assert_int_ge(fds[i].fd, 0);
+    }
+    poller = start_thread(poll_many, fds);
+    for (int i = 0; i < TAKERS; i++) {
+        takers[i] = (struct taker){ (int)limit.rlim_cur - 1 - i, &stop };
+        threads[i] = start_thread(take_some, &takers[i]);
+    }
+    sleep_ms(TAKEN_MS);
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    for (int i = 0; i < TAKERS; i++)
+        join_thread(threads[i]);
+    put_byte(&ends[1]);
+    join_thread(poller);
+    for (int i = 0; i < WATCHED; i++)
+        close(fds[i].fd);
+    conf_close_both(ends);
 }
 END_TEST
 
@@ -422,6 +467,7 @@ static void add(TCase *tcase)
     conf_test(tcase, the_highest_numbers_are_free, 3);
     conf_test(tcase, a_number_that_was_taken_stays, 2);
     conf_test(tcase, threads_take_the_highest_numbers_at_once, 1);
+    conf_test(tcase, threads_compute_by_taking_the_highest_numbers, 1);
     conf_test(tcase, a_wait_ends_while_numbers_are_taken, 1);
     conf_test(tcase, new_fds_get_the_lowest_free_number, 1);
     conf_test(tcase, as_many_fds_as_the_limit_says, 1);
