@@ -84,7 +84,10 @@ void hub__hog_listen(struct hub *hub, bool first)
     const struct greenlet *head = hub->ready_head;
 
     hub__loop_ring(hub);
-    hub->listens = true;
-    if (head != NULL && (!first || head->next != NULL))
+    __atomic_store_n(&hub->listens, true, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if ((head != NULL && (!first || head->next != NULL)) ||
+        __atomic_load_n(&hub->remote, __ATOMIC_ACQUIRE) != NULL ||
+        __atomic_load_n(&hub->remote_calls, __ATOMIC_ACQUIRE) != NULL)
         hub__rouse(hub);
 }

@@ -21,18 +21,25 @@ static bool is_idle(const struct hub *hub)
            __atomic_load_n(&hub->remote_calls, __ATOMIC_ACQUIRE) == NULL;
 }
 
-/* Nobody is ready.  How long may the loop sleep?  Whoever becomes ready from here on
- * until it has polled wakes it (hub__rouse()). */
+/* Whoever becomes ready from here on until it has polled wakes it (hub__rouse()), and so
+ * does what other threads push then (hub__ring_end()).  False: somebody is already. */
+static bool dozes_off(struct hub *hub)
+{
+    __atomic_store_n(&hub->dozes, true, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return is_idle(hub) && hub->idlers == NULL && hub->closing == NULL;
+}
+
+/* Nobody is ready.  How long may the loop sleep? */
 static int64_t may_sleep(struct hub *hub)
 {
-    hub->dozes = true;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (!is_idle(hub) || hub->idlers != NULL || hub->closing != NULL)
+    if (!dozes_off(hub))
         return 0;
     if (likely(hub->active > 0 || hub__lenient))
         return HUB_FOREVER;
-    hub->dozes = false; /* main may be woken, and run, there */
-    return hub__ran_dry(hub) ? 0 : LOOK_AGAIN_NS;
+    /* Main may be woken, and run, there. */
+    __atomic_store_n(&hub->dozes, false, __ATOMIC_RELAXED);
+    return hub__ran_dry(hub) || !dozes_off(hub) ? 0 : LOOK_AGAIN_NS;
 }
 
 /* Somebody switched to the loop's greenlet, or one that it is the parent of ended
@@ -47,7 +54,8 @@ static void take_arrival(struct hub *hub, struct greenlet *self)
  * ready now has them whole. */
 static void polled(struct hub *hub)
 {
-    hub->poll_due = hub->listens = false;
+    hub->poll_due = false;
+    __atomic_store_n(&hub->listens, false, __ATOMIC_RELAXED);
     hub->polled_at = hub->now;
     if (!HUB__SHUFFLES(hub))
         hub->look_at =

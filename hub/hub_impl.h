@@ -542,14 +542,15 @@ void hub__loop_notify(struct hub *hub); /* thread-safe, async-signal-safe */
 static inline void hub__rouse(struct hub *hub)
 {
     if (unlikely(hub->dozes | hub->listens)) {
-        hub->listens = false;
+        __atomic_store_n(&hub->listens, false, __ATOMIC_RELAXED);
         hub__loop_notify(hub);
     }
 }
 /* Around a push on a list that other threads use: from the push on the hub may take
  * it, run to its end, and be gone before the ring, but for this count. */
 void hub__ring_begin(struct hub *hub);
-void hub__ring_end(struct hub *hub);
+void hub__ring_end(struct hub *hub); /* if it would not look before it sleeps */
+void hub__ring_drop(struct hub *hub); /* somebody else is yet to end one */
 
 /* threadpool.c */
 enum hub__offload_kind {

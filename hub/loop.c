@@ -138,7 +138,7 @@ static void invoke_pending(struct ev_loop *ev)
         ev_invoke_pending(ev);
         return;
     }
-    hub->dozes = false;
+    __atomic_store_n(&hub->dozes, false, __ATOMIC_RELAXED);
     hub->now = hub_now();
     if (hub->heap.count > 0)
         hub__timer_run(hub, hub->now);
@@ -458,10 +458,21 @@ void hub__ring_begin(struct hub *hub)
     __atomic_fetch_add(&hub->ringing, 1, __ATOMIC_SEQ_CST);
 }
 
+void hub__ring_drop(struct hub *hub)
+{
+    __atomic_fetch_sub(&hub->ringing, 1, __ATOMIC_RELEASE);
+}
+
+/* A hub that runs looks at what was pushed before it sleeps (hub.c: dozes_off()), and
+ * after each poll: two calls, and a poll that is told of it, for nothing.  But who
+ * watches a thread that computes there hears the bell. */
 void hub__ring_end(struct hub *hub)
 {
-    hub__loop_notify(hub);
-    __atomic_fetch_sub(&hub->ringing, 1, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&hub->dozes, __ATOMIC_RELAXED) ||
+        __atomic_load_n(&hub->listens, __ATOMIC_RELAXED))
+        hub__loop_notify(hub);
+    hub__ring_drop(hub);
 }
 
 const int *hub__loop_epoll(const struct hub *hub)

@@ -250,24 +250,45 @@ static bool suits(const struct hub__waiter *waiter, uint32_t bits)
     return !waiter->chooses || (waiter->bits & bits) != 0;
 }
 
+/* *bell: the hub that is to be rung when the bucket's lock is free again; or NULL.  The
+ * system call takes long, and the kernel may run who is woken in place of the caller. */
+static void ring_later(struct hub **bell, struct hub *hub)
+{
+    if (likely(hub == NULL))
+        return;
+    if (*bell == NULL)
+        *bell = hub;
+    else if (*bell == hub)
+        hub__ring_drop(hub);
+    else
+        hub__ring_end(hub);
+}
+
+static void ring_now(struct hub *bell)
+{
+    if (unlikely(bell != NULL))
+        hub__ring_end(bell);
+}
+
 /* While its key is set who waits cannot leave without this lock; then, if it is we who
  * end his wait, not before he is woken.  But one whose wait has ended otherwise may do
  * so as soon as the key is cleared, and node and waiter are his stack again. */
 static inline __attribute__((always_inline)) bool
-wake_node(struct bucket *bucket, struct node *node)
+wake_node(struct bucket *bucket, struct node *node, struct hub **bell)
 {
     struct hub__waiter *waiter = node->waiter;
     bool ours = hub__wake_claim(waiter);
 
     take_out(bucket, node);
     if (ours)
-        hub__wake_claimed(waiter, 0);
+        ring_later(bell, hub__wake_claimed(waiter, 0));
     return ours;
 }
 
 /* `bits` 0: all. */
 static inline __attribute__((always_inline)) int
-wake_in(struct bucket *bucket, const uint32_t *address, int n, uint32_t bits)
+wake_in(struct bucket *bucket, const uint32_t *address, int n, uint32_t bits,
+        struct hub **bell)
 {
     struct node *node = bucket->head;
     int woken = 0;
@@ -276,7 +297,7 @@ wake_in(struct bucket *bucket, const uint32_t *address, int n, uint32_t bits)
         struct node *next = node->next;
 
         if (node->key == address && (bits == 0 || suits(node->waiter, bits)))
-            woken += wake_node(bucket, node);
+            woken += wake_node(bucket, node, bell);
         node = next;
     }
     return woken;
@@ -304,7 +325,7 @@ static inline __attribute__((always_inline)) int
 lot_wake(uint32_t *address, int n, uint32_t bits)
 {
     struct bucket *bucket = bucket_of(address);
-    struct hub *hub = hub__peek();
+    struct hub *hub = hub__peek(), *bell = NULL;
     int woken;
 
     if (hub != NULL && hub->critical != 0) {
@@ -314,8 +335,9 @@ lot_wake(uint32_t *address, int n, uint32_t bits)
     if (hub != NULL)
         hub__enter(hub);
     lock(bucket);
-    woken = wake_in(bucket, address, n, bits);
+    woken = wake_in(bucket, address, n, bits, &bell);
     unlock(bucket);
+    ring_now(bell);
     if (hub != NULL)
         hub__exit(hub);
     return woken;
@@ -347,14 +369,14 @@ static void lock_both(struct bucket *a, struct bucket *b)
 int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to)
 {
     struct bucket *source = bucket_of(from), *target = bucket_of(to);
-    struct hub *hub = hub__peek();
+    struct hub *hub = hub__peek(), *bell = NULL;
     struct node *node;
     int done; /* woken and moved, as the kernel counts */
 
     if (hub != NULL)
         hub__enter(hub);
     lock_both(source, target);
-    done = wake_in(source, from, n, 0);
+    done = wake_in(source, from, n, 0, &bell);
     for (node = source->head; node != NULL && move > 0;) {
         struct node *next = node->next;
 
@@ -372,6 +394,7 @@ int hub__lot_requeue(uint32_t *from, int n, int move, uint32_t *to)
     unlock(source);
     if (target != source)
         unlock(target);
+    ring_now(bell);
     if (hub != NULL)
         hub__exit(hub);
     return done;
@@ -382,13 +405,15 @@ static void wake_all_of_all(void)
 {
     for (uint32_t i = 0; i < BUCKETS; i++) {
         struct bucket *bucket = &buckets[i];
+        struct hub *bell = NULL;
 
         if (bucket->head == NULL)
             continue;
         lock(bucket);
         while (bucket->head != NULL)
-            wake_node(bucket, bucket->head);
+            wake_node(bucket, bucket->head, &bell);
         unlock(bucket);
+        ring_now(bell);
     }
 }
 

@@ -178,7 +178,8 @@ static inline bool hub__wake_claim(struct hub__waiter *waiter)
     return hub__waiter_claim(waiter, waiter->hub == NULL ? WAITER_CLOSED
                                                          : WAITER_CLAIMED);
 }
-void hub__wake_claimed(struct hub__waiter *waiter, int result);
+/* Returns the hub that is to be rung, by hub__ring_end(); or NULL. */
+struct hub *hub__wake_claimed(struct hub__waiter *waiter, int result);
 
 /* Between greenlet_signal_enter() and greenlet_signal_leave(). */
 static inline bool hub__in_handler(void)

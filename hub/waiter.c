@@ -177,6 +177,7 @@ bool hub__waiter_close(struct hub__waiter *waiter)
     return hub__waiter_claim(waiter, WAITER_CLOSED);
 }
 
+/* hub__ring_end() is to follow. */
 static void push_remote(struct hub *hub, struct hub__waiter *waiter)
 {
     hub__ring_begin(hub);
@@ -185,7 +186,6 @@ static void push_remote(struct hub *hub, struct hub__waiter *waiter)
                                         waiter, true, __ATOMIC_RELEASE,
                                         __ATOMIC_RELAXED))
         ;
-    hub__ring_end(hub);
 }
 
 /* Of a real thread's waiter nothing may be touched after the last store: its
@@ -216,6 +216,7 @@ bool hub__wake(struct hub__waiter *waiter, int result)
         hub__exit(hub);
     } else {
         push_remote(hub, waiter);
+        hub__ring_end(hub);
     }
     return true;
 }
@@ -249,19 +250,23 @@ bool hub__wake_next(struct hub__waiter *waiter, int result)
 
 bool hub__wake_entered(struct hub__waiter *waiter, int result)
 {
+    struct hub *hub;
+
     if (!hub__wake_claim(waiter))
         return false;
-    hub__wake_claimed(waiter, result);
+    hub = hub__wake_claimed(waiter, result);
+    if (hub != NULL)
+        hub__ring_end(hub);
     return true;
 }
 
-void hub__wake_claimed(struct hub__waiter *waiter, int result)
+struct hub *hub__wake_claimed(struct hub__waiter *waiter, int result)
 {
     struct hub *hub = waiter->hub;
 
     if (hub == NULL) {
         wake_thread(waiter, result);
-        return;
+        return NULL;
     }
     waiter->result = result;
     if (likely(hub == hub__peek())) {
@@ -271,9 +276,10 @@ void hub__wake_claimed(struct hub__waiter *waiter, int result)
         else
             hub__push_ready(hub, waiter->greenlet);
         hub__rouse(hub);
-    } else {
-        push_remote(hub, waiter);
+        return NULL;
     }
+    push_remote(hub, waiter);
+    return hub;
 }
 
 /* Woken from other OS threads, or by signal handlers: newest first on the

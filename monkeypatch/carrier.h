@@ -45,6 +45,8 @@ struct mp__carrier {
     const struct mp__thread *stack_of; /* whose is set; NULL: ours */
     /* ---- preempt.c, signal_late.c ---- */
     int ticks, late; /* timers; -1: none */
+    bool again;      /* the next tick is no end of a slice, but the look after it */
+    uint64_t seen;   /* `switches` of the hub at the last tick */
     int looks;       /* since the last signal was kept */
     bool insists;
     uint32_t poked, late_poked; /* atomic: a signal is under way */

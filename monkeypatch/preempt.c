@@ -31,6 +31,7 @@
 
 #define SIGNAL 33 /* libc's SIGSETXID */
 #define SLICE_NS 10000000
+#define YOUNG_NS 1000000 /* so long whoever runs at the end of one may go on */
 #define STACK_MOST ((uintptr_t)64 << 20)
 
 /* As the kernel has it, on both architectures. */
@@ -305,15 +306,36 @@ static void interrupt(void (*handle)(struct mp__thread *, ucontext_t *, int64_t)
     self->carrier->watch.busy = false;
 }
 
-static bool is_slice(const siginfo_t *info)
+static bool is_tick(const siginfo_t *info)
 {
-    struct mp__carrier *own = mp__carrier_now();
+    return info->si_code == SI_TIMER;
+}
 
-    if (info->si_code != SI_TIMER)
-        return false;
-    if (own != NULL)
-        mp__watch_slice(own);
-    return true;
+static bool set_timer(const struct mp__carrier *carrier, long first)
+{
+    struct itimerspec every = { { 0, SLICE_NS }, { 0, first } };
+
+    return SYS_CALL(SYS_timer_settime, carrier->ticks, 0, &every, NULL, 0, 0) == 0;
+}
+
+/* A slice is one of the OS thread's CPU time.  Where many threads share it, each for a
+ * short time, who runs at its end has just begun, and would be stopped for nothing,
+ * perhaps with a lock that others want: it is looked at once more.  Not who is known to
+ * compute.  True: it has run for long. */
+static bool has_run(struct mp__carrier *own)
+{
+    uint64_t switches = own->hub->switches;
+    bool again = own->again, same = own->seen == switches;
+
+    own->again = false;
+    own->seen = switches;
+    if (again)
+        return same;
+    mp__watch_slice(own);
+    if (same || mp__watch_is_hog(own))
+        return true;
+    own->again = set_timer(own, YOUNG_NS);
+    return !own->again;
 }
 
 static void on_tick(int number, siginfo_t *info, void *context)
@@ -332,7 +354,10 @@ static void on_tick(int number, siginfo_t *info, void *context)
     } else if (mp__watch_is(info)) {
         mp__carrier_takes(&mp__carrier_now()->watch.poked, info);
         interrupt(something_is_due, context);
-    } else if (is_slice(info) || is_poke(info)) {
+    } else if (is_tick(info)) {
+        if (mp__carrier_now() != NULL && has_run(mp__carrier_now()))
+            interrupt(slice_ends, context);
+    } else if (is_poke(info)) {
         interrupt(slice_ends, context);
     } else {
         call_libcs(number, info, context);
@@ -362,7 +387,6 @@ static bool take_signal(void)
 /* On the carrier itself: it is its CPU time. */
 static bool start_timer(struct mp__carrier *carrier)
 {
-    struct itimerspec every = {{0, SLICE_NS}, {0, SLICE_NS}};
     struct sigevent event;
 
     memset(&event, 0, sizeof event);
@@ -371,7 +395,7 @@ static bool start_timer(struct mp__carrier *carrier)
     event._sigev_un._tid = (pid_t)SYS_CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
     return SYS_CALL(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event,
                     &carrier->ticks, 0, 0, 0) == 0 &&
-           SYS_CALL(SYS_timer_settime, carrier->ticks, 0, &every, NULL, 0, 0) == 0;
+           set_timer(carrier, SLICE_NS);
 }
 
 /* The first has begun, or the others' handler is not there yet either. */
@@ -437,6 +461,7 @@ void mp__preempt_forked(void)
     for (unsigned i = 0; i < mp__options.hubs; i++) {
         mp__carriers[i].ticks = mp__carriers[i].late = -1;
         mp__carriers[i].poked = mp__carriers[i].late_poked = 0;
+        mp__carriers[i].again = false;
         mp__watch_forked(&mp__carriers[i]);
     }
     mp__control_forked();
