@@ -14,7 +14,6 @@
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/sys.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 
@@ -56,7 +55,7 @@ void mp__gate_begin(void)
     if (has_shadow_stack())
         return;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        uintptr_t address = (uintptr_t)dlsym(RTLD_NEXT, names[i]);
+        uintptr_t address = (uintptr_t)mp__real_next(names[i]);
 
         if (mp__libc_function(address, &function) && function.start == address)
             allocators[count++] = address;

@@ -6,6 +6,7 @@
 #include "monkeypatch/preempt.h"
 #include "monkeypatch/monkeypatch_impl.h"
 
+#include <dlfcn.h>
 #include <execinfo.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,6 +20,11 @@ __thread struct mp__thread *mp__self;
 static struct mp__thread self;
 static unsigned placed, passed, removed, lost;
 static bool remove_some;
+
+void *mp__real_next(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
 
 bool mp__preempt_in_program(uintptr_t pc)
 {
