@@ -279,13 +279,21 @@ static void interrupt(void (*handle)(struct mp__thread *, ucontext_t *, int64_t)
 
 static bool is_slice(const siginfo_t *info)
 {
+    return info->si_code == SI_TIMER;
+}
+
+/* Where many have run in it, each for a short time, who runs now has not run for
+ * long, or it is seen at the end of the next one.  To stop him brings nothing, and may
+ * cost much: he may have a lock, an interpreter's before all, and all others would run
+ * in vain. */
+static void slice_is_over(ucontext_t *context)
+{
     struct mp__carrier *own = mp__carrier_now();
 
-    if (info->si_code != SI_TIMER)
-        return false;
     if (own != NULL)
         mp__watch_slice(own);
-    return true;
+    if (own == NULL || mp__watch_long_runs(own))
+        interrupt(slice_ends, context);
 }
 
 static void on_tick(int number, siginfo_t *info, void *context)
@@ -302,7 +310,9 @@ static void on_tick(int number, siginfo_t *info, void *context)
     } else if (mp__watch_is(info)) {
         mp__carrier_takes(&mp__carrier_now()->watch.poked, info);
         interrupt(something_is_due, context);
-    } else if (is_slice(info) || is_poke(info)) {
+    } else if (is_slice(info)) {
+        slice_is_over(context);
+    } else if (is_poke(info)) {
         interrupt(slice_ends, context);
     } else {
         call_libcs(number, info, context);

@@ -358,11 +358,17 @@ void mp__watch_slice(struct mp__carrier *carrier)
     bool long_runs = switches - own->slice < FEW_SWITCHES;
 
     own->slice = switches;
+    own->few = long_runs;
     if (__atomic_load_n(&own->state, __ATOMIC_ACQUIRE) == WATCH_RUNS &&
         long_runs != own->every) {
         own->every = long_runs;
         mp__hub->hogs_call(carrier->hub, long_runs ? somebody_runs : NULL);
     }
+}
+
+bool mp__watch_long_runs(const struct mp__carrier *carrier)
+{
+    return carrier->watch.few;
 }
 
 void mp__watch_never(struct mp__carrier *carrier)

@@ -16,6 +16,7 @@ struct mp__watch {
     uint32_t state;  /* atomic, enum mp__watch_state */
     uint32_t poked;  /* atomic: a signal is under way */
     uint32_t awake;  /* atomic, a futex: 0 while it waits to be armed */
+    bool few;        /* threads ran for long, or one did, in the last slice */
     bool every;      /* it is armed whenever somebody runs */
     uint64_t armed;  /* atomic: `switches` of the hub, when a thread went on */
     uint64_t over;   /* the same, when its slice was over and it was in libc */
@@ -37,6 +38,7 @@ bool mp__watch_is_hog(const struct mp__carrier *carrier);
 /* A slice of CPU time is over: do threads run for long here? */
 void mp__watch_slice(struct mp__carrier *carrier);
 /* It is the signal of who watches. */
+bool mp__watch_long_runs(const struct mp__carrier *carrier); /* so it was then */
 bool mp__watch_is(const siginfo_t *info);
 /* An interruption, or an attempt at it, has taken so long. */
 void mp__watch_cost(struct mp__carrier *carrier, int64_t ns);
