@@ -102,18 +102,18 @@ static bool may_recall(struct hub *hub)
     return hogs->recalls++ < RECALLS;
 }
 
-void hub__hogs_met(struct hub *hub, const uint32_t *word)
+void hub__hogs_met(struct hub *hub, const uint32_t *word, bool again)
 {
     struct hub__hogs *hogs = &hub->hogs;
     uint64_t switches = greenlet__read(hub->switches);
 
     if (hogs->woken_on == word && hogs->woken_at == switches)
         return;
-    if (hogs->word != word || switches - hogs->stuck_at > STUCK_WITHIN)
+    if (again || hogs->word != word || switches - hogs->stuck_at > STUCK_WITHIN)
         hogs->stuck = 0;
     hogs->word = word;
     hogs->stuck_at = switches;
-    if (++hogs->stuck < STUCK || !may_recall(hub))
+    if (again || ++hogs->stuck < STUCK || !may_recall(hub))
         return;
     hogs->granted = true;
     go_on(hub, hogs->away);

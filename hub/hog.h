@@ -43,9 +43,10 @@ void hub__hogs_take(struct hub *hub);
 /* The running greenlet waits in the lot, while there are some of them.  One that was
  * stopped while it had a lock, an interpreter's before all, makes everybody who runs
  * wait for that: so where the first of them do, one after the other and on one word, it
- * goes on at once, granted.  Now and then all run in spite of that.  Between hub__enter()
- * and hub__exit(), as is the next. */
-void hub__hogs_met(struct hub *hub, const uint32_t *word);
+ * goes on at once, granted.  Now and then all run in spite of that, and where one `again`
+ * waits there that timed out: each of those is to find the lock taken, and keep its place
+ * in the queue.  Between hub__enter() and hub__exit(), as is the next. */
+void hub__hogs_met(struct hub *hub, const uint32_t *word, bool again);
 /* It goes on, woken there: if it waits there again it need not be for want of a lock. */
 static inline void hub__hogs_woken(struct hub__hogs *hogs, const uint32_t *word,
                                    uint64_t switches)

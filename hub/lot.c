@@ -165,6 +165,11 @@ static void remember(const struct node *node, uint32_t *key, int rc)
     own->turn = node->turn;
 }
 
+static const uint32_t *timed_out_on(const struct hub__waiter *waiter)
+{
+    return waiter->hub != NULL ? hub__own(waiter->greenlet)->timed_out_on : NULL;
+}
+
 static bool enqueue(struct node *node, uint32_t *address, uint32_t expected)
 {
     struct bucket *bucket = bucket_of(address);
@@ -204,7 +209,7 @@ wait_on(struct hub__waiter *waiter, uint32_t *address, uint32_t expected,
     queued = enqueue(&node, address, expected);
     if (hub != NULL) {
         if (unlikely(hub->hogs.head != NULL) && queued)
-            hub__hogs_met(hub, address);
+            hub__hogs_met(hub, address, timed_out_on(waiter) == address);
         hub__exit(hub);
     }
     if (!queued)
