@@ -5,6 +5,10 @@
 
 /* So long others may keep all of them waiting. */
 #define STARVED_NS (10 * HUB_MILLISECOND)
+/* So many wait for what one of them has, it seems, with so few switches from one to
+ * the next; and so often in that time it is called back. */
+enum { STUCK = 2, STUCK_WITHIN = 2, RECALLS = 4 };
+#define RECALLS_NS (10 * HUB_MILLISECOND)
 
 static void push(struct hub__hogs *hogs, struct greenlet *g, bool first)
 {
@@ -26,6 +30,8 @@ bool hub__hog_gives_way(struct hub *hub, bool first)
     hub__enter(hub);
     push(&hub->hogs, self, first && hub->hogs.last == self);
     hub->hogs.served = hub_now();
+    hub->hogs.away = self;
+    hub->hogs.stuck = 0;
     hub__own(self)->waiter = NULL;
     greenlet__write(self->state, GREENLET_WAITING);
     hub->poll_due = true;
@@ -39,27 +45,9 @@ bool hub__hog_gives_way(struct hub *hub, bool first)
     return hub->hogs.granted;
 }
 
-void hub__hogs_take(struct hub *hub)
+static void take_out(struct hub__hogs *hogs, const struct greenlet *g)
 {
-    struct hub__hogs *hogs = &hub->hogs;
-    struct greenlet *g = hogs->head;
-
-    hogs->granted = hub->ready_head != NULL;
-    if (hogs->granted && hub->now - hogs->served < STARVED_NS)
-        return;
-    hub__enter(hub);
-    hogs->head = g->next;
-    if (g->next == NULL)
-        hogs->tail = NULL;
-    hogs->served = hub->now;
-    hogs->last = g;
-    hub__ready_first(hub, g);
-    hub__exit(hub);
-}
-
-void hub__hogs_remove(struct hub *hub, const struct greenlet *g)
-{
-    struct greenlet **link = &hub->hogs.head, *before = NULL;
+    struct greenlet **link = &hogs->head, *before = NULL;
 
     while (*link != NULL && *link != g) {
         before = *link;
@@ -68,8 +56,68 @@ void hub__hogs_remove(struct hub *hub, const struct greenlet *g)
     if (*link == NULL)
         return;
     *link = g->next;
-    if (hub->hogs.tail == g)
-        hub->hogs.tail = before;
+    if (hogs->tail == g)
+        hogs->tail = before;
+}
+
+void hub__hogs_remove(struct hub *hub, const struct greenlet *g)
+{
+    if (hub->hogs.away == g)
+        hub->hogs.away = NULL;
+    take_out(&hub->hogs, g);
+}
+
+/* Next of all. */
+static void go_on(struct hub *hub, struct greenlet *g)
+{
+    struct hub__hogs *hogs = &hub->hogs;
+
+    hub__hogs_remove(hub, g);
+    hogs->served = hub->now;
+    hogs->last = g;
+    hub__ready_first(hub, g);
+}
+
+void hub__hogs_take(struct hub *hub)
+{
+    struct hub__hogs *hogs = &hub->hogs;
+
+    hogs->granted = hub->ready_head != NULL;
+    if (hogs->granted && hub->now - hogs->served < STARVED_NS)
+        return;
+    hub__enter(hub);
+    go_on(hub, hogs->head);
+    hub__exit(hub);
+}
+
+static bool may_recall(struct hub *hub)
+{
+    struct hub__hogs *hogs = &hub->hogs;
+
+    if (hogs->away == NULL || hub->ready_head == NULL)
+        return false;
+    if (hub->now - hogs->recalls_since > RECALLS_NS) {
+        hogs->recalls_since = hub->now;
+        hogs->recalls = 0;
+    }
+    return hogs->recalls++ < RECALLS;
+}
+
+void hub__hogs_met(struct hub *hub, const uint32_t *word, bool again)
+{
+    struct hub__hogs *hogs = &hub->hogs;
+    uint64_t switches = greenlet__read(hub->switches);
+
+    if (hogs->woken_on == word && hogs->woken_at == switches)
+        return;
+    if (again || hogs->word != word || switches - hogs->stuck_at > STUCK_WITHIN)
+        hogs->stuck = 0;
+    hogs->word = word;
+    hogs->stuck_at = switches;
+    if (again || ++hogs->stuck < STUCK || !may_recall(hub))
+        return;
+    hogs->granted = true;
+    go_on(hub, hogs->away);
 }
 
 void hub__hogs_call(struct hub *hub, void (*runs)(struct hub *hub))

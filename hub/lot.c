@@ -165,6 +165,11 @@ static void remember(const struct node *node, uint32_t *key, int rc)
     own->turn = node->turn;
 }
 
+static const uint32_t *timed_out_on(const struct hub__waiter *waiter)
+{
+    return waiter->hub != NULL ? hub__own(waiter->greenlet)->timed_out_on : NULL;
+}
+
 static bool enqueue(struct node *node, uint32_t *address, uint32_t expected)
 {
     struct bucket *bucket = bucket_of(address);
@@ -202,13 +207,18 @@ wait_on(struct hub__waiter *waiter, uint32_t *address, uint32_t expected,
     if (hub != NULL)
         hub__enter(hub);
     queued = enqueue(&node, address, expected);
-    if (hub != NULL)
+    if (hub != NULL) {
+        if (unlikely(hub->hogs.head != NULL) && queued)
+            hub__hogs_met(hub, address, timed_out_on(waiter) == address);
         hub__exit(hub);
+    }
     if (!queued)
         return hub__waiter_close(waiter) ? -EAGAIN : hub__park(waiter, HUB_FOREVER);
     rc = cancelable ? hub__park_cancelable_inline(waiter, deadline_ns)
                     : hub__park_inline(waiter, deadline_ns);
     remember(&node, address, rc);
+    if (hub != NULL && unlikely(hub->hogs.head != NULL) && rc == 0)
+        hub__hogs_woken(&hub->hogs, address, greenlet__read(hub->switches));
     if (__atomic_load_n(&node.key, __ATOMIC_ACQUIRE) != NULL || rc != 0) {
         if (hub != NULL)
             hub__enter(hub);

@@ -2,6 +2,8 @@
 #include "../unit.h"
 #include "hub/hub_impl.h"
 
+#include <limits.h>
+
 static char order[32];
 static int left;
 
@@ -104,6 +106,70 @@ START_TEST(they_are_not_starved)
 }
 END_TEST
 
+static uint32_t word;
+
+static void has_what_they_want(void *arg)
+{
+    word = 1;
+    note(*(const char *)arg);
+    hub__hog_gives_way(hub_current(), false);
+    note(*(const char *)arg);
+    word = 0;
+    hub__lot_wake(&word, INT_MAX);
+}
+
+static void wants(void *arg)
+{
+    note(*(const char *)arg);
+    while (word != 0)
+        hub__lot_wait(&word, 1, HUB_FOREVER, 0);
+}
+
+/* Two are enough to see that all who run wait for it. */
+START_TEST(who_has_what_they_wait_for_goes_on)
+{
+    struct greenlet *all[] = { hub_spawn_raw(has_what_they_want, "H"),
+                               hub_spawn_raw(wants, "a"),
+                               hub_spawn_raw(wants, "b"),
+                               hub_spawn_raw(wants, "c"),
+                               hub_spawn_raw(wants, "d") };
+
+    join(all, 5);
+    ck_assert_str_eq(order, "HabHcd");
+}
+END_TEST
+
+static void does_what_comes(void *arg)
+{
+    for (int i = 0; i < 2; i++) {
+        note(*(const char *)arg);
+        hub__lot_wait(&word, 0, HUB_FOREVER, 0);
+    }
+}
+
+static void has_work_for_them(void *arg)
+{
+    note(*(const char *)arg);
+    hub__lot_wake(&word, INT_MAX);
+    hub__hog_gives_way(hub_current(), false);
+    note(*(const char *)arg);
+    hub__lot_wake(&word, INT_MAX);
+}
+
+/* Those have done something in between. */
+START_TEST(who_is_woken_and_waits_again_does_not_count)
+{
+    struct greenlet *all[] = { hub_spawn_raw(does_what_comes, "a"),
+                               hub_spawn_raw(does_what_comes, "b"),
+                               hub_spawn_raw(does_what_comes, "c"),
+                               hub_spawn_raw(has_work_for_them, "H") };
+
+    word = 0;
+    join(all, 4);
+    ck_assert_str_eq(order, "abcHabcH");
+}
+END_TEST
+
 static void killed(void *arg)
 {
     hub__hog_gives_way(hub_current(), false);
@@ -141,6 +207,8 @@ int main(void)
     tcase_add_test(tcase, they_take_turns);
     tcase_add_test(tcase, who_was_interrupted_goes_on);
     tcase_add_test(tcase, they_are_not_starved);
+    tcase_add_test(tcase, who_has_what_they_wait_for_goes_on);
+    tcase_add_test(tcase, who_is_woken_and_waits_again_does_not_count);
     tcase_add_test(tcase, one_that_waits_can_be_switched_to);
     return unit_run("hog", tcase);
 }
