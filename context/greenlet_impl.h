@@ -180,6 +180,10 @@ extern __thread struct greenlet__thread *greenlet__word
 /* This TLS identity; made on first use for a real thread.  Never NULL: where
  * there is no memory for it nothing can go on, and the process aborts. */
 struct greenlet__thread *greenlet__thread_make(void);
+/* A real thread of the library's own that lives as long as the process does: that libc
+ * tells of its end would need memory, without which it ends the process. */
+void greenlet__thread_stays(void);
+void greenlet__thread_leaves(void); /* it ends all the same */
 static inline struct greenlet__thread *greenlet__thread_self(void)
 {
     struct greenlet__thread *self = greenlet__word;

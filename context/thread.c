@@ -37,6 +37,7 @@ unsigned greenlet__attention;
 
 static __thread uint32_t signal_depth; /* before there is an identity, too */
 static __thread bool ended; /* an identity of this thread */
+static __thread bool stays; /* it says itself when it ends */
 static pthread_key_t exit_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool finalized;
@@ -221,6 +222,18 @@ static void thread_exit(void *data)
     end_own(own);
     greenlet__word = NULL;
     ended = true;
+}
+
+void greenlet__thread_stays(void)
+{
+    stays = true;
+}
+
+void greenlet__thread_leaves(void)
+{
+    if (greenlet__word != NULL)
+        thread_exit(container_of(greenlet__word->os, struct own, os));
+    stays = false;
 }
 
 /* Of this process; a process that shares its memory cannot tell. */
@@ -449,6 +462,8 @@ static bool notice_end_keyless(struct own *own)
 
 static bool notice_end(struct own *own)
 {
+    if (stays)
+        return true;
     if (ended) {
         ask_for_end(own);
         return true;

@@ -26,6 +26,8 @@ struct hub__api {
     bool (*in_loader)(void);
     struct hub *(*get)(void);
     struct greenlet__thread *(*thread_self)(void);
+    void (*thread_stays)(void);
+    void (*thread_leaves)(void);
     void (*overflow_watch)(void);
     bool (*overflow_report)(const void *address);
     void (*fork_child)(void);

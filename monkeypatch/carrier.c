@@ -178,6 +178,7 @@ static bool set_up(struct mp__carrier *carrier)
              (int)(carrier - mp__carriers + 1));
     mp__real.prctl(PR_SET_NAME, name);
     free(malloc(24)); /* so that this thread has the words that are shared */
+    mp__hub->thread_stays();
     carrier->hub = mp__hub->get();
     if (carrier->hub == NULL || !mp__hub->map_more(carrier->hub))
         return false;
@@ -195,6 +196,7 @@ static void *carry(void *arg)
     struct hub__waiter waiter;
 
     if (!set_up(carrier)) {
+        mp__hub->thread_leaves();
         set_state(carrier, CARRIER_FAILED);
         return NULL;
     }
