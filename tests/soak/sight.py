@@ -85,13 +85,23 @@ class Sight:
             found["mapped"] = self.mapped(pid, lines)
             found["maps"] = len(lines)
             found["fds"] = len(os.listdir("/proc/%d/fd" % pid))
-            found["tasks"] = len(os.listdir("/proc/%d/task" % pid))
+            found["tasks"] = tasks(pid)
             with open("/proc/%d/statm" % pid) as file:
                 found["rss_kb"] = int(file.read().split()[1]) * (
                     os.sysconf("SC_PAGE_SIZE") // 1024)
         finally:
             os.kill(pid, 18)  # SIGCONT
         return found
+
+
+def tasks(pid):
+    """Of the kernel.  Not those that watch, one for each hub: they come when a thread is
+    first seen to compute, which may be late."""
+    count = 0
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/comm" % (pid, task)) as file:
+            count += file.read().strip() != "vireo-watch"
+    return count
 
 
 def wait_until_stopped(pid):
