@@ -105,7 +105,7 @@ function(vireo_unit_tests layer)
     endforeach()
 endfunction()
 
-set(VIREO_HUBS_CI "^(many_cores|mutex|cond|rwlock|sem|barrier|once|keys|tls|fork\
+set(VIREO_HUBS_CI "^(accept|many_cores|mutex|cond|rwlock|sem|barrier|once|keys|tls|fork\
 |atfork|close|connect_again|ids_ending|join|native_threads|native_wakes|peer_resets|preempt_.*|pthread_cancel|pthread_detach\
 |pthread_exit|pthread_join|signal_threads|sigmask|sigwait|spawn|stdio|thread_stress|timers)$")
 

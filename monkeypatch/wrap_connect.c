@@ -2,7 +2,7 @@
  *
  * Neither call has a flag for "do not wait".  accept() is made when poll() says
  * that a connection is there; where another process may take it meanwhile, on
- * a helper.  connect() is started with O_NONBLOCK set for just that system
+ * a helper; threads of several hubs take turns.  connect() is started with O_NONBLOCK set for just that system
  * call, if no other process has the socket and could see that; else it is made
  * by a helper. */
 #include "monkeypatch/io_impl.h"
@@ -23,6 +23,26 @@ static long plain_accept(struct mp__io *io, void *arg)
                     0, 0);
 }
 
+/* A thread of another hub may take the connection after poll() has told of it: then all
+ * of this hub would wait.  Who does not come to its turn soon, for a handler has jumped
+ * out of another's, lets a helper wait. */
+static long accept_in_turn(struct mp__io *io, void *arg)
+{
+    enum { TRIES = 1000 };
+    static bool taken;
+    long rc = -EAGAIN;
+
+    for (int i = 0; __atomic_test_and_set(&taken, __ATOMIC_ACQUIRE); i++) {
+        if (i == TRIES)
+            return mp__io_offload(io, plain_accept, arg);
+        SYS_CALL(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+    if (sys_poll_one(io->fd, POLLIN) != 0)
+        rc = plain_accept(io, arg);
+    __atomic_clear(&taken, __ATOMIC_RELEASE);
+    return rc;
+}
+
 static long try_accept(struct mp__io *io, void *arg)
 {
     const struct acceptance *call = arg;
@@ -37,8 +57,10 @@ static long try_accept(struct mp__io *io, void *arg)
             return plain_accept(io, arg);
         return -EAGAIN;
     }
-    if ((mp__fd_bits(io->fd) & FD_OWN) != 0 || !mp__may_park())
+    if (!mp__may_park())
         return plain_accept(io, arg);
+    if ((mp__fd_bits(io->fd) & FD_OWN) != 0)
+        return mp__several ? accept_in_turn(io, arg) : plain_accept(io, arg);
     flags = sys_get_flags(io->fd);
     if (flags < 0 || (flags & O_NONBLOCK) != 0)
         return plain_accept(io, arg);

@@ -122,6 +122,56 @@ START_TEST(hands_each_connection_to_one_of_several_waiting_threads)
 }
 END_TEST
 
+enum { ROUNDS = 300, IN_TURN = 8 };
+
+static void *serve_many(void *argument)
+{
+    const struct server *server = argument;
+    char byte = 'x';
+
+    while (byte != 'e') {
+        int fd = server->function(server->listener, NULL, NULL);
+
+        CONF_CHECK(fd >= 0);
+        conf_read_all(fd, &byte, 1);
+        conf_write_all(fd, &byte, 1);
+        CONF_CHECK(close(fd) == 0);
+    }
+    return NULL;
+}
+
+static void ask_once(const struct sockaddr_in *address, char byte)
+{
+    struct caller caller = { .to = *address };
+    char answer;
+
+    call(&caller);
+    conf_write_all(caller.fd, &byte, 1);
+    conf_read_all(caller.fd, &answer, 1);
+    ck_assert_int_eq(answer, byte);
+    close(caller.fd);
+}
+
+/* All who wait see each of them come, and one has it. */
+START_TEST(those_who_come_too_late_for_one_stop_nobody)
+{
+    struct sockaddr_in address;
+    struct server server = { .listener = conf_listen(&address, IN_TURN),
+                             .function = spellings[_i] };
+    pthread_t threads[IN_TURN];
+
+    for (int i = 0; i < IN_TURN; i++)
+        threads[i] = start_thread(serve_many, &server);
+    for (int i = 0; i < ROUNDS; i++)
+        ask_once(&address, 'x');
+    for (int i = 0; i < IN_TURN; i++)
+        ask_once(&address, 'e');
+    for (int i = 0; i < IN_TURN; i++)
+        join_thread(threads[i]);
+    close(server.listener);
+}
+END_TEST
+
 START_TEST(of_a_nonblocking_listener_does_not_wait)
 {
     struct caller caller;
@@ -279,6 +329,7 @@ static void add(TCase *tcase)
     conf_test(tcase, waits_for_another_thread_to_connect, SPELLINGS);
     conf_test(tcase, hands_each_connection_to_one_of_several_waiting_threads,
               SPELLINGS);
+    conf_test(tcase, those_who_come_too_late_for_one_stop_nobody, SPELLINGS);
     conf_test(tcase, of_a_nonblocking_listener_does_not_wait, SPELLINGS);
     conf_test(tcase, gives_up_after_its_time_limit, SPELLINGS);
     conf_test(tcase, ends_when_another_thread_shuts_the_listener_down,
