@@ -2,9 +2,9 @@
  *
  * Neither call has a flag for "do not wait".  accept() is made when poll() says
  * that a connection is there; where another process may take it meanwhile, on
- * a helper; threads of several hubs take turns.  connect() is started with O_NONBLOCK set for just that system
- * call, if no other process has the socket and could see that; else it is made
- * by a helper. */
+ * a helper; threads of several hubs take turns.  connect() is started with
+ * O_NONBLOCK set for just that system call, if no other process has the socket
+ * and could see that; else it is made by a helper. */
 #include "monkeypatch/io_impl.h"
 
 #include <string.h>
