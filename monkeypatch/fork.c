@@ -81,6 +81,7 @@ static void child_begins(void)
     mp__helped_forked();
     mp__natives_forked();
     mp__clones_forked();
+    mp__accept_forked();
     if (self != &mp__main)
         mp__main.ended = 1;
 }

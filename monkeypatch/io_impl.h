@@ -160,6 +160,7 @@ long mp__read(int fd, void *buf, size_t len);
 long mp__write(int fd, const void *buf, size_t len);
 long mp__poll(struct pollfd *fds, nfds_t count, int64_t deadline);
 long mp__accept(int fd, struct sockaddr *address, socklen_t *len, int flags);
+void mp__accept_forked(void); /* in the child */
 
 /* A part of an iovec array: the first `room` pieces behind `skip` bytes. */
 struct mp__window {

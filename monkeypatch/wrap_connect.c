@@ -23,23 +23,30 @@ static long plain_accept(struct mp__io *io, void *arg)
                     0, 0);
 }
 
+static bool accepting; /* atomic: a thread of some hub, just now */
+
+/* Another thread may have been at it. */
+void mp__accept_forked(void)
+{
+    accepting = false;
+}
+
 /* A thread of another hub may take the connection after poll() has told of it: then all
  * of this hub would wait.  Who does not come to its turn soon, for a handler has jumped
  * out of another's, lets a helper wait. */
 static long accept_in_turn(struct mp__io *io, void *arg)
 {
     enum { TRIES = 1000 };
-    static bool taken;
     long rc = -EAGAIN;
 
-    for (int i = 0; __atomic_test_and_set(&taken, __ATOMIC_ACQUIRE); i++) {
+    for (int i = 0; __atomic_test_and_set(&accepting, __ATOMIC_ACQUIRE); i++) {
         if (i == TRIES)
             return mp__io_offload(io, plain_accept, arg);
         SYS_CALL(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     }
     if (sys_poll_one(io->fd, POLLIN) != 0)
         rc = plain_accept(io, arg);
-    __atomic_clear(&taken, __ATOMIC_RELEASE);
+    __atomic_clear(&accepting, __ATOMIC_RELEASE);
     return rc;
 }
 
